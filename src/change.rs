@@ -1,0 +1,275 @@
+//! The words of the domain: deliveries, changes, their identifiers and their states.
+//!
+//! Everything else in the crate speaks in these types. They hold no behaviour beyond their own
+//! validity: a value of one of these types is well-formed by construction.
+
+use std::fmt;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+/// The longest flow id that is accepted, in bytes.
+pub const FLOW_ID_MAX_BYTES: usize = 128;
+/// The longest node id that is accepted, in bytes.
+pub const NODE_ID_MAX_BYTES: usize = 512;
+
+/// The id of a flow: `[A-Za-z0-9][A-Za-z0-9._:-]{0,127}`.
+///
+/// The pattern keeps an id from changing the path it is put into: percent-encoding alone would
+/// let `..` through, which URL parsers resolve.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+pub struct FlowId(Arc<str>);
+
+impl FlowId {
+    /// Checks `id` against the pattern.
+    ///
+    /// # Errors
+    /// [`BadId`] naming the value and the pattern.
+    pub fn parse(id: &str) -> Result<Self, BadId> {
+        let follows = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b':' | b'-');
+        let fits = id.len() <= FLOW_ID_MAX_BYTES
+            && id.as_bytes().first().is_some_and(u8::is_ascii_alphanumeric)
+            && id.bytes().all(follows);
+        if fits { Ok(Self(id.into())) } else { Err(BadId::flow(id)) }
+    }
+
+    /// The id as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for FlowId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The id of a node in a flow: any non-empty text of at most [`NODE_ID_MAX_BYTES`].
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+pub struct NodeId(Arc<str>);
+
+impl NodeId {
+    /// Checks that `id` is neither empty nor too long.
+    ///
+    /// # Errors
+    /// [`BadId`] naming the value and the bound.
+    pub fn parse(id: &str) -> Result<Self, BadId> {
+        if id.is_empty() || id.len() > NODE_ID_MAX_BYTES { Err(BadId::node(id)) } else { Ok(Self(id.into())) }
+    }
+
+    /// The id as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for NodeId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A flow or node id that cannot be one.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("{what} id `{shown}` is not valid: it must be {rule}")]
+pub struct BadId {
+    what: &'static str,
+    shown: String,
+    rule: &'static str,
+}
+
+impl BadId {
+    fn flow(id: &str) -> Self {
+        let rule = "1 to 128 letters, digits, `.`, `_`, `:` or `-`, the first a letter or digit";
+        Self { what: "flow", shown: shorten(id), rule }
+    }
+
+    fn node(id: &str) -> Self {
+        Self { what: "node", shown: shorten(id), rule: "1 to 512 bytes long" }
+    }
+}
+
+/// At most the first 80 characters of `text`, control characters escaped: fit for a message.
+pub fn shorten(text: &str) -> String {
+    const SHOWN: usize = 80;
+    let mut shown: String = text.chars().take(SHOWN).flat_map(char::escape_debug).collect();
+    if text.chars().nth(SHOWN).is_some() {
+        shown.push('…');
+    }
+    shown
+}
+
+/// The name of a source, as in `POST /hooks/{source}`.
+pub type SourceName = Arc<str>;
+
+/// A change's place in the order of arrival, assigned when it is committed; never reused.
+pub type Seq = i64;
+
+/// One variable of a node: its name and its value as the JSON text that was given, spelling kept.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Variable {
+    /// The variable's name, compared code point by code point.
+    pub name: String,
+    /// Any JSON value.
+    pub value: Box<RawValue>,
+}
+
+impl Variable {
+    /// A variable from its name and the JSON text of its value.
+    ///
+    /// # Errors
+    /// When `json` is not one JSON value.
+    pub fn new(name: impl Into<String>, json: &str) -> Result<Self, serde_json::Error> {
+        Ok(Self { name: name.into(), value: serde_json::from_str(json)? })
+    }
+}
+
+/// What a change does to the variables of its node.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Mode {
+    /// Replace or append the named variables; leave the others alone.
+    #[default]
+    Merge,
+    /// Swap the whole list, so that variables that are not named disappear.
+    Replace,
+}
+
+impl Mode {
+    /// The mode's name in settings, in the journal and in answers.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Merge => "merge",
+            Self::Replace => "replace",
+        }
+    }
+}
+
+/// Where the values of a change come from.
+#[derive(Clone, Debug)]
+pub enum Values {
+    /// They came with the event, or were fetched since.
+    Known(Vec<Variable>),
+    /// The event was thin: they are to be fetched from this URL.
+    Fetch(String),
+}
+
+/// The time at which the source made a change, where it says so: later wins.
+///
+/// Comparable only between changes of the same route.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct OrderKey(pub Timestamp);
+
+/// A change as a route makes it, before it has a sequence number.
+#[derive(Clone, Debug)]
+pub struct NewChange {
+    /// The route that made it.
+    pub route: Arc<str>,
+    /// The flow to change.
+    pub flow: FlowId,
+    /// The node to change.
+    pub node: NodeId,
+    /// Merge or replace.
+    pub mode: Mode,
+    /// The variables to set.
+    pub values: Values,
+    /// The source's own order, if it states one.
+    pub order_key: Option<OrderKey>,
+}
+
+/// A change in the journal.
+#[derive(Clone, Debug)]
+pub struct Change {
+    /// Its place in the order of arrival.
+    pub seq: Seq,
+    /// What it is to do.
+    pub what: NewChange,
+    /// How long its lane has backed off with it, in milliseconds: at a day it fails.
+    pub held_ms: i64,
+}
+
+/// Where a change stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum State {
+    /// On disk, not yet carried out.
+    Pending,
+    /// It is in the flow, in the version noted with it.
+    Published,
+    /// The flow already had the values: nothing was written.
+    Unchanged,
+    /// A newer change to the same variables won before it was published.
+    Superseded,
+    /// It needs a person.
+    Failed,
+    /// A person said to drop it.
+    Discarded,
+}
+
+impl State {
+    /// Every state, in the order of a change's life.
+    pub const ALL: [Self; 6] =
+        [Self::Pending, Self::Published, Self::Unchanged, Self::Superseded, Self::Failed, Self::Discarded];
+
+    /// The state's name in the journal and in answers.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Published => "published",
+            Self::Unchanged => "unchanged",
+            Self::Superseded => "superseded",
+            Self::Failed => "failed",
+            Self::Discarded => "discarded",
+        }
+    }
+
+    /// The state of that name.
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| state.as_str() == name)
+    }
+}
+
+/// What became of a verified delivery when its route looked at it.
+#[derive(Clone, Debug)]
+pub enum Verdict {
+    /// These changes follow from it (at least one).
+    Changes(Vec<NewChange>),
+    /// It cannot be carried out; kept with its reason and its body for a person to see.
+    Rejected {
+        /// Why, in words for the sender.
+        reason: String,
+        /// The bytes as they came.
+        body: Bytes,
+    },
+}
+
+/// A verified and routed delivery on its way to the journal.
+#[derive(Clone, Debug)]
+pub struct Delivery {
+    /// The source that sent it.
+    pub source: SourceName,
+    /// The sender's id for it, or one of ours where the sender gives none.
+    pub id: String,
+    /// When it arrived.
+    pub received_at: Timestamp,
+    /// What follows from it.
+    pub verdict: Verdict,
+}
+
+/// What the journal made of a delivery.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Admission {
+    /// Its changes (so many) are on disk and pending.
+    Accepted {
+        /// How many changes are pending because of it.
+        changes: usize,
+    },
+    /// It was accepted before; nothing new was stored.
+    Duplicate,
+    /// It is kept as rejected.
+    Rejected,
+}

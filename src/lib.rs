@@ -1,0 +1,43 @@
+//! flowhook carries configuration changes into live NICE CXone flows.
+//!
+//! # The journey of one event
+//!
+//! ```text
+//! configuration system ──signed POST──▶ receiver ──verified──▶ route ──changes──▶ queue ──one fsync──▶ journal
+//!                                           │ 2xx only now ◀────────────────────────────────────────────┘
+//!                                                                                     │ flow ids
+//! CXone tenant ◀──GET / PUT, paced── tenant ◀──one edited document── worker: a lane per flow
+//! ```
+//!
+//! A request's signature is checked over its raw bytes (`source`) by the `receiver`; nothing unverified
+//! is parsed. A `route` turns the event into changes. They enter a bounded `queue`, whose one writer
+//! commits them to the `journal` in groups; the sender gets its 2xx when its event is on disk. The
+//! `worker` keeps a lane per flow: at most one update of a flow is in flight, and what arrives meanwhile
+//! is folded into the next one. A publish reads the `flow`, edits only the bytes of the variables, and
+//! PUTs it under the version it read, through the `tenant` client's gate and pace.
+//!
+//! # What an acknowledged event may count on
+//!
+//! * It is on disk before the sender hears of success, and survives `kill -9`.
+//! * Each of its changes gets one true ending: published, unchanged, superseded, failed or discarded.
+//! * Every byte outside the edited node's `configuration` goes back as it came.
+//! * The service never works against itself: one update per flow at a time, so no 409 of our own making.
+//!
+//! # The rooms, in reading order
+//!
+//! Imports run downwards only; a test holds them to it.
+//!
+//! | floor | rooms |
+//! |---|---|
+//! | 5 | `main.rs`, `cli.rs`, `commands/` |
+//! | 4 | `service`, `settings` |
+//! | 3 | `receiver`, `worker`, `admin`: they never import each other |
+//! | 2 | `source`, `route`, `queue`, `tenant`, `config_api`, `server` |
+//! | 1 | `journal`, `flow` |
+//! | 0 | `change`, `clock` |
+//! | beside | `sandbox`: the practice tenant |
+
+pub mod change;
+pub mod clock;
+pub mod queue;
+pub mod route;

@@ -1,0 +1,3 @@
+//! The `flowhook` program.
+
+fn main() {}
