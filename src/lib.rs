@@ -37,7 +37,11 @@
 //! | 0 | `change`, `clock` |
 //! | beside | `sandbox`: the practice tenant |
 
+pub mod backoff;
 pub mod change;
 pub mod clock;
+pub mod http;
+pub mod journal;
 pub mod queue;
 pub mod route;
+pub mod tenant;
