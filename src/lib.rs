@@ -39,5 +39,6 @@
 
 pub mod change;
 pub mod clock;
+pub mod flow;
 pub mod queue;
 pub mod route;
