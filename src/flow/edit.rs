@@ -162,3 +162,119 @@ fn list_with<'a>(
     }
     Ok(result)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::document::Document;
+    use super::*;
+
+    fn variables(list: &[(&str, &str)]) -> Vec<Variable> {
+        list.iter().map(|(name, json)| Variable::new(*name, json).expect("the table holds JSON")).collect()
+    }
+
+    /// A change of node `n`: what replaces its list, and what is set on top.
+    type Change<'a> = (Option<&'a [(&'a str, &'a str)]>, &'a [(&'a str, &'a str)]);
+
+    fn check(table: &[(&str, Change<'_>, &str)]) {
+        for (before, (replace, set), after) in table {
+            let document = |configuration: &str| {
+                format!(r#"{{"version":1,"nodes":[{{"id":"n","configuration":{configuration}}}],"x":1.10}}"#)
+            };
+            let (replace, set) = (replace.map(variables), variables(set));
+            let edit = NodeEdit { node: "n", replace: replace.as_deref(), set: set.iter().collect() };
+            let result = Document::parse(document(before)).expect("the table holds flows").edited(&[edit]);
+            assert_eq!(result.as_deref(), Ok(document(after).as_str()), "{before}");
+        }
+    }
+
+    #[test]
+    fn set_changes_values_and_appends_what_is_missing() {
+        let (one, two): (Change<'_>, Change<'_>) =
+            ((None, &[("a", "2")]), (None, &[("a", "2"), ("b", "[ ]")]));
+        check(&[
+            (r#"{"variables":[{"name":"a","value":1}]}"#, one, r#"{"variables":[{"name":"a","value":2}]}"#),
+            (
+                r#"{ "k":0, "variables" : [ {"value" : "x" , "t":1e1, "name":"\u0061"} , 7 ] }"#,
+                two,
+                r#"{ "k":0, "variables" : [ {"value" : 2 , "t":1e1, "name":"\u0061"} , 7,{"name":"b","value":[ ]} ] }"#,
+            ),
+            (
+                r#"{"variables":[{"name":"a","value":2.0}]}"#,
+                one,
+                r#"{"variables":[{"name":"a","value":2.0}]}"#,
+            ),
+            (
+                r#"{"variables":[{"name" : "a" ,"t":0}]}"#,
+                one,
+                r#"{"variables":[{"name" : "a","value":2 ,"t":0}]}"#,
+            ),
+            (r#"{"variables":[ ]}"#, one, r#"{"variables":[{"name":"a","value":2} ]}"#),
+            (
+                r#"{"variables":[{"name":"A","value":1}]}"#,
+                one,
+                r#"{"variables":[{"name":"A","value":1},{"name":"a","value":2}]}"#,
+            ),
+            ("{ }", one, r#"{"variables":[{"name":"a","value":2}] }"#),
+            (
+                r#"{"k":[] }"#,
+                two,
+                r#"{"k":[],"variables":[{"name":"a","value":2},{"name":"b","value":[ ]}] }"#,
+            ),
+            ("{}", (None, &[]), "{}"),
+            (
+                "{}",
+                (None, &[("a", "1"), ("b", "2"), ("a", "3")]),
+                r#"{"variables":[{"name":"a","value":3},{"name":"b","value":2}]}"#,
+            ),
+            ("{}", (None, &[("\"\\\n", "null")]), r#"{"variables":[{"name":"\"\\\n","value":null}]}"#),
+            (
+                r#"{"variables":[{"name":"b","value":1},{"name":"b","value":1}]}"#,
+                (None, &[]),
+                r#"{"variables":[{"name":"b","value":1},{"name":"b","value":1}]}"#,
+            ),
+        ]);
+    }
+
+    #[test]
+    fn replace_swaps_the_list_unless_it_is_there_already() {
+        let (ab, none): (Change<'_>, Change<'_>) = ((Some(&[("a", "1"), ("b", "2")]), &[]), (Some(&[]), &[]));
+        let written = r#"{"variables":[{"name":"a","value":1},{"name":"b","value":2}]}"#;
+        let same = r#"{"variables":[ {"value":1.0,"name":"\u0061"} ,{"name":"b","value":2} ]}"#;
+        check(&[
+            (same, ab, same),
+            (r#"{"variables":[{"name":"b","value":2},{"name":"a","value":1}]}"#, ab, written),
+            (r#"{"variables":[{"name":"a","value":1,"t":0},{"name":"b","value":2}]}"#, ab, written),
+            (r#"{"variables":[{"name":"a","value":1},null,{"name":"b","value":2}]}"#, ab, written),
+            (
+                r#"{"variables":[{"name":"a","value":1},{"name":"b","value":2},{"name":"b","value":2}]}"#,
+                ab,
+                written,
+            ),
+            (r#"{"variables":[{"name":"a","value":1},{"name":"b","value":2,"value":2}]}"#, ab, written),
+            (r#"{"variables":[{"name":"a"},{"name":"b","value":2}]}"#, ab, written),
+            ("{}", ab, written),
+            ("{}", none, "{}"),
+            (r#"{"variables":[ ]}"#, none, r#"{"variables":[ ]}"#),
+            (r#"{"variables":[0]}"#, none, r#"{"variables":[]}"#),
+            (written, (Some(&[("a", "0"), ("b", "2")]), &[("a", "1")]), written),
+            ("{}", (Some(&[("a", "1")]), &[("b", "2")]), written),
+        ]);
+    }
+
+    #[test]
+    fn later_edits_of_a_node_go_on_top_of_earlier_ones() {
+        let (a, b) = (variables(&[("a", "1")]), variables(&[("a", "2"), ("b", "3")]));
+        let set = |list| NodeEdit { node: "n", replace: None, set: list };
+        let whole = |list| NodeEdit { node: "n", replace: Some(list), set: Vec::new() };
+        let shown = |edits: &[NodeEdit<'_>]| {
+            let merged = merged(edits);
+            assert_eq!(merged.len(), 1, "{edits:?}");
+            let named = |variable: &Variable| format!("{}={}", variable.name, variable.value);
+            let replace = merged[0].replace.map(|list| list.iter().map(named).collect::<Vec<_>>().join(" "));
+            (replace, last_of_each_name(&merged[0].set).into_iter().map(named).collect::<Vec<_>>().join(" "))
+        };
+        assert_eq!(shown(&[set(a.iter().collect()), set(b.iter().collect())]), (None, "a=2 b=3".into()));
+        assert_eq!(shown(&[set(b.iter().collect()), whole(&a)]), (Some("a=1".into()), String::new()));
+        assert_eq!(shown(&[whole(&a), set(b.iter().collect())]), (Some("a=1".into()), "a=2 b=3".into()));
+    }
+}

@@ -164,3 +164,95 @@ impl<'d> Node<'d> {
 fn scanned<T>(found: Result<T, NotJson>) -> T {
     found.expect("the document was checked to be JSON when it was parsed, and its text never changes")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::document::Document;
+
+    fn document(nodes: &str) -> Document {
+        Document::parse(format!(r#"{{"version":1,"nodes":[{nodes}]}}"#)).expect("the table holds flows")
+    }
+
+    fn check_refused(table: &[(&str, &str)]) {
+        for (nodes, message) in table {
+            let document = document(nodes);
+            let read = document.node("n").and_then(|node| node.variable("a"));
+            let error = read.err().unwrap_or_else(|| panic!("accepted {nodes}")).to_string();
+            assert!(error.contains(message), "{nodes}: {error}");
+        }
+    }
+
+    #[test]
+    fn an_address_that_leads_nowhere_or_to_two_places_is_refused() {
+        check_refused(&[
+            ("", "no node `n`: it has no node with an id"),
+            (r#"{"id":1},{}"#, "no node `n`: it has no node with an id"),
+            (r#"{"id":"N"},{"id":"m"}"#, "no node `n`: use one of `N`, `m`"),
+            (r#"{"id":"n","configuration":{}},{"id":"\u006e"}"#, "more than one node `n`"),
+            (r#"{"id":"n","id":"m","configuration":{}}"#, "`id` appears twice"),
+            (r#"{"id":"m","id":"n","configuration":{}}"#, "`id` appears twice"),
+            (r#"{"id":"n","id":7,"configuration":{}}"#, "`id` appears twice"),
+            (r#"{"id":"n","configuration":{},"c\u006fnfiguration":{}}"#, "`configuration` appears twice"),
+            (r#"{"id":"n"}"#, "node `n` has no `configuration`"),
+            (r#"{"id":"n","configuration":null}"#, "`configuration` of node `n` is null, not an object"),
+            (r#"{"id":"n","configuration":[]}"#, "is an array, not an object"),
+            (
+                r#"{"id":"n","configuration":{"variables":null}}"#,
+                "`variables` of node `n` is null, not an array",
+            ),
+            (r#"{"id":"n","configuration":{"variables":{}}}"#, "is an object, not an array"),
+            (r#"{"id":"n","configuration":{"variables":[],"variables":[]}}"#, "`variables` appears twice"),
+            (
+                r#"{"id":"n","configuration":{"variables":[{"name":"a","value":1},{"name":"\u0061"}]}}"#,
+                "more than one variable `a`",
+            ),
+            (r#"{"id":"n","configuration":{"variables":[{"name":"a","name":"b"}]}}"#, "`name` appears twice"),
+            (r#"{"id":"n","configuration":{"variables":[{"name":"a","name":7}]}}"#, "`name` appears twice"),
+            (
+                r#"{"id":"n","configuration":{"variables":[{"name":"a","value":1,"value":1}]}}"#,
+                "`value` appears twice",
+            ),
+        ]);
+    }
+
+    fn check_read(table: &[(&str, Option<&str>)]) {
+        for (list, value) in table {
+            let nodes = format!(r#"{{"id":"n","configuration":{{"variables":{list}}}}}"#);
+            let document = document(&nodes);
+            let node = document.node("n").unwrap_or_else(|error| panic!("{list}: {error}"));
+            assert_eq!(node.variables(), Ok(Some(*list)));
+            assert_eq!(node.variable("a"), Ok(*value), "{list}");
+        }
+    }
+
+    #[test]
+    fn what_is_ambiguous_beside_the_path_is_none_of_our_business() {
+        check_read(&[
+            ("[]", None),
+            (r#"[{"name":"a"}]"#, None),
+            (r#"[{"name":"a","value":null}]"#, Some("null")),
+            (r#"[{ "value" : 1.10 , "x":1,"x":2, "name":"\u0061" }]"#, Some("1.10")),
+            (r#"[{"name":"b"},{"name":"b"},{"name":"a","value":"\ud800"}]"#, Some(r#""\ud800""#)),
+            (r#"[{"name":"b","name":"c","value":1,"value":2},{"name":"a","value":{}}]"#, Some("{}")),
+            (
+                r#"[{"name":"A","value":1},{"name":["a"],"value":2},{"value":3},[{"name":"a"}],"a",1e999]"#,
+                None,
+            ),
+            ("[{\"name\":\"a\u{301}\",\"value\":1},{\"name\":\"á\",\"value\":2}]", None),
+        ]);
+    }
+
+    #[test]
+    fn other_nodes_may_be_as_ambiguous_as_they_like() {
+        let others = r#"{"id":"x"},{"id":"x"},{"id":"y","id":"z","configuration":0,"configuration":{}}"#;
+        let document = document(&format!(r#"{others},{{"id":"n","configuration":{{}}}},{others}"#));
+        assert_eq!(document.node("n").and_then(|node| node.variables()), Ok(None));
+    }
+
+    #[test]
+    fn many_known_nodes_are_not_all_named() {
+        let nodes: Vec<String> = (0..25).map(|at| format!(r#"{{"id":"node{at}"}}"#)).collect();
+        let error = document(&nodes.join(",")).node("n").expect_err("no such node").to_string();
+        assert!(error.ends_with("`node18`, `node19` … and 5 more"), "{error}");
+    }
+}

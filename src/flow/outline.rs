@@ -206,3 +206,80 @@ fn scan_node(cursor: &mut Cursor<'_>, text: &str, nodes: &mut Nodes) -> Result<(
     nodes.outlines.push(node);
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check_found(table: &[(&str, &str, &[&str])]) {
+        for (text, version, ids) in table {
+            let outline = Outline::of(text).unwrap_or_else(|error| panic!("{text}: {error}"));
+            assert_eq!(&text[outline.version], *version, "{text}");
+            assert_eq!(outline.ids.iter().map(|(id, _)| id.as_str()).collect::<Vec<_>>(), *ids, "{text}");
+        }
+    }
+
+    #[test]
+    fn version_and_nodes_are_found_wherever_they_stand() {
+        check_found(&[
+            (r#"{"flow":{"version":14,"nodes":[]}}"#, "14", &[]),
+            (r#" { "flow" : { "nodes" : [ ] , "version" : "7-a" } } "#, "\"7-a\"", &[]),
+            (r#"{"nodes":[{"id":"b"},{"id":"a"}],"version":1.0}"#, "1.0", &["a", "b"]),
+            (r#"{"\u0066low":{"v\u0065rsion":1e99,"nod\u0065s":[{"i\u0064":"\u0061"}]}}"#, "1e99", &["a"]),
+            (r#"{"nodes":0,"version":[],"version":0,"flow":{"version":2,"nodes":[]},"nodes":1}"#, "2", &[]),
+            (r#"{"flow":7,"version":3,"nodes":[]}"#, "3", &[]),
+            (r#"{"flow":{"flow":1,"flow":2,"version":4,"nodes":[],"id":1,"id":2}}"#, "4", &[]),
+            (
+                r#"{"version":5,"nodes":[1e999,"\ud800",[],{},{"id":1},{"id":"\ud800"},{"id":"n"}]}"#,
+                "5",
+                &["n"],
+            ),
+            (
+                r#"{"version":6,"nodes":[{"id":"n","id":"m"},{"id":"n"},{"id":"k","id":"k"}]}"#,
+                "6",
+                &["k", "m", "n", "n"],
+            ),
+        ]);
+    }
+
+    fn check_refused(table: &[(&str, &str)]) {
+        for (text, message) in table {
+            let error = Outline::of(text).err().unwrap_or_else(|| panic!("accepted {text}")).to_string();
+            assert!(error.contains(message), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_flow_is_refused_with_its_reason() {
+        check_refused(&[
+            ("", "not JSON: EOF while parsing a value at line 1 column 0"),
+            ("\n{\"flow\":\n{\"nodes\":[}", "not JSON: expected value at line 3 column 11"),
+            (r#"{"flow":{"version":1,"nodes":[]}"#, "not JSON: EOF while parsing an object"),
+            (r#"{"flow":{"version":1,"nodes":[]}}}"#, "not JSON: trailing characters at line 1 column 34"),
+            (r#"{"flow":{"version":01,"nodes":[]}}"#, "not JSON: invalid number"),
+            (r#"{"flow":{"version":1,"nodes":[{"id":"a",}]}}"#, "not JSON: key must be a string at line 1 column 41"),
+            ("<html>", "not JSON: expected value at line 1 column 1"),
+            ("\u{feff}{}", "byte order mark"),
+            ("[]", "no object `flow`"),
+            ("1e999", "no object `flow`"),
+            ("{}", "no object `flow`"),
+            (r#"{"flow":null}"#, "no object `flow`"),
+            (r#"{"flow":[{"nodes":[],"version":1}]}"#, "no object `flow`"),
+            (r#"{"flow":{}}"#, "no `nodes`"),
+            (r#"{"flow":{"nodes":[]}}"#, "no `version`"),
+            (r#"{"nodes":[]}"#, "no `version`"),
+            (r#"{"flow":{"version":1},"nodes":[]}"#, "no `nodes`"),
+            (r#"{"flow":{"version":1,"nodes":{}}}"#, "`nodes` of the flow is an object, not an array"),
+            (
+                r#"{"flow":{"version":null,"nodes":[]}}"#,
+                "`version` of the flow is null, not a number or a string",
+            ),
+            (r#"{"flow":{"version":true,"nodes":[]}}"#, "`version` of the flow is a boolean"),
+            (r#"{"flow":{"version":1,"nodes":[]},"flow":{}}"#, "`flow` appears twice"),
+            (r#"{"flow":1,"fl\u006fw":{"version":1,"nodes":[]}}"#, "`flow` appears twice"),
+            (r#"{"flow":{"version":1,"nodes":[],"nod\u0065s":[]}}"#, "`nodes` appears twice"),
+            (r#"{"flow":{"version":1,"version":1,"nodes":[]}}"#, "`version` appears twice"),
+            (r#"{"version":1,"version":1,"nodes":[]}"#, "`version` appears twice"),
+        ]);
+    }
+}
