@@ -40,6 +40,7 @@
 pub mod backoff;
 pub mod change;
 pub mod clock;
+pub mod flow;
 pub mod http;
 pub mod journal;
 pub mod queue;
