@@ -25,6 +25,11 @@ impl Backoff {
         full.mul_f64(0.5 + 0.5 * jitter.clamp(0.0, 1.0)).max(self.first)
     }
 
+    /// Whether there is no failure to remember.
+    pub fn is_reset(&self) -> bool {
+        self.failures == 0
+    }
+
     /// Forgets the failures.
     pub fn reset(&mut self) {
         self.failures = 0;

@@ -40,9 +40,11 @@
 pub mod backoff;
 pub mod change;
 pub mod clock;
+pub mod config_api;
 pub mod flow;
 pub mod http;
 pub mod journal;
 pub mod queue;
 pub mod route;
 pub mod tenant;
+pub mod worker;

@@ -23,5 +23,5 @@ mod write;
 pub use query::{ChangeFilter, ChangeView, DeliveryView};
 pub use read::Reader;
 pub use sqlite::{Journal, JournalError, Location};
-pub use step::{Attempt, Edit, Ending, GateEnd, Mark, Outcome, Plan, Settlement, Step, Target};
+pub use step::{Attempt, Edit, Ending, Fetched, GateEnd, Mark, Outcome, Plan, Settlement, Step, Target};
 pub use write::{Admitted, Commit, Writer};

@@ -82,20 +82,20 @@ impl Reader {
         Ok(rows.iter().map(|row| row.get(0)).collect())
     }
 
-    /// The pending thin changes that wait for a URL, each with its flow, the oldest `at_most` of them.
+    /// The last of the pending thin changes that wait for a URL, and the flows of all of them.
     ///
     /// # Errors
     /// When the journal cannot be read.
-    pub async fn waiting_for(&self, url: &str, at_most: usize) -> Result<Vec<(Seq, FlowId)>> {
+    pub async fn waiting_for(&self, url: &str) -> Result<Option<(Seq, Vec<FlowId>)>> {
         let rows = query(
-            "SELECT seq, flow FROM changes
-             WHERE state = 'pending' AND fetch_url = ? AND variables IS NULL ORDER BY seq LIMIT ?",
+            "SELECT flow, MAX(seq) FROM changes
+             WHERE state = 'pending' AND variables IS NULL AND fetch_url = ? GROUP BY flow ORDER BY flow",
         )
         .bind(url)
-        .bind(i64::try_from(at_most).unwrap_or(i64::MAX))
         .fetch_all(&self.pool)
         .await?;
-        rows.iter().map(|row| Ok((row.get(0), flow_id(row.get(1))?))).collect()
+        let flows = rows.iter().map(|row| flow_id(row.get(0))).collect::<Result<_>>()?;
+        Ok(rows.iter().map(|row| row.get(1)).max().map(|up_to| (up_to, flows)))
     }
 
     /// The marks of one node.

@@ -151,6 +151,17 @@ pub struct GateEnd {
     pub reason: String,
 }
 
+/// What came back for thin changes.
+#[derive(Clone, Debug)]
+pub enum Fetched {
+    /// Their values, stored with them.
+    Values(Vec<Variable>),
+    /// Values that do not fit: the changes fail.
+    Unfit(String),
+    /// Nothing: the changes wait, because of this.
+    Nothing(String),
+}
+
 /// One entry of the worker in a group commit.
 #[derive(Clone, Debug)]
 pub enum Step {
@@ -172,12 +183,14 @@ pub enum Step {
         /// The back-off that begins now, in milliseconds.
         for_ms: i64,
     },
-    /// The values of thin changes were fetched.
+    /// The values of thin changes were asked for at a URL.
     Fetched {
-        /// The changes.
-        seqs: Vec<Seq>,
-        /// Their variables.
-        variables: Vec<Variable>,
+        /// The URL.
+        url: String,
+        /// The last change that was waiting when the fetch began.
+        up_to: Seq,
+        /// What came back.
+        fetched: Fetched,
     },
     /// The tenant's gate was closed or opened.
     Gate(Option<GateEnd>),

@@ -6,8 +6,8 @@ use jiff::Timestamp;
 use sqlx::sqlite::SqliteConnection;
 use sqlx::{Connection as _, Row as _, Sqlite, Transaction, query};
 
-use super::{Attempt, JournalError, Mark, Outcome, Settlement, Step};
-use crate::change::{Admission, Delivery, FlowId, NewChange, Seq, State, Values, Variable, Verdict};
+use super::{Attempt, Fetched, JournalError, Mark, Outcome, Settlement, Step};
+use crate::change::{Admission, Delivery, FlowId, NewChange, Seq, State, Values, Verdict};
 
 type Result<T> = std::result::Result<T, JournalError>;
 
@@ -165,7 +165,7 @@ impl Commit<'_> {
             Step::Attempt(attempt) => self.attempt(attempt).await.map(|()| 0),
             Step::Settle { flow, settlement } => self.settle(flow, settlement).await,
             Step::Hold { seqs, reason, for_ms } => self.hold(seqs, reason, *for_ms).await.map(|()| 0),
-            Step::Fetched { seqs, variables } => self.fetched(seqs, variables).await.map(|()| 0),
+            Step::Fetched { url, up_to, fetched } => self.fetched(url, *up_to, fetched).await,
             Step::Gate(end) => {
                 query("UPDATE gate SET until = ?, reason = ?")
                     .bind(end.as_ref().map(|end| end.until.as_millisecond()))
@@ -255,16 +255,31 @@ impl Commit<'_> {
         Ok(())
     }
 
-    async fn fetched(&mut self, seqs: &[Seq], variables: &[Variable]) -> Result<()> {
-        let text = encode(&variables);
-        for seq in seqs {
-            query("UPDATE changes SET variables = ?, reason = NULL WHERE seq = ? AND variables IS NULL")
-                .bind(&text)
-                .bind(seq)
-                .execute(self.sql())
-                .await?;
+    async fn fetched(&mut self, url: &str, up_to: Seq, fetched: &Fetched) -> Result<usize> {
+        let now = self.now_ms;
+        let update = match fetched {
+            Fetched::Values(variables) => query(
+                "UPDATE changes SET variables = ?, reason = NULL
+                 WHERE state = 'pending' AND variables IS NULL AND fetch_url = ? AND seq <= ?",
+            )
+            .bind(encode(variables)),
+            Fetched::Nothing(reason) => query(
+                "UPDATE changes SET reason = ?
+                 WHERE state = 'pending' AND variables IS NULL AND fetch_url = ? AND seq <= ?",
+            )
+            .bind(reason),
+            Fetched::Unfit(reason) => query(
+                "UPDATE changes SET state = 'failed', settled_at = ?, reason = ?
+                 WHERE state = 'pending' AND variables IS NULL AND fetch_url = ? AND seq <= ?",
+            )
+            .bind(now)
+            .bind(reason),
+        };
+        let done = update.bind(url).bind(up_to).execute(self.sql()).await?;
+        match fetched {
+            Fetched::Unfit(_) => Ok(usize::try_from(done.rows_affected()).unwrap_or(0)),
+            Fetched::Values(_) | Fetched::Nothing(_) => Ok(0),
         }
-        Ok(())
     }
 
     /// Drops settled changes, then deliveries that have none left. `failed` changes stay until someone
