@@ -41,4 +41,5 @@ pub mod change;
 pub mod clock;
 pub mod queue;
 pub mod route;
+pub mod server;
 pub mod source;
