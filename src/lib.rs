@@ -40,6 +40,7 @@
 pub mod change;
 pub mod clock;
 pub mod queue;
+pub mod receiver;
 pub mod route;
 pub mod server;
 pub mod source;
