@@ -37,10 +37,14 @@
 //! | 0 | `change`, `clock` |
 //! | beside | `sandbox`: the practice tenant |
 
+pub mod backoff;
 pub mod change;
 pub mod clock;
+pub mod http;
+pub mod journal;
 pub mod queue;
 pub mod receiver;
 pub mod route;
 pub mod server;
 pub mod source;
+pub mod tenant;

@@ -43,7 +43,7 @@ pub(super) enum Refusal {
     Interrupted(#[source] axum::Error),
     #[error("it was not verified: {0}")]
     Unverified(VerifyError),
-    #[error("it is not JSON: {}", shorten(.0))]
+    #[error("no route can read it: {}", shorten(.0))]
     NotJson(String),
     #[error("its route refused it: {}", shorten(.0))]
     ByRoute(String),
@@ -96,8 +96,7 @@ impl Refusal {
             Self::TooSlow => "The body did not arrive in time.".into(),
             Self::Interrupted(_) => "The body could not be read.".into(),
             Self::Unverified(_) => "The request could not be verified.".into(),
-            Self::NotJson(reason) => format!("The body is not JSON: {reason}").into(),
-            Self::ByRoute(reason) => reason.into(),
+            Self::NotJson(reason) | Self::ByRoute(reason) => reason.into(),
             Self::Unavailable { .. } => "The delivery was not stored. Send it again later.".into(),
         }
     }

@@ -1,25 +1,29 @@
 //! `POST /hooks/{source}`, as a sender sees it.
 
-use std::io;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use flowhook::clock::Clock;
-use flowhook::queue::Queue;
+use flowhook::journal::{DeliveryView, Journal, Location, Reader};
+use flowhook::queue::{self, Writing};
 use flowhook::receiver::{self, Receiver, Settings};
-use flowhook::route::Routes;
+use flowhook::route::{self, Routes};
 use flowhook::server::{self, Limits};
 use flowhook::source::{Scheme, Secret, Source, Sources};
 use hyper::HeaderMap;
 use jiff::Timestamp;
 use serde_json::json;
+use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+use crate::log::Log;
 use crate::wire::{Answer, Wire};
 
 const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+const WANTED: &str = r#"{"type":"config.updated","data":{"flow_id":"f1","node_id":"n1",
+    "config":{"routing_priority":"high","queue_target":"vip","max_wait_time_seconds":30}}}"#;
+const UNFIT: &str = r#"{"type":"config.updated","data":{"flow_id":"f1","node_id":"n1","config":{"max_wait_time_seconds":"soon"}}}"#;
 const UNWANTED: &str = r#"{"type":"nobody.asked"}"#;
 
 fn source() -> Source {
@@ -31,21 +35,43 @@ fn now() -> Timestamp {
     Timestamp::from_second(1_780_000_000).expect("a time of our age")
 }
 
-/// A receiver on a socket.
+/// A receiver on a socket, and the journal behind it.
 struct Service {
     addr: SocketAddr,
     shutting_down: CancellationToken,
+    journal: Reader,
+    _file: TempDir,
     _serving: DropGuard,
 }
 
 impl Service {
     async fn start(settings: Settings) -> Self {
+        let (service, writing) = Self::without_writer(settings, queue::Settings::default()).await;
+        tokio::spawn(writing.run());
+        service
+    }
+
+    /// With room for so many pending changes.
+    async fn with_room_for(capacity: usize) -> Self {
+        let (service, writing) =
+            Self::without_writer(Settings::default(), queue::Settings { capacity }).await;
+        tokio::spawn(writing.run());
+        service
+    }
+
+    /// Nothing is committed until the writer runs.
+    async fn without_writer(settings: Settings, bounds: queue::Settings) -> (Self, Writing) {
+        let file = tempfile::tempdir().expect("a directory");
+        let location = Location::sqlite(file.path().join("journal.db"));
+        let Journal { writer, reader } = Journal::open(&location).await.expect("a new journal");
+        let clock = Clock::from_fn(now);
+        let (queue, _ledger, writing) = queue::open(bounds, writer, clock.clone(), 0);
         let shutting_down = CancellationToken::new();
         let router = receiver::router(Receiver {
             sources: Sources::new([source()]).expect("one source"),
-            routes: Routes,
-            queue: Queue,
-            clock: Clock::from_fn(now),
+            routes: Routes::new(route::Settings::default()),
+            queue,
+            clock,
             settings,
             shutting_down: shutting_down.clone(),
         });
@@ -53,7 +79,13 @@ impl Service {
         let addr = listener.local_addr().expect("it is bound");
         let stop = CancellationToken::new();
         tokio::spawn(server::serve(listener, router, Limits::default(), stop.clone()));
-        Self { addr, shutting_down, _serving: stop.drop_guard() }
+        let service = Self { addr, shutting_down, journal: reader, _file: file, _serving: stop.drop_guard() };
+        (service, writing)
+    }
+
+    /// What the journal holds under that id.
+    async fn kept(&self, id: &str) -> Option<DeliveryView> {
+        self.journal.delivery("config", id).await.expect("the journal can be read")
     }
 
     async fn connect(&self) -> Wire {
@@ -125,6 +157,92 @@ async fn a_delivery_that_no_route_wants_is_ignored() {
     let answer = service.deliver("msg_1", UNWANTED).await;
     assert_eq!((answer.status, answer.json()), (200, json!({"status": "ignored"})));
     assert_eq!(answer.header("content-type"), Some("application/json"));
+    assert!(service.kept("msg_1").await.is_none());
+}
+
+#[tokio::test]
+async fn an_accepted_delivery_is_on_disk() {
+    let service = Service::start(Settings::default()).await;
+    let answer = service.deliver("msg_1", WANTED).await;
+    assert_eq!(answer.status, 202);
+    assert_eq!(answer.json(), json!({"status": "accepted", "id": "msg_1", "changes": 1}));
+    let kept = service.kept("msg_1").await.expect("it is on disk");
+    assert_eq!((kept.state.as_str(), kept.changes.len()), ("accepted", 1));
+}
+
+#[tokio::test]
+async fn a_delivery_that_comes_again_is_a_duplicate() {
+    let service = Service::start(Settings::default()).await;
+    assert_eq!(service.deliver("msg_1", WANTED).await.status, 202);
+    let again = service.deliver("msg_1", WANTED).await;
+    assert_eq!((again.status, again.json()), (200, json!({"status": "duplicate", "id": "msg_1"})));
+    assert_eq!(service.journal.pending_count().await.expect("the journal can be read"), 1);
+    assert_eq!(service.deliver("msg_2", WANTED).await.status, 202);
+}
+
+#[tokio::test]
+async fn what_cannot_be_carried_out_is_refused_with_its_reason_and_kept() {
+    async fn check(body: &str, status: u16) {
+        let service = Service::start(Settings::default()).await;
+        let answer = service.deliver("msg_1", body).await;
+        assert_refused(&answer, status);
+        let kept = service.kept("msg_1").await.expect("it is kept");
+        assert_eq!((kept.state.as_str(), kept.body.as_deref()), ("rejected", Some(body)));
+        assert_eq!(answer.json()["detail"].as_str(), kept.reason.as_deref());
+    }
+    check("routing_priority=high", 400).await;
+    check("", 400).await;
+    check(UNFIT, 422).await;
+}
+
+#[tokio::test]
+async fn a_rejected_delivery_that_comes_again_is_judged_anew() {
+    let service = Service::start(Settings::default()).await;
+    assert_eq!(service.deliver("msg_1", UNFIT).await.status, 422);
+    assert_eq!(service.deliver("msg_1", UNFIT).await.status, 422);
+    assert_eq!(service.deliver("msg_1", WANTED).await.status, 202);
+}
+
+#[tokio::test]
+async fn what_was_accepted_stays_accepted_whatever_comes_under_its_id() {
+    let service = Service::start(Settings::default()).await;
+    assert_eq!(service.deliver("msg_1", WANTED).await.status, 202);
+    for body in [UNFIT, "not JSON"] {
+        let answer = service.deliver("msg_1", body).await;
+        assert_eq!((answer.status, answer.json()), (200, json!({"status": "duplicate", "id": "msg_1"})));
+    }
+    assert_eq!(service.kept("msg_1").await.expect("it is on disk").state, "accepted");
+}
+
+#[tokio::test]
+async fn with_a_full_backlog_everything_that_would_be_stored_is_to_come_back() {
+    let service = Service::with_room_for(1).await;
+    assert_eq!(service.deliver("msg_1", WANTED).await.status, 202);
+    for (id, body) in [("msg_2", WANTED), ("msg_1", WANTED), ("msg_3", UNFIT), ("msg_4", "not JSON")] {
+        assert_come_back(&service.deliver(id, body).await);
+    }
+    assert!(service.kept("msg_2").await.is_none());
+    assert_eq!(service.deliver("msg_5", UNWANTED).await.status, 200);
+}
+
+#[tokio::test]
+async fn what_is_not_committed_in_time_is_to_come_back_and_is_not_stored_behind_the_senders_back() {
+    let settings = Settings { commit_wait: Duration::from_millis(50), ..Settings::default() };
+    let (service, writing) = Service::without_writer(settings, queue::Settings::default()).await;
+    assert_come_back(&service.deliver("msg_1", WANTED).await);
+    assert_come_back(&service.deliver("msg_2", UNFIT).await);
+
+    tokio::spawn(writing.run());
+    while service.deliver("msg_3", WANTED).await.status == 503 {} // a slow disk may take longer, too
+    assert!(service.kept("msg_1").await.is_none() && service.kept("msg_2").await.is_none());
+}
+
+#[tokio::test]
+async fn when_the_journal_is_closed_everything_that_would_be_stored_is_to_come_back() {
+    let (service, writing) = Service::without_writer(Settings::default(), queue::Settings::default()).await;
+    drop(writing);
+    assert_come_back(&service.deliver("msg_1", WANTED).await);
+    assert_come_back(&service.deliver("msg_2", UNFIT).await);
 }
 
 #[tokio::test]
@@ -250,40 +368,9 @@ async fn a_connection_goes_on_after_a_refusal() {
     assert_eq!(wire.answer().await.status, 200);
 }
 
-/// What this thread logs, which is all that a test's own runtime does.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl Log {
-    fn of_this_thread() -> (Self, tracing::subscriber::DefaultGuard) {
-        let log = Self::default();
-        let writer = log.clone();
-        let subscriber = tracing_subscriber::fmt()
-            .with_max_level(tracing::Level::TRACE)
-            .with_ansi(false)
-            .with_writer(move || writer.clone())
-            .finish();
-        (log, tracing::subscriber::set_default(subscriber))
-    }
-
-    fn text(&self) -> String {
-        String::from_utf8(self.0.lock().expect("nobody panics with it").clone()).expect("it is UTF-8")
-    }
-}
-
-impl io::Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().expect("nobody panics with it").write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
 #[tokio::test]
 async fn each_request_is_logged_once_without_what_it_carried() {
-    let (log, _logging) = Log::of_this_thread();
+    let log = Log::of_this_thread();
     let service = Service::start(Settings::default()).await;
     assert_eq!(service.deliver("msg_1", UNWANTED).await.status, 200);
     let forged = Post::of(UNWANTED).with(&source().sign("msg_2", now(), b"other").expect("it can be signed"));

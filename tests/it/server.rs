@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::wire::{self, Wire};
 
-const SHORT: Duration = Duration::from_millis(50);
+const SHORT: Duration = Duration::from_millis(200);
 const GET: &str = "GET / HTTP/1.1\r\nhost: x\r\n\r\n";
 const GATED: &str = "GET /gated HTTP/1.1\r\nhost: x\r\n\r\n";
 
