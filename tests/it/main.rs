@@ -1,1 +1,7 @@
 //! The integration tests: one binary, so that it links once.
+
+mod log;
+mod receiver;
+mod server;
+mod verification;
+mod wire;
