@@ -37,6 +37,7 @@
 //! | 0 | `change`, `clock` |
 //! | beside | `sandbox`: the practice tenant |
 
+pub mod admin;
 pub mod backoff;
 pub mod change;
 pub mod clock;
@@ -48,6 +49,8 @@ pub mod queue;
 pub mod receiver;
 pub mod route;
 pub mod server;
+pub mod service;
+pub mod settings;
 pub mod source;
 pub mod tenant;
 pub mod worker;

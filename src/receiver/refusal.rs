@@ -9,20 +9,17 @@ use std::ops::RangeInclusive;
 use axum::response::{IntoResponse, Response};
 use hyper::StatusCode;
 use hyper::header::{
-    ACCEPT_ENCODING, ALLOW, CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE,
+    ACCEPT_ENCODING, ALLOW, CONNECTION, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE,
 };
-use serde::Serialize;
 
 use super::log::Told;
 use crate::change::shorten;
 use crate::queue::NotTaken;
+use crate::server::problem;
 use crate::source::VerifyError;
 
 /// When to come back, in seconds: soon, and not all at once.
 const RETRY_AFTER_S: RangeInclusive<u16> = 1..=5;
-/// The longest detail, in bytes of JSON: the rest of the answer takes less than 100, and some
-/// senders keep only 500.
-const DETAIL_BYTES: usize = 380;
 
 /// Why a request was not taken.
 #[derive(Debug, thiserror::Error)]
@@ -117,51 +114,13 @@ impl Refusal {
     }
 }
 
-#[derive(Serialize)]
-struct Problem<'a> {
-    /// `about:blank`: the status says it all (RFC 9457, section 4.2.1).
-    r#type: &'static str,
-    title: &'static str,
-    status: u16,
-    detail: &'a str,
-}
-
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
-        let status = self.status();
-        let detail = self.detail();
-        let problem = Problem {
-            r#type: "about:blank",
-            title: status.canonical_reason().unwrap_or_default(),
-            status: status.as_u16(),
-            detail: &fit(&detail),
-        };
-        let body = serde_json::to_vec(&problem).expect("texts and a number are JSON");
-        let content_type = [(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"))];
-        let mut response = (status, content_type, body).into_response();
+        let mut response = problem(self.status(), &self.detail());
         response.headers_mut().extend(self.header());
         let told = Told { sentence: "the request was refused", reason: Some(self.to_string()) };
         response.extensions_mut().insert(told);
         response
-    }
-}
-
-/// As much of `text` as takes [`DETAIL_BYTES`] in JSON.
-fn fit(text: &str) -> Cow<'_, str> {
-    let mut taken = 0;
-    let end = text.char_indices().find(|(_, c)| {
-        taken += escaped_len(*c);
-        taken > DETAIL_BYTES
-    });
-    end.map_or(text.into(), |(end, _)| format!("{}…", &text[..end]).into())
-}
-
-/// At least as many bytes as JSON takes for `c`.
-fn escaped_len(c: char) -> usize {
-    match c {
-        '"' | '\\' => 2,
-        c if c.is_ascii_control() => 6,
-        c => c.len_utf8(),
     }
 }
 
@@ -171,7 +130,7 @@ mod tests {
     use http_body_util::BodyExt as _;
     use serde_json::{Value, json};
 
-    use super::{Refusal, Unavailable, fit};
+    use super::{Refusal, Unavailable};
     use crate::source::VerifyError;
 
     async fn problem(refusal: Refusal) -> (Vec<u8>, Value) {
@@ -208,12 +167,6 @@ mod tests {
                 assert!(problem["detail"].as_str().is_some_and(|detail| detail.ends_with('…')), "{piece:?}");
             }
         }
-    }
-
-    #[test]
-    fn what_fits_is_left_alone() {
-        assert_eq!(fit(&"x".repeat(380)), "x".repeat(380));
-        assert_eq!(fit(&"x".repeat(381)), format!("{}…", "x".repeat(380)));
     }
 
     #[test]

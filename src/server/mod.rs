@@ -12,6 +12,7 @@
 //!
 //! When all places are taken nothing is accepted: further peers wait in the kernel's backlog.
 
+mod problem;
 mod socket;
 
 use std::io;
@@ -31,6 +32,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+pub use problem::problem;
 use socket::Socket;
 
 /// The most connections at once.

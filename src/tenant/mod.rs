@@ -21,6 +21,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 pub use answer::{Call, Kind};
 pub use gate::{Closure, FLOWS_AT_ONCE, Gate, Pass, Wait};
 pub use pacer::Pacer;
+pub use retry_after::LONGEST_WAIT;
 pub use tokens::TokenError;
 
 use crate::change::{FlowId, shorten};

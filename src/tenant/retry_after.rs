@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use reqwest::header::{DATE, HeaderMap, RETRY_AFTER};
 
 /// A longer wait than this counts as this.
-const LONGEST: Duration = Duration::from_secs(3600);
+pub const LONGEST_WAIT: Duration = Duration::from_secs(3600);
 /// A shorter wait than this counts as absent.
 const SHORTEST: Duration = Duration::from_secs(1);
 
@@ -22,13 +22,13 @@ pub(super) fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Durati
         .filter_map(|value| wait(value.to_str().ok()?.trim(), date.unwrap_or(now)))
         .max()
         .filter(|wait| *wait >= SHORTEST)
-        .map(|wait| wait.min(LONGEST))
+        .map(|wait| wait.min(LONGEST_WAIT))
 }
 
 fn wait(value: &str, now: SystemTime) -> Option<Duration> {
     if !value.is_empty() && value.bytes().all(|b| b.is_ascii_digit()) {
         // More digits than fit are a very long wait, not a malformed one.
-        return Some(value.parse().map_or(LONGEST, Duration::from_secs));
+        return Some(value.parse().map_or(LONGEST_WAIT, Duration::from_secs));
     }
     httpdate::parse_http_date(value).ok()?.duration_since(now).ok()
 }

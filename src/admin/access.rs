@@ -1,0 +1,46 @@
+//! The bearer token of the admin API.
+
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
+use axum::middleware::Next;
+use axum::response::Response;
+use hyper::StatusCode;
+use hyper::header::{AUTHORIZATION, HeaderValue, WWW_AUTHENTICATE};
+use secrecy::{ExposeSecret as _, SecretString};
+use sha2::{Digest as _, Sha256};
+use subtle::ConstantTimeEq as _;
+
+use crate::server::problem;
+
+/// What a request must bring; nothing where no token is set. Kept as its digest, so that comparing takes
+/// the same time whatever the lengths.
+#[derive(Debug)]
+pub(super) struct Token(Option<[u8; 32]>);
+
+impl Token {
+    pub(super) fn new(token: Option<SecretString>) -> Self {
+        Self(token.map(|token| Sha256::digest(token.expose_secret()).into()))
+    }
+
+    fn fits(&self, request: &Request) -> bool {
+        let Some(digest) = &self.0 else { return true };
+        let header = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok());
+        let given = header.and_then(|value| value.split_once(' '));
+        given.is_some_and(|(kind, token)| {
+            let same = Sha256::digest(token.trim_start()).ct_eq(digest);
+            kind.eq_ignore_ascii_case("bearer") && same.into()
+        })
+    }
+}
+
+/// Lets a request with the right token through.
+pub(super) async fn check(State(token): State<Arc<Token>>, request: Request, next: Next) -> Response {
+    if token.fits(&request) {
+        return next.run(request).await;
+    }
+    let mut response =
+        problem(StatusCode::UNAUTHORIZED, "Send FLOWHOOK_ADMIN_TOKEN as `Authorization: Bearer …`.");
+    response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+    response
+}

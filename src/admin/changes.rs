@@ -1,0 +1,113 @@
+//! Looking into the journal.
+
+use axum::Json;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Path, Query, State};
+use axum::response::{IntoResponse as _, Response};
+use hyper::StatusCode;
+use serde::{Deserialize, Serialize};
+
+use super::unreadable;
+use crate::change::{FlowId, Seq, State as ChangeState, shorten};
+use crate::journal::{ChangeFilter, ChangeView, Reader};
+use crate::server::problem;
+
+/// How many changes a page has, unless asked otherwise.
+const PAGE: u32 = 50;
+/// How many it has at most.
+const PAGE_AT_MOST: u32 = 500;
+
+/// Which changes to list; an empty value is as good as none.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Wanted {
+    state: Option<String>,
+    flow: Option<String>,
+    source: Option<String>,
+    limit: Option<String>,
+    cursor: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Page {
+    changes: Vec<ChangeView>,
+    /// Pass it as `cursor` to get the next page; absent on the last one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_cursor: Option<Seq>,
+}
+
+impl Wanted {
+    fn filter(self) -> Result<ChangeFilter, String> {
+        let given = |value: Option<String>| value.filter(|value| !value.is_empty());
+        let state = given(self.state).map(|name| {
+            let known = || ChangeState::ALL.map(ChangeState::as_str).join(", ");
+            ChangeState::parse(&name)
+                .ok_or_else(|| format!("`state` must be one of {}, not `{}`", known(), shorten(&name)))
+        });
+        let flow = given(self.flow).map(|id| FlowId::parse(&id).map_err(|bad| bad.to_string()));
+        Ok(ChangeFilter {
+            state: state.transpose()?,
+            flow: flow.transpose()?,
+            source: given(self.source),
+            before: given(self.cursor).map(|text| number("cursor", &text, Seq::MAX)).transpose()?,
+            limit: match given(self.limit) {
+                Some(text) => number("limit", &text, PAGE_AT_MOST)?,
+                None => PAGE,
+            },
+        })
+    }
+}
+
+fn number<N: std::str::FromStr + PartialOrd + From<u8> + std::fmt::Display + Copy>(
+    name: &str,
+    text: &str,
+    most: N,
+) -> Result<N, String> {
+    let read = text.parse().ok().filter(|number: &N| *number >= N::from(1) && *number <= most);
+    read.ok_or_else(|| format!("`{name}` must be a number from 1 to {most}, not `{}`", shorten(text)))
+}
+
+pub(super) async fn list(
+    State(reader): State<Reader>,
+    wanted: Result<Query<Wanted>, QueryRejection>,
+) -> Response {
+    let filter = wanted.map_err(|bad| bad.body_text()).and_then(|Query(wanted)| wanted.filter());
+    let filter = match filter {
+        Ok(filter) => filter,
+        Err(why) => return problem(StatusCode::BAD_REQUEST, &why),
+    };
+    match reader.changes(&filter).await {
+        Ok(changes) => {
+            let is_full = changes.len() == usize::try_from(filter.limit).unwrap_or(usize::MAX);
+            let next_cursor = changes.last().filter(|_| is_full).map(|change| change.seq);
+            Json(Page { changes, next_cursor }).into_response()
+        }
+        Err(error) => unreadable(&error),
+    }
+}
+
+pub(super) async fn one(State(reader): State<Reader>, Path(seq): Path<String>) -> Response {
+    let seq = match number("seq", &seq, Seq::MAX) {
+        Ok(seq) => seq,
+        Err(why) => return problem(StatusCode::BAD_REQUEST, &why),
+    };
+    match reader.change(seq).await {
+        Ok(Some(change)) => Json(change).into_response(),
+        Ok(None) => problem(StatusCode::NOT_FOUND, &format!("There is no change {seq}.")),
+        Err(error) => unreadable(&error),
+    }
+}
+
+pub(super) async fn delivery(
+    State(reader): State<Reader>,
+    Path((source, id)): Path<(String, String)>,
+) -> Response {
+    match reader.delivery(&source, &id).await {
+        Ok(Some(delivery)) => Json(delivery).into_response(),
+        Ok(None) => {
+            let known = format!("Source `{}` has sent no delivery `{}`.", shorten(&source), shorten(&id));
+            problem(StatusCode::NOT_FOUND, &known)
+        }
+        Err(error) => unreadable(&error),
+    }
+}

@@ -1,0 +1,104 @@
+//! The admin listener: is it well, what is in the journal.
+//!
+//! | path | answers |
+//! |---|---|
+//! | `/healthz` | 200 as long as the process answers at all |
+//! | `/readyz` | 200 if deliveries can be accepted, whatever the tenant does; else 503 |
+//! | `/api/changes?state=&flow=&source=&limit=&cursor=` | changes, newest first, and the cursor of the next page |
+//! | `/api/changes/{seq}` | one change |
+//! | `/api/deliveries/{source}/{id}` | one delivery with its changes, and the body of a rejected one |
+//!
+//! Everything under `/api` wants the bearer token, if one is set. The listener only reads: it holds the
+//! journal's reader, and of the writer no more than the question whether it takes commits.
+
+mod access;
+mod changes;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use axum::extract::{FromRef, State};
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::get;
+use axum::{Json, Router, middleware};
+use hyper::StatusCode;
+use secrecy::SecretString;
+use serde_json::json;
+use tokio_util::sync::CancellationToken;
+
+use crate::journal::{JournalError, Reader};
+use crate::queue::Ledger;
+use crate::server::problem;
+
+/// The admin listener's own settings.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Where it listens; `FLOWHOOK_ADMIN_LISTEN`, default `127.0.0.1:8081`.
+    pub listen: SocketAddr,
+    /// What `/api` wants as bearer token; `FLOWHOOK_ADMIN_TOKEN`. Without one it may listen on loopback only.
+    pub token: Option<SecretString>,
+}
+
+/// What the admin listener works with.
+#[derive(Clone, Debug)]
+pub struct Admin {
+    /// The journal, to read.
+    pub reader: Reader,
+    /// Says whether commits are taken.
+    pub ledger: Ledger,
+    /// What `/api` wants as bearer token.
+    pub token: Option<SecretString>,
+    /// Once cancelled the service is not ready any more.
+    pub shutting_down: CancellationToken,
+}
+
+/// The admin listener's paths.
+pub fn router(admin: Admin) -> Router {
+    let token = access::Token::new(admin.token.clone());
+    let api = Router::new()
+        .route("/changes", get(changes::list))
+        .route("/changes/{seq}", get(changes::one))
+        .route("/deliveries/{source}/{id}", get(changes::delivery))
+        .fallback(no_such_path)
+        .layer(middleware::from_fn_with_state(Arc::new(token), access::check));
+    Router::new()
+        .route("/healthz", get(async || Json(json!({"status": "ok"}))))
+        .route("/readyz", get(ready))
+        .nest("/api", api)
+        .fallback(no_such_path)
+        .method_not_allowed_fallback(method_not_allowed)
+        .with_state(admin)
+}
+
+impl FromRef<Admin> for Reader {
+    fn from_ref(admin: &Admin) -> Self {
+        admin.reader.clone()
+    }
+}
+
+async fn ready(State(admin): State<Admin>) -> Response {
+    if admin.shutting_down.is_cancelled() {
+        return problem(StatusCode::SERVICE_UNAVAILABLE, "The service is shutting down.");
+    }
+    if !admin.ledger.can_accept().await {
+        return problem(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "The backlog is full or the journal takes no commits.",
+        );
+    }
+    Json(json!({"status": "ready"})).into_response()
+}
+
+async fn no_such_path() -> Response {
+    problem(StatusCode::NOT_FOUND, "There is no such path.")
+}
+
+async fn method_not_allowed() -> Response {
+    problem(StatusCode::METHOD_NOT_ALLOWED, "This path takes GET only.")
+}
+
+/// The journal did not answer: for the log why, for the caller that it did not.
+fn unreadable(error: &JournalError) -> Response {
+    tracing::error!(error = error as &dyn std::error::Error, "the journal cannot be read");
+    problem(StatusCode::SERVICE_UNAVAILABLE, "The journal cannot be read now; the log says why.")
+}

@@ -1,0 +1,209 @@
+//! The wiring: journal, queue, worker and listeners, from the start to an orderly end.
+//!
+//! Start: the journal is opened and locked, then the addresses are bound, then work begins; a service that
+//! cannot have any of them has touched nothing else. End: new deliveries are refused while those under way
+//! are answered, then turns in flight finish, then what they wrote is committed.
+
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use tokio::net::TcpListener;
+use tokio::task::{JoinError, JoinHandle};
+use tokio_util::sync::CancellationToken;
+
+use crate::admin::{self, Admin};
+use crate::clock::Clock;
+use crate::config_api::ConfigApi;
+use crate::journal::{Journal, JournalError, Reader};
+use crate::queue;
+use crate::receiver::{self, Receiver};
+use crate::route::Routes;
+use crate::server::{self, Ended, Limits};
+use crate::settings::Settings;
+use crate::tenant::{Gate, Tenant};
+use crate::worker::Worker;
+
+/// The admin listener serves few: operators, probes, a scraper.
+const ADMIN_CONNECTIONS: usize = 64;
+
+/// A running service.
+#[derive(Debug)]
+pub struct Service {
+    /// Where webhooks are received.
+    pub address: SocketAddr,
+    /// Where the admin API listens.
+    pub admin_address: SocketAddr,
+    reader: Reader,
+    shutting_down: CancellationToken,
+    /// Cancelled when nobody brings deliveries any more.
+    no_more_deliveries: CancellationToken,
+    listeners: [JoinHandle<Ended>; 2],
+    worker: JoinHandle<()>,
+    writing: JoinHandle<()>,
+}
+
+/// The service did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The journal cannot be used.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// An address cannot be had.
+    #[error("cannot listen on {address}: stop what listens there, or set {variable} to another address")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// The setting that names it.
+        variable: &'static str,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The system has no usable certificate store.
+    #[error("no HTTP client can be made")]
+    Http(#[from] reqwest::Error),
+}
+
+/// A task ended that must not.
+#[derive(Debug, thiserror::Error)]
+#[error("the {part} broke down; what is journaled is safe, and the next start goes on with it")]
+pub struct Broken {
+    part: &'static str,
+    #[source]
+    cause: Option<JoinError>,
+}
+
+impl Service {
+    /// Starts the service.
+    ///
+    /// # Errors
+    /// [`StartError`], which says what to do.
+    pub async fn start(settings: Settings, clock: Clock) -> Result<Self, StartError> {
+        for warning in &settings.warnings {
+            tracing::warn!("{warning}");
+        }
+        let Journal { writer, reader } = Journal::open(&settings.journal).await?;
+        let public = listen(settings.listen, "FLOWHOOK_LISTEN").await?;
+        let private = listen(settings.admin.listen, "FLOWHOOK_ADMIN_LISTEN").await?;
+        let addresses = [&public, &private].map(|listener| listener.local_addr());
+        let [address, admin_address] = addresses.map(|bound| bound.unwrap_or(settings.listen));
+        let tenant = Arc::new(Tenant::new(settings.tenant)?);
+        restore_gate(tenant.gate(), &reader, &clock).await?;
+
+        let pending = reader.pending_count().await?;
+        let (queue, ledger, writing) = queue::open(settings.queue, writer, clock.clone(), pending);
+        let wakeups = writing.wakeups();
+        wakeups.add(reader.flows_with_work().await?);
+        let shutting_down = CancellationToken::new();
+        let no_more_deliveries = CancellationToken::new();
+
+        let writing = tokio::spawn(writing.run());
+        let worker = Worker::new(
+            settings.worker,
+            tenant,
+            ConfigApi::new()?,
+            reader.clone(),
+            ledger.clone(),
+            wakeups,
+            clock.clone(),
+        );
+        let worker = tokio::spawn(worker.run(no_more_deliveries.clone()));
+        let receiver = receiver::router(Receiver {
+            sources: settings.sources,
+            routes: Routes::new(settings.routes),
+            queue,
+            clock,
+            settings: receiver::Settings::default(),
+            shutting_down: shutting_down.clone(),
+        });
+        let admin = admin::router(Admin {
+            reader: reader.clone(),
+            ledger,
+            token: settings.admin.token,
+            shutting_down: shutting_down.clone(),
+        });
+        let admin_limits = Limits { connections: ADMIN_CONNECTIONS, ..Limits::default() };
+        let listeners = [
+            tokio::spawn(server::serve(public, receiver, Limits::default(), shutting_down.clone())),
+            tokio::spawn(server::serve(private, admin, admin_limits, shutting_down.clone())),
+        ];
+        tracing::info!(
+            server.listen = %address,
+            server.admin_listen = %admin_address,
+            journal.path = %settings.journal.path().display(),
+            change.pending = pending,
+            "flowhook is ready"
+        );
+        Ok(Self {
+            address,
+            admin_address,
+            reader,
+            shutting_down,
+            no_more_deliveries,
+            listeners,
+            worker,
+            writing,
+        })
+    }
+
+    /// Serves until `shutdown`, then ends in order.
+    ///
+    /// # Errors
+    /// [`Broken`] when a part of it ended before that.
+    pub async fn run(mut self, shutdown: impl Future<Output = ()>) -> Result<(), Broken> {
+        let broken = tokio::select! {
+            () = shutdown => None,
+            ended = &mut self.worker => Some(Broken { part: "worker", cause: ended.err() }),
+            ended = &mut self.writing => Some(Broken { part: "journal's writer", cause: ended.err() }),
+        };
+        match broken {
+            Some(broken) => Err(broken),
+            None => {
+                self.stop().await;
+                Ok(())
+            }
+        }
+    }
+
+    /// Ends in order: every delivery under way is answered, every turn in flight finishes or is handed to
+    /// the next start, everything written is committed.
+    pub async fn stop(self) {
+        tracing::info!("stopping: new deliveries are refused");
+        self.shutting_down.cancel();
+        for listener in self.listeners {
+            match listener.await {
+                Ok(Ended::Drained) => {}
+                Ok(Ended::Cut { connections }) => {
+                    tracing::warn!(connection.count = connections, "connections were cut at the deadline");
+                }
+                Err(error) => tracing::error!(error = %error, "a listener broke down"),
+            }
+        }
+        self.no_more_deliveries.cancel();
+        for (part, task) in [("worker", self.worker), ("journal's writer", self.writing)] {
+            if let Err(error) = task.await {
+                tracing::error!(error = %error, part, "a part of the service broke down");
+            }
+        }
+        self.reader.close().await;
+        tracing::info!("stopped");
+    }
+}
+
+async fn listen(address: SocketAddr, variable: &'static str) -> Result<TcpListener, StartError> {
+    let bound = TcpListener::bind(address).await;
+    bound.map_err(|source| StartError::Listen { address, variable, source })
+}
+
+/// A tenant that asked us to wait before a restart still wants it.
+async fn restore_gate(gate: &Gate, reader: &Reader, clock: &Clock) -> Result<(), JournalError> {
+    if let Some(end) = reader.gate().await?
+        && let Ok(left) = std::time::Duration::try_from(end.until.duration_since(clock.now()))
+        && !left.is_zero()
+    {
+        // A clock that was set back must not keep it closed for longer than a tenant can ask for.
+        gate.close(&end.reason, Some(left.min(crate::tenant::LONGEST_WAIT)));
+    }
+    Ok(())
+}

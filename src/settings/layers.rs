@@ -1,0 +1,170 @@
+//! Where settings come from: a file, `.env` over it, the environment over both.
+
+use std::collections::BTreeMap;
+use std::env;
+use std::path::{Path, PathBuf};
+
+use super::keys::{KEYS, Key};
+use super::{Problem, Problems};
+
+/// Names the settings file.
+pub const CONFIG_VARIABLE: &str = "FLOWHOOK_CONFIG";
+/// Read from the working directory, if it is there.
+const DOT_ENV: &str = ".env";
+
+/// All settings as text, by their variable's name. An empty value counts as none.
+#[derive(Default)]
+pub struct Layers {
+    values: BTreeMap<&'static str, Value>,
+    /// The file that was read, for messages.
+    file: Option<PathBuf>,
+}
+
+/// A value, and whether it was written in the settings file.
+#[derive(Clone)]
+struct Value {
+    text: String,
+    in_file: bool,
+}
+
+impl Layers {
+    /// Reads all layers; `config` names the file, else the environment does, else there is none.
+    ///
+    /// # Errors
+    /// [`Problems`] with everything that cannot be read and every key of the file that there is not.
+    pub fn load(config: Option<&Path>) -> Result<Self, Problems> {
+        let from_environment =
+            env::var_os(CONFIG_VARIABLE).filter(|path| !path.is_empty()).map(PathBuf::from);
+        let file = config.map(Path::to_owned).or(from_environment);
+        let mut layers = Self { values: BTreeMap::new(), file: file.clone() };
+        let mut problems = Problems::default();
+        if let Some(file) = &file {
+            layers.add_file(file, &mut problems);
+        }
+        layers.add_dot_env(&mut problems);
+        layers.add(|key| match env::var(key.variable) {
+            Ok(text) => Some(text),
+            Err(env::VarError::NotPresent) => None,
+            Err(env::VarError::NotUnicode(_)) => {
+                problems.push(Problem::new(key.variable, "is not UTF-8: write it in UTF-8"));
+                None
+            }
+        });
+        problems.or(layers)
+    }
+
+    /// Only these settings, by their variables' names.
+    pub fn of<'a>(values: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
+        let values: BTreeMap<&str, &str> = values.into_iter().collect();
+        let mut layers = Self::default();
+        layers.add(|key| values.get(key.variable).map(|text| (*text).to_owned()));
+        layers
+    }
+
+    /// Sets one setting over all layers.
+    pub fn set(&mut self, variable: &'static str, text: String) {
+        self.values.insert(variable, Value { text, in_file: false });
+    }
+
+    /// The value of a setting.
+    pub(super) fn get(&self, key: &Key) -> Option<&str> {
+        self.values.get(key.variable).map(|value| value.text.as_str())
+    }
+
+    /// What to call a setting in a message: where it is to be found.
+    pub(super) fn name(&self, key: &Key) -> String {
+        match (self.values.get(key.variable), &self.file) {
+            (Some(Value { in_file: true, .. }), Some(file)) => format!("{} in {}", key.file, file.display()),
+            _ => key.variable.to_owned(),
+        }
+    }
+
+    fn add(&mut self, mut value: impl FnMut(&Key) -> Option<String>) {
+        for key in KEYS {
+            if let Some(text) = value(key).filter(|text| !text.is_empty()) {
+                self.values.insert(key.variable, Value { text, in_file: false });
+            }
+        }
+    }
+
+    fn add_dot_env(&mut self, problems: &mut Problems) {
+        let pairs = match dotenvy::from_path_iter(DOT_ENV) {
+            Ok(pairs) => pairs.collect::<Result<BTreeMap<String, String>, _>>(),
+            Err(error) if error.not_found() => return,
+            Err(error) => Err(error),
+        };
+        match pairs {
+            Ok(mut pairs) => self.add(|key| pairs.remove(key.variable)),
+            // The error would quote the line, which may hold a secret.
+            Err(_quotes_the_line) => {
+                problems.push(Problem::new(DOT_ENV, "cannot be read: write lines of the form NAME=VALUE"));
+            }
+        }
+    }
+
+    fn add_file(&mut self, path: &Path, problems: &mut Problems) {
+        let name = path.display().to_string();
+        let text = match std::fs::read_to_string(path) {
+            Ok(text) => text,
+            Err(error) => return problems.push(Problem::new(&name, &format!("cannot be read: {error}"))),
+        };
+        let tables: toml::Table = match toml::from_str(&text) {
+            Ok(tables) => tables,
+            // Only the first line: those that follow quote the file, which may hold a secret.
+            Err(error) => {
+                return problems.push(Problem::new(&name, &format!("is not TOML: {}", error.message())));
+            }
+        };
+        for (table, members) in &tables {
+            let Some(members) = members.as_table() else {
+                problems.push(Problem::new(&name, &format!("has no setting `{table}`: {}", known_tables())));
+                continue;
+            };
+            for (member, value) in members {
+                let path = format!("{table}.{member}");
+                match KEYS.iter().find(|key| key.file == path) {
+                    Some(key) => self.add_member(key, value, &name, problems),
+                    None => problems.push(Problem::new(
+                        &name,
+                        &format!("has no setting `{path}`: {}", known_keys(table)),
+                    )),
+                }
+            }
+        }
+    }
+
+    fn add_member(&mut self, key: &Key, value: &toml::Value, file: &str, problems: &mut Problems) {
+        let text = match value {
+            toml::Value::String(text) => Some(text.clone()),
+            toml::Value::Integer(number) => Some(number.to_string()),
+            toml::Value::Boolean(flag) => Some(flag.to_string()),
+            toml::Value::Array(items) => {
+                let items: Option<Vec<&str>> = items.iter().map(toml::Value::as_str).collect();
+                items.map(|items| items.join(","))
+            }
+            toml::Value::Float(_) | toml::Value::Datetime(_) | toml::Value::Table(_) => None,
+        };
+        match text {
+            Some(text) if text.is_empty() => {}
+            Some(text) => _ = self.values.insert(key.variable, Value { text, in_file: true }),
+            None => {
+                problems.push(Problem::new(
+                    file,
+                    &format!("`{}` must be text, a number or a list of texts", key.file),
+                ));
+            }
+        }
+    }
+}
+
+fn known_keys(table: &str) -> String {
+    let inside: Vec<&str> =
+        KEYS.iter().map(|key| key.file).filter(|file| file.split('.').next() == Some(table)).collect();
+    if inside.is_empty() { known_tables() } else { format!("it knows {}", inside.join(", ")) }
+}
+
+fn known_tables() -> String {
+    let mut tables: Vec<&str> = KEYS.iter().filter_map(|key| key.file.split('.').next()).collect();
+    tables.dedup();
+    format!("it knows the tables {}", tables.join(", "))
+}

@@ -1,0 +1,372 @@
+//! Settings: read from their layers, checked, and handed to each room as its own type.
+//!
+//! Only the wiring imports this. Each command asks for the part it needs, so that `nodes` works without a
+//! webhook secret. Every problem of that part is reported at once, with the key's name and what to do.
+
+mod keys;
+mod layers;
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+use std::str::FromStr;
+
+use jiff::SignedDuration;
+use reqwest::Url;
+use secrecy::SecretString;
+
+use crate::change::{FlowId, NodeId, shorten};
+use crate::source::{Scheme, Secret, Source, Sources};
+use crate::{admin, journal, queue, route, tenant, worker};
+use keys::{
+    ADMIN_LISTEN, ADMIN_TOKEN, ADMIN_TOKEN_FILE, ALLOW_HTTP, ALLOWED_FLOWS, BASE_URL, CLIENT_ID,
+    CLIENT_SECRET, CLIENT_SECRET_FILE, FETCH_URL, FLOW_ID, JOURNAL, LISTEN, LOG, NODE_ID, QUEUE_CAPACITY,
+    REQUESTS_PER_MINUTE, RETENTION_DAYS, TOKEN_URL, WEBHOOK_SCHEME, WEBHOOK_SECRET, WEBHOOK_SECRET_FILE,
+};
+pub use keys::{KEYS, Key};
+pub use layers::{CONFIG_VARIABLE, Layers};
+
+/// The name of the one source.
+pub const SOURCE: &str = "config";
+
+/// What the service needs.
+#[derive(Debug)]
+pub struct Settings {
+    /// Where webhooks are received.
+    pub listen: SocketAddr,
+    /// The admin listener.
+    pub admin: admin::Settings,
+    /// Who may call.
+    pub sources: Sources,
+    /// What to say about the secrets at start-up.
+    pub warnings: Vec<String>,
+    /// What deliveries mean.
+    pub routes: route::Settings,
+    /// Where they are kept.
+    pub journal: journal::Location,
+    /// How many may wait.
+    pub queue: queue::Settings,
+    /// How long they are kept.
+    pub worker: worker::Settings,
+    /// Where they are published.
+    pub tenant: tenant::Settings,
+}
+
+/// One thing that is wrong with the settings.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem(String);
+
+impl Problem {
+    fn new(name: &str, what: &str) -> Self {
+        Self(format!("{name} {what}"))
+    }
+}
+
+/// Everything that is wrong with the settings.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Problems(Vec<Problem>);
+
+impl Problems {
+    fn push(&mut self, problem: Problem) {
+        self.0.push(problem);
+    }
+
+    fn or<T>(self, value: T) -> Result<T, Self> {
+        if self.0.is_empty() { Ok(value) } else { Err(self) }
+    }
+}
+
+impl std::error::Error for Problems {}
+
+impl fmt::Display for Problems {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the settings cannot be used:")?;
+        self.0.iter().try_for_each(|Problem(text)| write!(f, "\n  {text}"))
+    }
+}
+
+impl Settings {
+    /// What the service needs, out of `layers`.
+    ///
+    /// # Errors
+    /// [`Problems`], all at once.
+    pub fn service(layers: &Layers) -> Result<Self, Problems> {
+        let mut read = Read { layers, problems: Problems::default() };
+        let (sources, warnings) = read.sources();
+        let settings = Self {
+            listen: read.parsed(LISTEN, "an address such as 127.0.0.1:8080").unwrap_or_else(unspecified),
+            admin: read.admin(),
+            sources,
+            warnings,
+            routes: read.routes(),
+            journal: read.journal(),
+            queue: read.queue(),
+            worker: read.worker(),
+            tenant: read.tenant(),
+        };
+        read.problems.or(settings)
+    }
+
+    /// What a command that only speaks with the tenant needs.
+    ///
+    /// # Errors
+    /// [`Problems`], all at once.
+    pub fn tenant(layers: &Layers) -> Result<tenant::Settings, Problems> {
+        let mut read = Read { layers, problems: Problems::default() };
+        let tenant = read.tenant();
+        read.problems.or(tenant)
+    }
+
+    /// Flow, node and URL for where a command names none.
+    ///
+    /// # Errors
+    /// [`Problems`], all at once.
+    pub fn routes(layers: &Layers) -> Result<route::Settings, Problems> {
+        let mut read = Read { layers, problems: Problems::default() };
+        let routes = read.routes();
+        read.problems.or(routes)
+    }
+
+    /// What is logged.
+    ///
+    /// # Errors
+    /// [`Problems`] when it is not a filter.
+    pub fn log(layers: &Layers) -> Result<tracing_subscriber::filter::Targets, Problems> {
+        let mut read = Read { layers, problems: Problems::default() };
+        let filter = read.parsed(LOG, "`info`, `debug` or `module=level,…`").unwrap_or_default();
+        read.problems.or(filter)
+    }
+}
+
+/// Reads settings and collects what is wrong with them. Where a value cannot be read it goes on with any,
+/// since nothing is handed out while there is a problem.
+struct Read<'l> {
+    layers: &'l Layers,
+    problems: Problems,
+}
+
+impl Read<'_> {
+    fn problem(&mut self, key: &Key, what: &str) {
+        self.problems.push(Problem::new(&self.layers.name(key), what));
+    }
+
+    fn text(&self, key: &'static Key) -> String {
+        self.layers.get(key).unwrap_or(key.default).to_owned()
+    }
+
+    fn required(&mut self, key: &'static Key) -> String {
+        let text = self.layers.get(key).map(str::to_owned);
+        text.unwrap_or_else(|| {
+            self.problem(key, &format!("is not set: it is {}", key.about));
+            String::new()
+        })
+    }
+
+    /// The value, or its default, parsed.
+    fn parsed<T: FromStr>(&mut self, key: &'static Key, expected: &str) -> Option<T> {
+        let text = self.text(key);
+        let parsed = text.parse().ok();
+        if parsed.is_none() {
+            self.problem(key, &format!("must be {expected}, not `{}`", shorten(&text)));
+        }
+        parsed
+    }
+
+    /// The value, parsed, if it is set.
+    fn optional<T: FromStr>(&mut self, key: &'static Key, expected: &str) -> Option<T> {
+        self.layers.get(key)?;
+        self.parsed(key, expected)
+    }
+
+    /// The value, or what the file holds that the other key names.
+    fn secret_text(&mut self, key: &'static Key, file: &'static Key) -> Option<String> {
+        let path = match (self.layers.get(key), self.layers.get(file)) {
+            (Some(text), None) => return Some(text.to_owned()),
+            (None, None) => return None,
+            (Some(_), Some(_)) => {
+                self.problem(key, &format!("and {} are both set: remove one", file.variable));
+                return None;
+            }
+            (None, Some(path)) => path.to_owned(),
+        };
+        match std::fs::read_to_string(&path) {
+            Ok(text) => Some(text),
+            Err(error) => {
+                self.problem(file, &format!("names `{}`, which cannot be read: {error}", shorten(&path)));
+                None
+            }
+        }
+    }
+
+    /// A secret of one line.
+    fn secret(&mut self, key: &'static Key, file: &'static Key) -> Option<SecretString> {
+        let text = self.secret_text(key, file)?;
+        let line = text.trim_end_matches(['\r', '\n']);
+        if line.is_empty() || line.contains('\n') {
+            self.problem(file, "must name a file with the secret on one line");
+            return None;
+        }
+        Some(line.to_owned().into())
+    }
+
+    fn sources(&mut self) -> (Sources, Vec<String>) {
+        let scheme = match Scheme::parse(&self.text(WEBHOOK_SCHEME)) {
+            Ok(scheme) => scheme,
+            Err(error) => {
+                self.problem(WEBHOOK_SCHEME, &format!("names no scheme: {error}"));
+                Scheme::STANDARD_WEBHOOKS
+            }
+        };
+        let missing =
+            self.layers.get(WEBHOOK_SECRET).is_none() && self.layers.get(WEBHOOK_SECRET_FILE).is_none();
+        if missing {
+            self.problem(WEBHOOK_SECRET, &format!("is not set: it is {}", WEBHOOK_SECRET.about));
+        }
+        let in_file = self.layers.get(WEBHOOK_SECRET).is_none();
+        let separator = if in_file { '\n' } else { ',' };
+        let key = if in_file { WEBHOOK_SECRET_FILE } else { WEBHOOK_SECRET };
+        let Some(text) = self.secret_text(WEBHOOK_SECRET, WEBHOOK_SECRET_FILE) else {
+            return Default::default();
+        };
+        let mut secrets = Vec::new();
+        for (index, text) in text.trim_end_matches(['\r', '\n']).split(separator).enumerate() {
+            match Secret::parse(text.trim()) {
+                Ok(secret) => secrets.push(secret),
+                Err(error) => self.problem(key, &format!("is wrong at number {}: {error}", index + 1)),
+            }
+        }
+        if secrets.is_empty() {
+            return Default::default();
+        }
+        match Source::new(SOURCE, scheme, secrets) {
+            Ok(source) => {
+                let warnings = source.warnings().map(|short| format!("{}: {short}", key.variable)).collect();
+                (Sources::new([source]).unwrap_or_default(), warnings)
+            }
+            Err(error) => {
+                self.problem(key, &format!("cannot be used: {error}"));
+                Default::default()
+            }
+        }
+    }
+
+    fn routes(&mut self) -> route::Settings {
+        let flow = self.layers.get(FLOW_ID).map(FlowId::parse);
+        let node = self.layers.get(NODE_ID).map(NodeId::parse);
+        let allowed = self.layers.get(ALLOWED_FLOWS).map(|list| {
+            list.split(',').map(|id| FlowId::parse(id.trim())).collect::<Result<BTreeSet<_>, _>>()
+        });
+        let settings = route::Settings {
+            flow: self.id(FLOW_ID, flow),
+            node: self.id(NODE_ID, node),
+            allowed_flows: self.id(ALLOWED_FLOWS, allowed),
+            fetch_url: self.layers.get(FETCH_URL).map(str::to_owned),
+        };
+        if let Some(url) = &settings.fetch_url {
+            self.url(FETCH_URL, url);
+        }
+        if let (Some(flow), Some(allowed)) = (&settings.flow, &settings.allowed_flows)
+            && !allowed.contains(flow)
+        {
+            self.problem(
+                FLOW_ID,
+                &format!("is `{flow}`, which is not among FLOWHOOK_ALLOWED_FLOWS: add it there"),
+            );
+        }
+        settings
+    }
+
+    fn id<T>(&mut self, key: &Key, parsed: Option<Result<T, crate::change::BadId>>) -> Option<T> {
+        parsed?.map_err(|bad| self.problem(key, &format!("cannot be used: {bad}"))).ok()
+    }
+
+    fn tenant(&mut self) -> tenant::Settings {
+        let base_url = self.tenant_url(BASE_URL, None);
+        let default = format!("{base_url}/oauth/token");
+        let client_secret = self.secret(CLIENT_SECRET, CLIENT_SECRET_FILE);
+        if self.layers.get(CLIENT_SECRET).is_none() && self.layers.get(CLIENT_SECRET_FILE).is_none() {
+            self.required(CLIENT_SECRET);
+        }
+        let requests_per_minute = self.optional(REQUESTS_PER_MINUTE, "a number of at least 1");
+        if requests_per_minute == Some(0) {
+            self.problem(REQUESTS_PER_MINUTE, "must be a number of at least 1, not `0`");
+        }
+        tenant::Settings {
+            token_url: self.tenant_url(TOKEN_URL, Some(default)),
+            base_url,
+            client_id: self.required(CLIENT_ID),
+            client_secret: client_secret.unwrap_or_default(),
+            requests_per_minute,
+        }
+    }
+
+    /// A URL that gets our credentials: not in the clear, unless it stays on this machine or it is allowed.
+    fn tenant_url(&mut self, key: &'static Key, default: Option<String>) -> String {
+        let text =
+            self.layers.get(key).map(str::to_owned).or(default).unwrap_or_else(|| key.default.to_owned());
+        let allow_http: bool = self.parsed(ALLOW_HTTP, "`true` or `false`").unwrap_or_default();
+        if let Some(url) = self.url(key, &text)
+            && url.scheme() == "http"
+            && !is_loopback(&url)
+            && !allow_http
+        {
+            self.problem(
+                key,
+                &format!("is plain http, which would show the client's secret to the network: use https, or set {}=true", ALLOW_HTTP.variable),
+            );
+        }
+        text.trim_end_matches('/').to_owned()
+    }
+
+    fn url(&mut self, key: &'static Key, text: &str) -> Option<Url> {
+        let url =
+            Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+        if url.is_none() {
+            self.problem(key, &format!("must be an http or https URL, not `{}`", shorten(text)));
+        }
+        url
+    }
+
+    fn admin(&mut self) -> admin::Settings {
+        let listen: SocketAddr =
+            self.parsed(ADMIN_LISTEN, "an address such as 127.0.0.1:8081").unwrap_or_else(unspecified);
+        let token = self.secret(ADMIN_TOKEN, ADMIN_TOKEN_FILE);
+        if token.is_none() && !listen.ip().is_loopback() {
+            self.problem(
+                ADMIN_LISTEN,
+                &format!("is `{listen}`, which others can reach: set {} too", ADMIN_TOKEN.variable),
+            );
+        }
+        admin::Settings { listen, token }
+    }
+
+    fn journal(&mut self) -> journal::Location {
+        self.text(JOURNAL).parse().unwrap_or_else(|error: String| {
+            self.problem(JOURNAL, &format!("cannot be used: {error}"));
+            journal::Location::sqlite("")
+        })
+    }
+
+    fn queue(&mut self) -> queue::Settings {
+        let capacity = self.parsed(QUEUE_CAPACITY, "a number of at least 1").unwrap_or(1);
+        if capacity == 0 {
+            self.problem(QUEUE_CAPACITY, "must be a number of at least 1, not `0`");
+        }
+        queue::Settings { capacity }
+    }
+
+    fn worker(&mut self) -> worker::Settings {
+        let days: u32 = self.parsed(RETENTION_DAYS, "a number of days").unwrap_or_default();
+        worker::Settings { retention: SignedDuration::from_hours(i64::from(days) * 24) }
+    }
+}
+
+fn unspecified() -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], 0))
+}
+
+fn is_loopback(url: &Url) -> bool {
+    let host = url.host_str().unwrap_or_default();
+    let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+    host == "localhost" || address.is_ok_and(|address| address.is_loopback())
+}
