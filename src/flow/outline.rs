@@ -257,7 +257,10 @@ mod tests {
             (r#"{"flow":{"version":1,"nodes":[]}"#, "not JSON: EOF while parsing an object"),
             (r#"{"flow":{"version":1,"nodes":[]}}}"#, "not JSON: trailing characters at line 1 column 34"),
             (r#"{"flow":{"version":01,"nodes":[]}}"#, "not JSON: invalid number"),
-            (r#"{"flow":{"version":1,"nodes":[{"id":"a",}]}}"#, "not JSON: key must be a string at line 1 column 41"),
+            (
+                r#"{"flow":{"version":1,"nodes":[{"id":"a",}]}}"#,
+                "not JSON: key must be a string at line 1 column 41",
+            ),
             ("<html>", "not JSON: expected value at line 1 column 1"),
             ("\u{feff}{}", "byte order mark"),
             ("[]", "no object `flow`"),
