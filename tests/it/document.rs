@@ -191,6 +191,10 @@ proptest! {
         let [one, two] = seeds;
         prop_assert!(same_value(&spell(&a, one), &spell(&a, two)), "{} {}", spell(&a, one), spell(&a, two));
         prop_assert_eq!(same_value(&spell(&a, one), &spell(&b, two)), a == b);
+        if let Meaning::Number(negative, digits, exponent) = &a {
+            let near = Meaning::Number(*negative, digits.clone(), exponent + i64::from(!digits.is_empty()));
+            prop_assert_eq!(same_value(&spell(&a, one), &spell(&near, two)), a == near);
+        }
         let check = |list: Meaning, other: Meaning| same_value(&spell(&list, one), &spell(&other, two));
         let array = |first: &Meaning, second: &Meaning| Meaning::Array(vec![first.clone(), second.clone()]);
         prop_assert_eq!(check(array(&a, &b), array(&b, &a)), a == b);
@@ -234,9 +238,9 @@ proptest! {
 
     #[test]
     fn a_merge_is_what_it_is_on_parsed_values(
-        (plans, odd) in documents(), wild in wild_settings(), keep in any::<u64>(),
+        (plans, odd) in documents(), wild in wild_settings(),
     ) {
-        let given = variables(&settings(&plans[0], wild, keep));
+        let given = variables(&settings(&plans[0], wild, 0));
         let result = edited(&odd.text, &[set("n0", &given)]);
         // Values hold neither lone surrogates nor huge numbers; such documents are for the other properties.
         let (Ok(before), Ok(after)) = (serde_json::from_str(&odd.text), serde_json::from_str::<Value>(&result)) else {
@@ -264,10 +268,11 @@ fn merged_values(mut document: Value, given: &[Variable]) -> Value {
     document
 }
 
-/// Numbers as floats: `1` and `1.0` are one value to us, and two to `serde_json`.
+/// Numbers to ten digits: `1` and `1.0` are one value to us and two to `serde_json`, which moreover reads two
+/// spellings of a long fraction as neighbouring floats.
 fn rounded(value: Value) -> Value {
     match value {
-        Value::Number(number) => json!(number.as_f64().map(|float| float + 0.0)),
+        Value::Number(number) => json!(number.as_f64().map(|float| format!("{:.9e}", float + 0.0))),
         Value::Array(elements) => elements.into_iter().map(rounded).collect(),
         Value::Object(members) => members.into_iter().map(|(key, value)| (key, rounded(value))).collect(),
         Value::Null | Value::Bool(_) | Value::String(_) => value,
