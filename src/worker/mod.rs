@@ -203,7 +203,7 @@ impl Worker {
             Ok(Done::Pruning) => {}
             // The lane stays out until the next start: with its state unknown that is the safe side.
             Err(error) => {
-                tracing::error!(error = %error, "a turn broke down; restart the service to resume its flow")
+                tracing::error!(error = %error, "a turn broke down; restart the service to resume its flow");
             }
         }
     }
