@@ -70,7 +70,7 @@ pub enum AddressError {
     },
     /// A key on the way to the variable occurs twice in one object.
     #[error(
-        "the key `{key}` appears twice in {place} of node `{}`: have one of them removed, since readers differ \
+        "the key `{key}` appears twice in {place} (node `{}`): have one of them removed, since readers differ \
          on which counts",
         shorten(node)
     )]

@@ -55,11 +55,11 @@ impl<'d> Node<'d> {
             Err(AddressError::WrongType { node: id.to_owned(), key, found, expected })
         };
         if matches!(outline.id, Member::Twice) {
-            return twice("id", "the outermost object");
+            return twice("id", "the node itself");
         }
         let configuration = match &outline.configuration {
             Member::Absent => return Err(AddressError::NoConfiguration { node: id.to_owned() }),
-            Member::Twice => return twice("configuration", "the outermost object"),
+            Member::Twice => return twice("configuration", "the node itself"),
             Member::Once(span) if !text[span.clone()].starts_with('{') => {
                 return wrong("configuration", span, "an object");
             }
@@ -74,7 +74,7 @@ impl<'d> Node<'d> {
                 entries: Vec::new(),
                 by_name: HashMap::new(),
             }),
-            Member::Twice => twice("variables", "the configuration"),
+            Member::Twice => twice("variables", "its `configuration`"),
             Member::Once(span) if !text[span.clone()].starts_with('[') => {
                 wrong("variables", &span, "an array")
             }
