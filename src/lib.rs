@@ -41,3 +41,4 @@ pub mod change;
 pub mod clock;
 pub mod queue;
 pub mod route;
+pub mod sandbox;
