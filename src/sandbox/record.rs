@@ -118,6 +118,8 @@ pub struct Calls {
     pub throttled: u64,
     /// PUTs saved.
     pub commits: u64,
+    /// PUTs that were to be saved late and were not, because something else was saved before.
+    pub late_refused: u64,
 }
 
 /// A copy of what was written down; the checks on it are in `checks.rs`.

@@ -122,8 +122,11 @@ impl Tenant {
 
     /// Saves a late PUT, if nothing else was saved since.
     pub(super) fn land(&self, put: &LatePut) {
-        // A refusal has nobody left to be told.
-        self.with(|state| state.save(&put.flow, &put.given, Save::AsGiven, put.order).ok());
+        self.with(|state| {
+            if state.save(&put.flow, &put.given, Save::AsGiven, put.order).is_err() {
+                state.log.calls.late_refused += 1;
+            }
+        });
     }
 }
 
