@@ -20,10 +20,9 @@ pub const DESIGNER_EDITS_MAX: usize = 1_000_000;
 #[derive(Debug)]
 #[must_use = "a designer who is dropped stops"]
 pub struct Designer {
-    stop: CancellationToken,
+    /// Ends the work when it is dropped.
+    guard: DropGuard,
     work: JoinHandle<Vec<DesignerEdit>>,
-    /// Ends the work when the designer is dropped.
-    _guard: DropGuard,
 }
 
 /// An edit that a designer tried to save.
@@ -65,12 +64,12 @@ impl Designer {
             }
             edits
         });
-        Self { stop: stop.clone(), work, _guard: stop.drop_guard() }
+        Self { guard: stop.drop_guard(), work }
     }
 
     /// Ends the work; returns every edit in order.
     pub async fn stop(self) -> Vec<DesignerEdit> {
-        self.stop.cancel();
+        drop(self.guard);
         self.work.await.unwrap_or_default()
     }
 }

@@ -3,7 +3,7 @@
 //! The judge of "nothing else touched". It cuts the changed values out of both texts and compares what is
 //! left byte by byte, so that no difference can hide: white space, key order and number spelling count.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::fmt;
 use std::ops::Range;
 
@@ -54,6 +54,10 @@ impl fmt::Display for Collateral {
 }
 
 /// Compares two texts of a flow document.
+///
+/// Nodes and variables are matched by id and name; of several with the same, the first with the first. A
+/// variable that appears may be spelt in any way, with any members; one that stays keeps every byte but its
+/// value's.
 pub fn diff(before: &str, after: &str) -> Diff {
     let mut found = Diff::default();
     if before == after {
@@ -142,13 +146,15 @@ fn compare_lists(node: &str, old: (&str, &List), new: (&str, &List), found: &mut
             cuts.1.extend(n.value.clone());
         }
     }
-    for (at, entry) in gone(was, |at| kept.iter().any(|&(o, _)| o == at)) {
+    let (stayed, arrived): (HashSet<usize>, HashSet<usize>) = kept.iter().copied().unzip();
+    let first = (stayed.iter().min(), arrived.iter().min());
+    for (at, entry) in unpaired(was, &stayed) {
         note(entry, (value(before, entry), None));
-        cuts.0.push(with_comma(was, at, |at| kept.iter().any(|&(o, _)| o == at)));
+        cuts.0.push(with_comma(was, at, first.0));
     }
-    for (at, entry) in gone(is, |at| kept.iter().any(|&(_, n)| n == at)) {
+    for (at, entry) in unpaired(is, &arrived) {
         note(entry, (None, value(after, entry)));
-        cuts.1.push(with_comma(is, at, |at| kept.iter().any(|&(_, n)| n == at)));
+        cuts.1.push(with_comma(is, at, first.1));
     }
     if kept.is_empty() && was.entries.iter().chain(&is.entries).all(|entry| entry.name.is_some()) {
         return;
@@ -168,14 +174,14 @@ fn value<'a>(text: &'a str, entry: &Entry) -> Option<&'a str> {
 }
 
 /// The variables without a counterpart, with their positions.
-fn gone(list: &List, kept: impl Fn(usize) -> bool) -> impl Iterator<Item = (usize, &Entry)> {
-    list.entries.iter().enumerate().filter(move |(at, entry)| entry.name.is_some() && !kept(*at))
+fn unpaired<'a>(list: &'a List, paired: &HashSet<usize>) -> impl Iterator<Item = (usize, &'a Entry)> {
+    list.entries.iter().enumerate().filter(|(at, entry)| entry.name.is_some() && !paired.contains(at))
 }
 
 /// An entry with the comma that came with it: the one before, or the one after where nothing kept stands before.
-fn with_comma(list: &List, at: usize, kept: impl Fn(usize) -> bool) -> Range<usize> {
+fn with_comma(list: &List, at: usize, first_kept: Option<&usize>) -> Range<usize> {
     let own = &list.entries[at].whole;
-    if (0..at).any(kept) {
+    if first_kept.is_some_and(|&first| first < at) {
         list.entries[at - 1].whole.end..own.end
     } else {
         own.start..list.entries.get(at + 1).map_or(own.end, |next| next.whole.start)

@@ -2,8 +2,6 @@
 
 use std::ops::Range;
 
-use serde_json::value::RawValue;
-
 use super::text::{decoded, elements, member, members, span};
 
 /// A text that the practice tenant does not take for a flow document.
@@ -96,7 +94,6 @@ pub(super) struct Entry {
 impl Layout {
     /// Reads the layout of a document.
     pub(super) fn of(text: &str) -> Result<Self, NotAFlow> {
-        let _: &RawValue = serde_json::from_str(text)?;
         let document = members(text)?;
         let flow = members(member(&document, "flow").ok_or(NotAFlow::Missing("flow"))?.value)?;
         let nodes = member(&flow, "nodes").ok_or(NotAFlow::Missing("flow.nodes"))?;

@@ -67,6 +67,7 @@ mod settings;
 mod tenant;
 mod text;
 
+use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -74,7 +75,7 @@ use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio::time::{Instant, timeout};
-use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 pub use self::checks::{GONE_NOTICED_WITHIN, PutDiff, VariableAddress};
@@ -99,10 +100,9 @@ use self::limit::Bucket;
 use self::tenant::Tenant;
 
 /// A running practice tenant. Clones are handles to the same one; it ends when the last is dropped.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Sandbox(Arc<Running>);
 
-#[derive(Debug)]
 struct Running {
     tenant: Arc<Tenant>,
     address: SocketAddr,
@@ -110,8 +110,19 @@ struct Running {
     client_secret: String,
     tasks: TaskTracker,
     stop: CancellationToken,
-    /// Ends the tasks, which hold no handle, when the last handle is dropped.
-    _guard: DropGuard,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // The tasks hold no handle, so this is reached while they run.
+        self.stop.cancel();
+    }
+}
+
+impl fmt::Debug for Sandbox {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Sandbox({})", self.base_url())
+    }
 }
 
 impl Sandbox {
@@ -126,8 +137,7 @@ impl Sandbox {
         let tenant = Arc::new(Tenant::new(settings));
         let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
         tasks.spawn(server::serve(listener, Arc::clone(&tenant), tasks.clone(), stop.clone()));
-        let guard = stop.clone().drop_guard();
-        Ok(Self(Arc::new(Running { tenant, address, client_id, client_secret, tasks, stop, _guard: guard })))
+        Ok(Self(Arc::new(Running { tenant, address, client_id, client_secret, tasks, stop })))
     }
 
     /// Ends the tenant, whatever other handles there are: connections break, late commits do not happen.
@@ -282,6 +292,7 @@ impl Sandbox {
     }
 
     /// Waits for a condition; it is looked at after every change: a request received or ended, a commit.
+    /// So it should look at little: [`Self::record`] copies the whole record each time.
     ///
     /// # Errors
     /// When it is not met within [`WAIT_MAX`].

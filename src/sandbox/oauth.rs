@@ -47,7 +47,6 @@ impl Permission {
 }
 
 /// The one client, and the tokens it was given.
-#[derive(Debug)]
 pub(super) struct OAuth {
     settings: Settings,
     pub(super) expires_in: ExpiresIn,
@@ -55,7 +54,6 @@ pub(super) struct OAuth {
     given_out: u64,
 }
 
-#[derive(Debug)]
 struct Grant {
     token: String,
     scope: String,

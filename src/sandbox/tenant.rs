@@ -1,5 +1,6 @@
 //! The tenant itself: its state behind one lock, and what it decides about a request.
 
+use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -22,7 +23,6 @@ use super::reply::{Answer, Reply};
 use super::settings::Settings;
 
 /// The tenant as its connections, people and handles share it.
-#[derive(Debug)]
 pub(super) struct Tenant {
     /// Locked for a decision at a time, never across an await.
     state: Mutex<State>,
@@ -30,8 +30,14 @@ pub(super) struct Tenant {
     pulse: watch::Sender<u64>,
 }
 
+impl fmt::Debug for Tenant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Not the state: it holds tokens and the secret.
+        f.write_str("Tenant")
+    }
+}
+
 /// Everything that the tenant knows.
-#[derive(Debug)]
 pub(super) struct State {
     pub(super) oauth: OAuth,
     pub(super) flows: Flows,
@@ -43,7 +49,6 @@ pub(super) struct State {
 }
 
 /// A request that was read whole.
-#[derive(Debug)]
 pub(super) struct Asked {
     pub(super) order: u64,
     pub(super) call: Call,
@@ -155,6 +160,7 @@ impl State {
     fn decide_token(&mut self, asked: &Asked, now: Instant) -> Decision {
         let (effect, manner) = self.faults.take(&asked.call, true).unwrap_or(ORDINARY);
         let usual = match (&asked.content, effect) {
+            // No token is given out, and this answer is not used.
             (_, Effect::Nothing) => no_such_thing(),
             (Content::Raw(form), _) => self.oauth.token(asked.authorization.as_deref(), form, now),
             (Content::Document(_), _) => no_such_thing(),
