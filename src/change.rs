@@ -147,6 +147,11 @@ impl Mode {
             Self::Replace => "replace",
         }
     }
+
+    /// The mode of that name.
+    pub fn parse(name: &str) -> Option<Self> {
+        [Self::Merge, Self::Replace].into_iter().find(|mode| mode.as_str() == name)
+    }
 }
 
 /// Where the values of a change come from.
@@ -193,7 +198,7 @@ pub struct Change {
 }
 
 /// Where a change stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum State {
     /// On disk, not yet carried out.
@@ -258,6 +263,21 @@ pub struct Delivery {
     pub received_at: Timestamp,
     /// What follows from it.
     pub verdict: Verdict,
+}
+
+impl Delivery {
+    /// Roughly how many bytes it holds in memory.
+    pub fn weight(&self) -> usize {
+        let variable = |variable: &Variable| variable.name.len() + variable.value.get().len();
+        let change = |change: &NewChange| match &change.values {
+            Values::Known(variables) => variables.iter().map(variable).sum(),
+            Values::Fetch(url) => url.len(),
+        };
+        match &self.verdict {
+            Verdict::Changes(changes) => changes.iter().map(change).sum(),
+            Verdict::Rejected { body, .. } => body.len(),
+        }
+    }
 }
 
 /// What the journal made of a delivery.

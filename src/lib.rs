@@ -37,8 +37,18 @@
 //! | 0 | `change`, `clock` |
 //! | beside | `sandbox`: the practice tenant |
 
+pub mod backoff;
 pub mod change;
 pub mod clock;
+pub mod config_api;
+pub mod flow;
+pub mod http;
+pub mod journal;
 pub mod queue;
+pub mod receiver;
 pub mod route;
 pub mod sandbox;
+pub mod server;
+pub mod source;
+pub mod tenant;
+pub mod worker;

@@ -1,7 +1,51 @@
 //! Routes: what a verified delivery means.
+//!
+//! There is one route, `default`. It wants the native event:
+//!
+//! ```json
+//! {"type": "config.updated", "timestamp": "2026-11-22T06:00:00Z",
+//!  "data": {"flow_id": "…", "node_id": "…",
+//!           "config": {"routing_priority": "high", "queue_target": "vip", "max_wait_time_seconds": 30}}}
+//! ```
+//!
+//! `timestamp` is optional and orders the changes; `flow_id` and `node_id` fall back to the settings. An
+//! event without `data.config` is *thin*: its variables are fetched from a URL in the settings, never from
+//! one in the payload.
 
-use crate::change::NewChange;
-use jiff::Timestamp;
+mod members;
+mod schema;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use jiff::{SignedDuration, Timestamp};
+use serde_json::value::RawValue;
+
+use crate::change::{BadId, FlowId, Mode, NewChange, NodeId, OrderKey, Values, shorten};
+use members::{Members, Twice};
+pub use schema::{Mismatch, SCHEMA, Schema, object};
+
+/// The name of the one route.
+pub const DEFAULT: &str = "default";
+/// The `type` of the events that the default route wants.
+pub const EVENT_TYPE: &str = "config.updated";
+/// How far in the future an event's time may be: a sender's clock may be fast, not wrong. Without a bound
+/// one event from the year 3000 would win against every later one.
+const AHEAD_AT_MOST: SignedDuration = SignedDuration::from_secs(300);
+
+/// The routes' own settings.
+#[derive(Clone, Debug, Default)]
+pub struct Settings {
+    /// The flow to change when the event names none; `CXONE_FLOW_ID`.
+    pub flow: Option<FlowId>,
+    /// The node to change when the event names none; `TARGET_NODE_ID`.
+    pub node: Option<NodeId>,
+    /// Where the variables of a thin event are fetched; `EXTERNAL_API_URL`. `{flow_id}` and `{node_id}` in
+    /// it stand for the event's.
+    pub fetch_url: Option<String>,
+    /// The flows that may be changed, or any; `FLOWHOOK_ALLOWED_FLOWS`.
+    pub allowed_flows: Option<BTreeSet<FlowId>>,
+}
 
 /// What the routes say of a verified body.
 #[derive(Debug)]
@@ -18,12 +62,253 @@ pub enum Judgement {
 
 /// The routes of the service.
 #[derive(Clone, Debug)]
-pub struct Routes;
+pub struct Routes {
+    settings: Arc<Settings>,
+    name: Arc<str>,
+}
+
+/// Why a route cannot carry an event out, for the sender to read.
+#[derive(Debug, thiserror::Error)]
+enum Refusal {
+    #[error(transparent)]
+    Twice(#[from] Twice),
+    #[error(transparent)]
+    Variables(#[from] Mismatch),
+    #[error(transparent)]
+    BadId(#[from] BadId),
+    #[error("`{0}` must be {1}")]
+    WrongType(&'static str, &'static str),
+    #[error("the event names no `{0}` and no default is set: add it to the event or set {1}")]
+    Missing(&'static str, &'static str),
+    #[error("the event has no `data.config`, and EXTERNAL_API_URL, where it could be fetched, is not set")]
+    NothingToFetch,
+    #[error("flow `{0}` is not among the FLOWHOOK_ALLOWED_FLOWS")]
+    NotAllowed(FlowId),
+    #[error("`timestamp` must be an RFC 3339 time, not `{0}`")]
+    NotATime(String),
+    #[error("`timestamp` `{0}` is more than 300 s ahead: check the sender's clock")]
+    AheadOfTime(Timestamp),
+}
 
 impl Routes {
+    /// The routes with these settings.
+    pub fn new(settings: Settings) -> Self {
+        Self { settings: Arc::new(settings), name: Arc::from(DEFAULT) }
+    }
+
     /// Judges a verified body that arrived at `now`.
     pub fn judge(&self, body: &[u8], now: Timestamp) -> Judgement {
-        let _ = (body, now);
-        Judgement::Ignored
+        let text = match std::str::from_utf8(body) {
+            Ok(text) => text,
+            Err(error) => return Judgement::NotJson(format!("the body is not UTF-8: {error}")),
+        };
+        let event = match serde_json::from_str::<&RawValue>(text) {
+            Ok(event) => event,
+            Err(error) => return Judgement::NotJson(format!("the body is not JSON: {error}")),
+        };
+        match self.change(event, now) {
+            Ok(Some(change)) => Judgement::Changes(vec![change]),
+            Ok(None) => Judgement::Ignored,
+            Err(refusal) => Judgement::Refused(refusal.to_string()),
+        }
+    }
+
+    /// The change that an event asks for, if it is one for this route.
+    fn change(&self, event: &RawValue, now: Timestamp) -> Result<Option<NewChange>, Refusal> {
+        let Some(event) = Members::of(event) else { return Ok(None) };
+        let wanted = event.get("type")?.and_then(string).is_some_and(|kind| kind == EVENT_TYPE);
+        if !wanted {
+            return Ok(None);
+        }
+        let order_key = event.get("timestamp")?.map(|raw| order_key(raw, now)).transpose()?;
+        let data = match event.get("data")? {
+            Some(raw) => Members::of(raw).ok_or(Refusal::WrongType("data", "an object"))?,
+            None => Members::default(),
+        };
+        let flow = self.flow(&data)?;
+        let node = self.node(&data)?;
+        let values = match data.get("config")? {
+            Some(config) => Values::Known(SCHEMA.variables("data.config", config)?),
+            None => Values::Fetch(self.fetch_url(&flow, &node)?),
+        };
+        let route = Arc::clone(&self.name);
+        Ok(Some(NewChange { route, flow, node, mode: Mode::Merge, values, order_key }))
+    }
+
+    fn flow(&self, data: &Members<'_>) -> Result<FlowId, Refusal> {
+        let flow = match data.get("flow_id")? {
+            Some(raw) => FlowId::parse(&string(raw).ok_or(Refusal::WrongType("data.flow_id", "a string"))?)?,
+            None => {
+                let default = self.settings.flow.clone();
+                default.ok_or(Refusal::Missing("data.flow_id", "CXONE_FLOW_ID"))?
+            }
+        };
+        match &self.settings.allowed_flows {
+            Some(allowed) if !allowed.contains(&flow) => Err(Refusal::NotAllowed(flow)),
+            Some(_) | None => Ok(flow),
+        }
+    }
+
+    fn node(&self, data: &Members<'_>) -> Result<NodeId, Refusal> {
+        match data.get("node_id")? {
+            Some(raw) => {
+                let node = string(raw).ok_or(Refusal::WrongType("data.node_id", "a string"))?;
+                Ok(NodeId::parse(&node)?)
+            }
+            None => self.settings.node.clone().ok_or(Refusal::Missing("data.node_id", "TARGET_NODE_ID")),
+        }
+    }
+
+    fn fetch_url(&self, flow: &FlowId, node: &NodeId) -> Result<String, Refusal> {
+        let template = self.settings.fetch_url.as_deref().ok_or(Refusal::NothingToFetch)?;
+        Ok(fill(template, flow, node))
+    }
+}
+
+/// A URL from settings with `{flow_id}` and `{node_id}` filled in, percent-encoded.
+pub fn fill(template: &str, flow: &FlowId, node: &NodeId) -> String {
+    let encode = |id: &str| -> String {
+        let plain = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b'~');
+        id.as_bytes()
+            .iter()
+            .map(|b| if plain(b) { char::from(*b).to_string() } else { format!("%{b:02X}") })
+            .collect()
+    };
+    template.replace("{flow_id}", &encode(flow.as_str())).replace("{node_id}", &encode(node.as_str()))
+}
+
+fn string(raw: &RawValue) -> Option<String> {
+    serde_json::from_str(raw.get()).ok()
+}
+
+fn order_key(raw: &RawValue, now: Timestamp) -> Result<OrderKey, Refusal> {
+    let text = string(raw).ok_or(Refusal::WrongType("timestamp", "an RFC 3339 string"))?;
+    // jiff also reads times with a zone in brackets, which RFC 3339 does not have.
+    let time: Timestamp =
+        text.parse().ok().filter(|_| !text.contains('[')).ok_or_else(|| Refusal::NotATime(shorten(&text)))?;
+    if time.duration_since(now) > AHEAD_AT_MOST {
+        Err(Refusal::AheadOfTime(time))
+    } else {
+        Ok(OrderKey(time))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: &str = "2026-11-22T06:00:00Z";
+    const CONFIG: &str = r#"{"routing_priority":"high","queue_target":"vip","max_wait_time_seconds":30}"#;
+
+    fn judge(settings: Settings, body: &str) -> Judgement {
+        Routes::new(settings).judge(body.as_bytes(), NOW.parse().expect("a time"))
+    }
+
+    fn full(timestamp: &str) -> String {
+        format!(
+            r#"{{"type":"config.updated","timestamp":"{timestamp}","data":{{"flow_id":"f-1","node_id":"n","config":{CONFIG}}}}}"#
+        )
+    }
+
+    fn change(settings: Settings, body: &str) -> NewChange {
+        let judgement = judge(settings, body);
+        let Judgement::Changes(changes) = &judgement else { panic!("{body} became {judgement:?}") };
+        changes.first().expect("a change").clone()
+    }
+
+    #[test]
+    fn a_full_event_becomes_one_change_with_its_values_as_they_were_spelt() {
+        let change = change(Settings::default(), &full("2026-11-22T05:59:59.5Z"));
+        assert_eq!((change.flow.as_str(), change.node.as_str()), ("f-1", "n"));
+        assert_eq!(change.order_key.map(|key| key.0.to_string()).as_deref(), Some("2026-11-22T05:59:59.5Z"));
+        let Values::Known(variables) = change.values else { panic!("not thin") };
+        let shown: Vec<_> = variables.iter().map(|v| (v.name.as_str(), v.value.get())).collect();
+        assert_eq!(
+            shown,
+            [
+                ("routing_priority", r#""high""#),
+                ("queue_target", r#""vip""#),
+                ("max_wait_time_seconds", "30")
+            ]
+        );
+    }
+
+    #[test]
+    fn a_thin_event_takes_flow_node_and_url_from_the_settings() {
+        let settings = Settings {
+            flow: FlowId::parse("f:1").ok(),
+            node: NodeId::parse("a/b ü").ok(),
+            fetch_url: Some("http://127.0.0.1/{flow_id}?node={node_id}".to_owned()),
+            allowed_flows: None,
+        };
+        let change = change(settings, r#"{"type":"config.updated"}"#);
+        let Values::Fetch(url) = change.values else { panic!("thin") };
+        assert_eq!(url, "http://127.0.0.1/f%3A1?node=a%2Fb%20%C3%BC");
+    }
+
+    #[test]
+    fn what_no_route_wants_is_ignored() {
+        for body in ["[]", "5", "null", "{}", r#"{"type":"other"}"#, r#"{"type":5}"#, r#""config.updated""#] {
+            assert!(matches!(judge(Settings::default(), body), Judgement::Ignored), "{body}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_json_is_told_from_what_is_refused() {
+        for body in ["", "{", "not json", r#"{"type":"config.updated"} x"#, "{'type':1}"] {
+            assert!(matches!(judge(Settings::default(), body), Judgement::NotJson(_)), "{body}");
+        }
+        let not_utf8 = Routes::new(Settings::default()).judge(b"\xff", NOW.parse().expect("a time"));
+        assert!(matches!(not_utf8, Judgement::NotJson(_)));
+    }
+
+    #[test]
+    fn every_refusal_names_what_is_wrong() {
+        let check = |data: &str, expected: &str| {
+            let body = format!(r#"{{"type":"config.updated","data":{data}}}"#);
+            let judgement = judge(Settings::default(), &body);
+            let Judgement::Refused(reason) = &judgement else { panic!("{body} became {judgement:?}") };
+            assert!(reason.contains(expected), "{body}: {reason}");
+        };
+        let with = |config: &str| format!(r#"{{"flow_id":"f","node_id":"n","config":{config}}}"#);
+        check("5", "`data` must be an object");
+        check(r#"{"node_id":"n"}"#, "set CXONE_FLOW_ID");
+        check(r#"{"flow_id":"f"}"#, "set TARGET_NODE_ID");
+        check(r#"{"flow_id":"..","node_id":"n"}"#, "flow id `..` is not valid");
+        check(r#"{"flow_id":"a/b","node_id":"n"}"#, "flow id `a/b` is not valid");
+        check(r#"{"flow_id":7,"node_id":"n"}"#, "`data.flow_id` must be a string");
+        check(r#"{"flow_id":"f","node_id":""}"#, "node id `` is not valid");
+        check(r#"{"flow_id":"f","node_id":"n"}"#, "EXTERNAL_API_URL");
+        check(&with("null"), "`data.config` must be an object");
+        check(&with("{}"), "`routing_priority` is missing");
+        check(&with(&CONFIG.replace("30", r#""30""#)), "`max_wait_time_seconds` must be a whole number");
+        check(&with(&CONFIG.replace("30", "30.5")), "`max_wait_time_seconds` must be a whole number");
+        check(&with(&CONFIG.replace(r#""high""#, "1")), "`routing_priority` must be a string");
+        check(&with(&CONFIG.replace("{", r#"{"queue_target":"x","#)), "`queue_target` is there twice");
+        check(r#"{"flow_id":"f","flow_id":"g","node_id":"n"}"#, "`flow_id` is there twice");
+    }
+
+    #[test]
+    fn a_flow_that_is_not_allowed_is_refused_also_as_the_default() {
+        let allowed = FlowId::parse("f-2").into_iter().collect();
+        let settings = Settings { allowed_flows: Some(allowed), ..Settings::default() };
+        let Judgement::Refused(reason) = judge(settings, &full(NOW)) else { panic!("must be refused") };
+        assert!(reason.contains("FLOWHOOK_ALLOWED_FLOWS"), "{reason}");
+    }
+
+    #[test]
+    fn a_time_may_be_five_minutes_ahead_and_no_more() {
+        let check = |timestamp: &str, fits: bool| {
+            let judgement = judge(Settings::default(), &full(timestamp));
+            assert_eq!(matches!(judgement, Judgement::Changes(_)), fits, "{timestamp}: {judgement:?}");
+        };
+        check("2026-11-22T06:05:00Z", true);
+        check("2026-11-22T06:05:00.001Z", false);
+        check("2026-11-22T07:04:00+01:00", true);
+        check("1970-01-01T00:00:00Z", true);
+        check("2026-11-22T06:00:00", false);
+        check("2026-11-22", false);
+        check("2026-11-22T06:00:00Z[UTC]", false);
+        check("yesterday", false);
     }
 }

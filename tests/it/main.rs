@@ -1,3 +1,8 @@
 //! The integration tests: one binary, so that it links once.
 
+mod log;
 mod practice_tenant;
+mod receiver;
+mod server;
+mod verification;
+mod wire;

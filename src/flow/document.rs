@@ -1,0 +1,129 @@
+//! A parsed flow document: its text, and where the parts stand that matter.
+
+use std::borrow::Cow;
+
+use super::edit::{NodeEdit, Splice, merged, plan, spliced};
+use super::error::{AddressError, DocumentError, KNOWN_NODES_SHOWN};
+use super::node::Node;
+use super::outline::Outline;
+use super::spelling::decoded;
+
+/// A flow document as it came, with its version and its nodes found.
+#[derive(Debug)]
+pub struct Document {
+    text: String,
+    /// Spans of `text`, which therefore never changes.
+    outline: Outline,
+}
+
+/// A node at a glance.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NodeSummary {
+    /// The decoded id.
+    pub id: String,
+    /// The decoded `type`, where it is text.
+    pub kind: Option<String>,
+    /// The variables as (decoded name, raw JSON value), as far as they have both; none where the node
+    /// cannot be addressed.
+    pub variables: Vec<(String, String)>,
+}
+
+impl Document {
+    /// Scans `text`, a document `{"flow":{…}}` or the bare flow object, which has `nodes` itself.
+    ///
+    /// # Errors
+    /// [`DocumentError`] for a text that is not JSON or no flow, and for one in which a key on the way to
+    /// the nodes occurs twice.
+    pub fn parse(text: String) -> Result<Self, DocumentError> {
+        let outline = Outline::of(&text)?;
+        Ok(Self { text, outline })
+    }
+
+    /// The text as it came.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// The text as it came.
+    pub fn into_text(self) -> String {
+        self.text
+    }
+
+    /// The raw JSON text of the version, a number of any size or a string. Compare it as text: it is an
+    /// opaque word that the tenant handed out.
+    pub fn version(&self) -> &str {
+        &self.text[self.outline.version.clone()]
+    }
+
+    /// The decoded id of the flow, where it is text.
+    pub fn id(&self) -> Option<String> {
+        self.outline.id.clone().and_then(|span| decoded(&self.text[span])).map(Cow::into_owned)
+    }
+
+    /// The decoded name of the flow, where it is text.
+    pub fn name(&self) -> Option<String> {
+        self.outline.name.clone().and_then(|span| decoded(&self.text[span])).map(Cow::into_owned)
+    }
+
+    /// The ids of the nodes in the order of the document. Nodes whose id is no text have none.
+    pub fn node_ids(&self) -> Vec<String> {
+        self.ids_in_order().into_iter().map(|(id, _)| id.clone()).collect()
+    }
+
+    /// The nodes that have an id, in the order of the document, each looked into.
+    pub fn nodes(&self) -> Vec<NodeSummary> {
+        self.ids_in_order().into_iter().map(|(id, index)| self.summary(id, *index)).collect()
+    }
+
+    /// The node of that id, compared code point by code point.
+    ///
+    /// # Errors
+    /// [`AddressError`] if there is no such node or more than one, or if it has no place for variables.
+    pub fn node(&self, id: &str) -> Result<Node<'_>, AddressError> {
+        match self.outline.nodes_with(id) {
+            [(id, index)] => Node::look(id, &self.text, &self.outline.nodes[*index]),
+            [] => Err(self.no_such_node(id)),
+            [_, ..] => Err(AddressError::NodeTwice { node: id.to_owned() }),
+        }
+    }
+
+    /// The text with the edits spliced in. Every byte outside the spans that change is copied; what has the
+    /// [same value](super::same_value) already does not change. Several edits of one node are carried out
+    /// in their order.
+    ///
+    /// # Errors
+    /// [`AddressError`] for the first edit that cannot be carried out; then none is.
+    pub fn edited(&self, edits: &[NodeEdit<'_>]) -> Result<String, AddressError> {
+        let mut splices = Vec::new();
+        for edit in merged(edits) {
+            plan(&self.node(edit.node)?, &edit, &mut splices)?;
+        }
+        Ok(spliced(&self.text, splices))
+    }
+
+    /// The text with `version`, a raw JSON number or string, in place of its version.
+    pub fn with_version(&self, version: &str) -> String {
+        let splice = Splice { span: self.outline.version.clone(), text: version.to_owned() };
+        spliced(&self.text, vec![splice])
+    }
+
+    fn ids_in_order(&self) -> Vec<&(String, usize)> {
+        let mut ids: Vec<_> = self.outline.ids.iter().collect();
+        ids.sort_by_key(|(_, index)| *index);
+        ids
+    }
+
+    fn no_such_node(&self, id: &str) -> AddressError {
+        let mut known = self.node_ids();
+        let more = known.len().saturating_sub(KNOWN_NODES_SHOWN);
+        known.truncate(KNOWN_NODES_SHOWN);
+        AddressError::NoSuchNode { node: id.to_owned(), known, more }
+    }
+
+    fn summary(&self, id: &str, index: usize) -> NodeSummary {
+        let outline = &self.outline.nodes[index];
+        let kind = outline.kind.clone().and_then(|span| decoded(&self.text[span])).map(Cow::into_owned);
+        let variables = Node::look(id, &self.text, outline).map(|node| node.pairs()).unwrap_or_default();
+        NodeSummary { id: id.to_owned(), kind, variables }
+    }
+}

@@ -1,0 +1,97 @@
+//! JSON strings: from the raw text, quotes and escapes included, to what it spells.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::Deserializer as _;
+use serde::de::{Error, Visitor};
+
+/// The text that `raw` spells; `None` when it is no string, or one with a lone surrogate in it, which no
+/// Rust text equals.
+pub(super) fn decoded(raw: &str) -> Option<Cow<'_, str>> {
+    let inside = raw.strip_prefix('"')?.strip_suffix('"')?;
+    if inside.contains('\\') {
+        serde_json::from_str(raw).ok().map(Cow::Owned)
+    } else {
+        Some(Cow::Borrowed(inside))
+    }
+}
+
+/// Whether the raw string `raw` spells `text`.
+pub(super) fn spells(raw: &str, text: &str) -> bool {
+    decoded(raw).is_some_and(|decoded| decoded == text)
+}
+
+/// The raw string that spells `text`.
+pub(super) fn spelt(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}
+
+/// The code points that the raw string `raw` spells, lone surrogates included, as WTF-8.
+pub(super) fn code_points(raw: &str) -> Cow<'_, [u8]> {
+    struct Bytes;
+
+    impl Visitor<'_> for Bytes {
+        type Value = Vec<u8>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a string")
+        }
+
+        fn visit_bytes<E: Error>(self, bytes: &[u8]) -> Result<Vec<u8>, E> {
+            Ok(bytes.to_vec())
+        }
+    }
+
+    if let Some(plain) = raw.strip_prefix('"').and_then(|raw| raw.strip_suffix('"'))
+        && !plain.contains('\\')
+    {
+        return Cow::Borrowed(plain.as_bytes());
+    }
+    // Asked for bytes instead of text, serde_json keeps lone surrogates and joins pairs.
+    let bytes = serde_json::Deserializer::from_str(raw).deserialize_bytes(Bytes);
+    Cow::Owned(bytes.expect("a token that was checked to be a JSON string"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(table: &[(&str, Option<&str>, &[u8])]) {
+        for (raw, text, bytes) in table {
+            assert_eq!(decoded(raw).as_deref(), *text, "{raw}");
+            assert_eq!(code_points(raw), *bytes, "{raw}");
+        }
+    }
+
+    #[test]
+    fn escapes_are_decoded_and_lone_surrogates_kept_apart() {
+        check(&[
+            (r#""""#, Some(""), b""),
+            (r#""node""#, Some("node"), b"node"),
+            (r#""\u006eode""#, Some("node"), b"node"),
+            (r#""\/\"\\\b\f\n\r\t""#, Some("/\"\\\u{8}\u{c}\n\r\t"), b"/\"\\\x08\x0c\n\r\t"),
+            (r#""\u0000""#, Some("\0"), b"\0"),
+            (r#""\ud83d\uDE00""#, Some("😀"), "😀".as_bytes()),
+            (r#""\ud800""#, None, b"\xed\xa0\x80"),
+            (r#""\ud83d\ud83d\ude00""#, None, b"\xed\xa0\xbd\xf0\x9f\x98\x80"),
+            (r#""\udc00\ud800""#, None, b"\xed\xb0\x80\xed\xa0\x80"),
+            (r#""\ud800\n""#, None, b"\xed\xa0\x80\n"),
+            (r#""\ud800é""#, None, b"\xed\xa0\x80\xc3\xa9"),
+        ]);
+    }
+
+    #[test]
+    fn what_is_no_string_spells_nothing() {
+        for raw in ["1", "null", "{}", "\"", "a\"", "\"a"] {
+            assert!(decoded(raw).is_none(), "{raw}");
+        }
+    }
+
+    #[test]
+    fn a_text_is_spelt_as_it_decodes() {
+        for text in ["", "name", "a\"b\\c", "\0\u{1f}\u{7f}", "é e\u{301} 日本 😀 \u{202e}"] {
+            assert!(spells(&spelt(text), text), "{text:?}");
+        }
+    }
+}

@@ -1,0 +1,73 @@
+//! The one way in which this program makes an HTTP client, and reads an answer's body.
+
+use std::time::Duration;
+
+use reqwest::redirect::Policy;
+use reqwest::{Client, Response};
+
+/// How long a connection may take to be made.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a whole call may take, its body included.
+pub const CALL_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long an unused connection is kept: shorter than servers usually keep theirs.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// A client with TLS by rustls and ring, time-outs, and no redirects: a redirect would carry our
+/// credentials to whoever it names.
+///
+/// # Errors
+/// When the system has no usable certificate store.
+pub fn client() -> Result<Client, reqwest::Error> {
+    // An error means that one is installed already, which serves as well.
+    _ = rustls::crypto::ring::default_provider().install_default();
+    Client::builder()
+        .user_agent(concat!("flowhook/", env!("CARGO_PKG_VERSION")))
+        .redirect(Policy::none())
+        .connect_timeout(CONNECT_TIMEOUT)
+        .timeout(CALL_TIMEOUT)
+        .pool_idle_timeout(IDLE_TIMEOUT)
+        .tcp_nodelay(true)
+        .build()
+}
+
+/// An answer's body could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum BodyError {
+    /// The connection broke in the middle of it.
+    #[error("the answer broke off: {}", root_cause(.0))]
+    Broken(#[source] reqwest::Error),
+    /// It is longer than the bound.
+    #[error("the answer is longer than {at_most} bytes")]
+    TooLong {
+        /// The bound.
+        at_most: usize,
+    },
+    /// It is not UTF-8.
+    #[error("the answer is not UTF-8 text")]
+    NotText,
+}
+
+/// Reads a body of at most `at_most` bytes as text.
+///
+/// # Errors
+/// [`BodyError`].
+pub async fn text(mut response: Response, at_most: usize) -> Result<String, BodyError> {
+    let declared = response.content_length().and_then(|length| usize::try_from(length).ok()).unwrap_or(0);
+    let mut body = Vec::with_capacity(declared.min(at_most));
+    while let Some(chunk) = response.chunk().await.map_err(BodyError::Broken)? {
+        if body.len() + chunk.len() > at_most {
+            return Err(BodyError::TooLong { at_most });
+        }
+        body.extend_from_slice(&chunk);
+    }
+    String::from_utf8(body).map_err(|_not_utf8| BodyError::NotText)
+}
+
+/// The innermost cause of an error: what the system said, without the layers above it.
+pub fn root_cause(error: &dyn std::error::Error) -> String {
+    let mut innermost = error;
+    while let Some(source) = innermost.source() {
+        innermost = source;
+    }
+    innermost.to_string()
+}

@@ -1,0 +1,27 @@
+//! The journal: what was received and what became of it, on disk.
+//!
+//! # What it must hold
+//!
+//! * A commit is durable when it returns: SQLite in WAL mode with full synchronous, so each commit is
+//!   one fsync, shared by everything in it.
+//! * It belongs to one process. A lock on a file beside it says so; a second process is refused.
+//! * A delivery is named (source, delivery id), and that unique key is the only memory of duplicates.
+//! * A change goes from `pending` to one ending; an attempt's outcome, its changes' endings and the marks
+//!   that move are one transaction.
+//!
+//! # Its life
+//!
+//! [`Journal::open`] takes the lock, brings the schema up to date, and gives one [`Writer`], which the
+//! queue's task owns, and a [`Reader`] that anyone may clone. Nobody else opens the file.
+
+mod query;
+mod read;
+mod sqlite;
+mod step;
+mod write;
+
+pub use query::{ChangeFilter, ChangeView, DeliveryView};
+pub use read::Reader;
+pub use sqlite::{Journal, JournalError, Location};
+pub use step::{Attempt, Edit, Ending, Fetched, GateEnd, Mark, Outcome, Plan, Settlement, Step, Target};
+pub use write::{Admitted, Commit, Writer};

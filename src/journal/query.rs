@@ -1,0 +1,186 @@
+//! The questions that people ask the journal, through the admin listener.
+
+use serde::Serialize;
+use serde_json::value::RawValue;
+use sqlx::sqlite::{Sqlite, SqliteRow};
+use sqlx::{QueryBuilder, Row as _};
+
+use super::read::time;
+use super::{JournalError, Reader};
+use crate::change::{FlowId, Seq, State, Variable};
+
+type Result<T> = std::result::Result<T, JournalError>;
+
+/// Which changes to list: newest first.
+#[derive(Clone, Debug, Default)]
+pub struct ChangeFilter {
+    /// Only those in this state.
+    pub state: Option<State>,
+    /// Only those of this flow.
+    pub flow: Option<FlowId>,
+    /// Only those of this source.
+    pub source: Option<String>,
+    /// Only those older than this one.
+    pub before: Option<Seq>,
+    /// At most so many.
+    pub limit: u32,
+}
+
+/// A change as people see it.
+#[derive(Debug, Serialize)]
+pub struct ChangeView {
+    /// Its place in the order of arrival.
+    pub seq: Seq,
+    /// The source that sent its delivery.
+    pub source: String,
+    /// The delivery's id.
+    pub delivery: String,
+    /// The route that made it.
+    pub route: String,
+    /// The flow.
+    pub flow: String,
+    /// The node.
+    pub node: String,
+    /// `merge` or `replace`.
+    pub mode: String,
+    /// The variables it sets; absent while they are to be fetched.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub variables: Option<Vec<Variable>>,
+    /// Where they are to be fetched.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fetch_url: Option<String>,
+    /// The source's own time for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub order_key: Option<String>,
+    /// Where it stands.
+    pub state: String,
+    /// Why it failed, or what it waits for, or what is to be noted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// The flow's version that it is in, spelt as the tenant spells it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub version: Option<Box<RawValue>>,
+    /// When its delivery arrived, RFC 3339.
+    pub received_at: String,
+    /// When it ended, RFC 3339.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub settled_at: Option<String>,
+}
+
+/// A delivery as people see it.
+#[derive(Debug, Serialize)]
+pub struct DeliveryView {
+    /// The source that sent it.
+    pub source: String,
+    /// The sender's id for it.
+    pub id: String,
+    /// `accepted` or `rejected`.
+    pub state: String,
+    /// Why it was rejected.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// The body of a rejected delivery, as text; bytes that are not UTF-8 are shown as `�`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub body: Option<String>,
+    /// When it arrived, RFC 3339.
+    pub received_at: String,
+    /// What followed from it.
+    pub changes: Vec<ChangeView>,
+}
+
+const CHANGE: &str = "SELECT c.seq, d.source, d.delivery_id, c.route, c.flow, c.node, c.mode, c.variables,
+    c.fetch_url, c.order_key, c.state, c.reason, c.version, d.received_at, c.settled_at
+    FROM changes c JOIN deliveries d ON d.id = c.delivery WHERE ";
+
+impl Reader {
+    /// Lists changes, newest first.
+    ///
+    /// # Errors
+    /// When the journal cannot be read.
+    pub async fn changes(&self, filter: &ChangeFilter) -> Result<Vec<ChangeView>> {
+        let mut sql = QueryBuilder::<Sqlite>::new(CHANGE);
+        sql.push("TRUE");
+        match filter.state {
+            // Written out, so that SQLite can prove that its partial indexes apply.
+            Some(State::Pending) => _ = sql.push(" AND c.state = 'pending'"),
+            Some(State::Failed) => _ = sql.push(" AND c.state = 'failed'"),
+            Some(state) => _ = sql.push(" AND c.state = ").push_bind(state.as_str()),
+            None => {}
+        }
+        if let Some(flow) = &filter.flow {
+            sql.push(" AND c.flow = ").push_bind(flow.as_str());
+        }
+        if let Some(source) = &filter.source {
+            sql.push(" AND d.source = ").push_bind(source);
+        }
+        if let Some(before) = filter.before {
+            sql.push(" AND c.seq < ").push_bind(before);
+        }
+        sql.push(" ORDER BY c.seq DESC LIMIT ").push_bind(filter.limit);
+        let rows = sql.build().fetch_all(&self.pool).await?;
+        rows.iter().map(view).collect()
+    }
+
+    /// One change.
+    ///
+    /// # Errors
+    /// When the journal cannot be read.
+    pub async fn change(&self, seq: Seq) -> Result<Option<ChangeView>> {
+        let mut sql = QueryBuilder::<Sqlite>::new(CHANGE);
+        let row = sql.push("c.seq = ").push_bind(seq).build().fetch_optional(&self.pool).await?;
+        row.as_ref().map(view).transpose()
+    }
+
+    /// One delivery, with its changes.
+    ///
+    /// # Errors
+    /// When the journal cannot be read.
+    pub async fn delivery(&self, source: &str, id: &str) -> Result<Option<DeliveryView>> {
+        let found = sqlx::query(
+            "SELECT id, state, reason, body, received_at FROM deliveries WHERE source = ? AND delivery_id = ?",
+        )
+        .bind(source)
+        .bind(id)
+        .fetch_optional(&self.pool)
+        .await?;
+        let Some(row) = found else { return Ok(None) };
+        let mut sql = QueryBuilder::<Sqlite>::new(CHANGE);
+        sql.push("c.delivery = ").push_bind(row.get::<i64, _>("id")).push(" ORDER BY c.seq");
+        let changes = sql.build().fetch_all(&self.pool).await?;
+        Ok(Some(DeliveryView {
+            source: source.to_owned(),
+            id: id.to_owned(),
+            state: row.get("state"),
+            reason: row.get("reason"),
+            body: row.get::<Option<&[u8]>, _>("body").map(|body| String::from_utf8_lossy(body).into_owned()),
+            received_at: time(row.get("received_at"))?.to_string(),
+            changes: changes.iter().map(view).collect::<Result<_>>()?,
+        }))
+    }
+}
+
+fn view(row: &SqliteRow) -> Result<ChangeView> {
+    let variables = row.get::<Option<&str>, _>("variables");
+    let version = row.get::<Option<String>, _>("version");
+    let unreadable = |expected| move |_bad| JournalError::corrupt("text", expected);
+    Ok(ChangeView {
+        seq: row.get("seq"),
+        source: row.get("source"),
+        delivery: row.get("delivery_id"),
+        route: row.get("route"),
+        flow: row.get("flow"),
+        node: row.get("node"),
+        mode: row.get("mode"),
+        variables: variables
+            .map(serde_json::from_str)
+            .transpose()
+            .map_err(unreadable("a list of variables"))?,
+        fetch_url: row.get("fetch_url"),
+        order_key: row.get("order_key"),
+        state: row.get("state"),
+        reason: row.get("reason"),
+        version: version.map(RawValue::from_string).transpose().map_err(unreadable("a version"))?,
+        received_at: time(row.get("received_at"))?.to_string(),
+        settled_at: row.get::<Option<i64>, _>("settled_at").map(time).transpose()?.map(|at| at.to_string()),
+    })
+}

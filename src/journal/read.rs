@@ -1,0 +1,197 @@
+//! The questions that the worker asks the journal.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use sqlx::sqlite::{SqlitePool, SqliteRow};
+use sqlx::{Row as _, query};
+
+use super::{Attempt, GateEnd, JournalError, Mark, Target};
+use crate::change::{Change, FlowId, Mode, NewChange, NodeId, OrderKey, Seq, Values};
+
+type Result<T> = std::result::Result<T, JournalError>;
+
+/// Answers questions about the journal, beside the writer.
+#[derive(Clone, Debug)]
+pub struct Reader {
+    pub(super) pool: SqlitePool,
+}
+
+impl Reader {
+    pub(super) fn new(pool: SqlitePool) -> Self {
+        Self { pool }
+    }
+
+    /// Closes the connections.
+    pub async fn close(&self) {
+        self.pool.close().await;
+    }
+
+    /// How many changes are pending.
+    ///
+    /// # Errors
+    /// When the journal cannot be read.
+    pub async fn pending_count(&self) -> Result<usize> {
+        let row = query("SELECT COUNT(*) FROM changes WHERE state = 'pending'").fetch_one(&self.pool).await?;
+        Ok(usize::try_from(row.get::<i64, _>(0)).unwrap_or(0))
+    }
+
+    /// The flows with work to do: those with pending changes, and those with an undecided attempt.
+    ///
+    /// # Errors
+    /// When the journal cannot be read.
+    pub async fn flows_with_work(&self) -> Result<Vec<FlowId>> {
+        let rows = query(
+            "SELECT flow FROM changes WHERE state = 'pending'
+             UNION SELECT flow FROM attempts WHERE outcome IS NULL",
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        rows.iter().map(|row| flow_id(row.get(0))).collect()
+    }
+
+    /// The first `at_most` pending changes of a flow whose values are known, in order of arrival.
+    ///
+    /// # Errors
+    /// When the journal cannot be read.
+    pub async fn ready(&self, flow: &FlowId, at_most: usize) -> Result<Vec<Change>> {
+        let rows = query(
+            "SELECT seq, route, flow, node, mode, variables, fetch_url, order_key, held_ms
+             FROM changes WHERE state = 'pending' AND flow = ? AND variables IS NOT NULL
+             ORDER BY seq LIMIT ?",
+        )
+        .bind(flow.as_str())
+        .bind(i64::try_from(at_most).unwrap_or(i64::MAX))
+        .fetch_all(&self.pool)
+        .await?;
+        rows.iter().map(change).collect()
+    }
+
+    /// The URLs that pending thin changes of a flow wait for.
+    ///
+    /// # Errors
+    /// When the journal cannot be read.
+    pub async fn wanted_urls(&self, flow: &FlowId) -> Result<Vec<String>> {
+        let rows = query(
+            "SELECT DISTINCT fetch_url FROM changes
+             WHERE state = 'pending' AND flow = ? AND variables IS NULL",
+        )
+        .bind(flow.as_str())
+        .fetch_all(&self.pool)
+        .await?;
+        Ok(rows.iter().map(|row| row.get(0)).collect())
+    }
+
+    /// The last of the pending thin changes that wait for a URL, and the flows of all of them.
+    ///
+    /// # Errors
+    /// When the journal cannot be read.
+    pub async fn waiting_for(&self, url: &str) -> Result<Option<(Seq, Vec<FlowId>)>> {
+        let rows = query(
+            "SELECT flow, MAX(seq) FROM changes
+             WHERE state = 'pending' AND variables IS NULL AND fetch_url = ? GROUP BY flow ORDER BY flow",
+        )
+        .bind(url)
+        .fetch_all(&self.pool)
+        .await?;
+        let flows = rows.iter().map(|row| flow_id(row.get(0))).collect::<Result<_>>()?;
+        Ok(rows.iter().map(|row| row.get(1)).max().map(|up_to| (up_to, flows)))
+    }
+
+    /// The marks of one node.
+    ///
+    /// # Errors
+    /// When the journal cannot be read.
+    pub async fn marks(&self, flow: &FlowId, node: &NodeId) -> Result<Vec<Mark>> {
+        let rows = query("SELECT node, target, route, order_key, seq FROM marks WHERE flow = ? AND node = ?")
+            .bind(flow.as_str())
+            .bind(node.as_str())
+            .fetch_all(&self.pool)
+            .await?;
+        rows.iter().map(mark).collect()
+    }
+
+    /// The attempt of a flow whose outcome is not known, if there is one.
+    ///
+    /// # Errors
+    /// When the journal cannot be read.
+    pub async fn open_attempt(&self, flow: &FlowId) -> Result<Option<Attempt>> {
+        let row =
+            query("SELECT id, flow, base_version, plan FROM attempts WHERE flow = ? AND outcome IS NULL")
+                .bind(flow.as_str())
+                .fetch_optional(&self.pool)
+                .await?;
+        row.as_ref().map(attempt).transpose()
+    }
+
+    /// Until when no call may be started at the tenant.
+    ///
+    /// # Errors
+    /// When the journal cannot be read.
+    pub async fn gate(&self) -> Result<Option<GateEnd>> {
+        let row = query("SELECT until, COALESCE(reason, '') FROM gate WHERE until IS NOT NULL")
+            .fetch_optional(&self.pool)
+            .await?;
+        row.map(|row| Ok(GateEnd { until: time(row.get(0))?, reason: row.get(1) })).transpose()
+    }
+}
+
+pub(super) fn flow_id(text: &str) -> Result<FlowId> {
+    FlowId::parse(text).map_err(|_bad| JournalError::corrupt(text, "a flow id"))
+}
+
+pub(super) fn time(ms: i64) -> Result<Timestamp> {
+    Timestamp::from_millisecond(ms)
+        .map_err(|_range| JournalError::corrupt(ms.to_string(), "a time in milliseconds"))
+}
+
+fn key(text: Option<&str>) -> Result<Option<Timestamp>> {
+    let parse = |text: &str| text.parse().map_err(|_bad| JournalError::corrupt(text, "an order key"));
+    text.map(parse).transpose()
+}
+
+fn json<T: serde::de::DeserializeOwned>(text: &str, expected: &'static str) -> Result<T> {
+    serde_json::from_str(text).map_err(|_bad| JournalError::corrupt(crate::change::shorten(text), expected))
+}
+
+fn change(row: &SqliteRow) -> Result<Change> {
+    let node: &str = row.get("node");
+    let values = match (row.get::<Option<&str>, _>("variables"), row.get::<Option<String>, _>("fetch_url")) {
+        (Some(text), _) => Values::Known(json(text, "a list of variables")?),
+        (None, Some(url)) => Values::Fetch(url),
+        (None, None) => return Err(JournalError::corrupt("NULL", "variables or a URL")),
+    };
+    Ok(Change {
+        seq: row.get("seq"),
+        held_ms: row.get("held_ms"),
+        what: NewChange {
+            route: Arc::from(row.get::<&str, _>("route")),
+            flow: flow_id(row.get("flow"))?,
+            node: NodeId::parse(node).map_err(|_bad| JournalError::corrupt(node, "a node id"))?,
+            mode: Mode::parse(row.get("mode"))
+                .ok_or_else(|| JournalError::corrupt("mode", "merge or replace"))?,
+            values,
+            order_key: key(row.get("order_key"))?.map(OrderKey),
+        },
+    })
+}
+
+fn mark(row: &SqliteRow) -> Result<Mark> {
+    let target: &str = row.get("target");
+    Ok(Mark {
+        node: row.get("node"),
+        target: Target::decode(target).ok_or_else(|| JournalError::corrupt(target, "a mark's target"))?,
+        route: row.get("route"),
+        order_key: key(row.get("order_key"))?,
+        seq: row.get("seq"),
+    })
+}
+
+fn attempt(row: &SqliteRow) -> Result<Attempt> {
+    Ok(Attempt {
+        id: row.get("id"),
+        flow: flow_id(row.get("flow"))?,
+        base_version: row.get("base_version"),
+        plan: json(row.get("plan"), "an attempt's plan")?,
+    })
+}

@@ -1,0 +1,206 @@
+//! What the worker writes into the journal, and reads back from it.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use crate::change::{FlowId, OrderKey, Seq, State, Variable};
+
+/// What a change contends for: one variable, or with `replace` the whole list.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Target {
+    /// The whole list of variables of a node.
+    List,
+    /// The variable of that name.
+    Variable(String),
+}
+
+impl Target {
+    /// The target's name in the journal: `*`, or `=` and the variable's name.
+    pub fn encode(&self) -> String {
+        match self {
+            Self::List => "*".to_owned(),
+            Self::Variable(name) => format!("={name}"),
+        }
+    }
+
+    /// The target of that name in the journal.
+    pub fn decode(text: &str) -> Option<Self> {
+        match text.strip_prefix('=') {
+            Some(name) => Some(Self::Variable(name.to_owned())),
+            None => (text == "*").then_some(Self::List),
+        }
+    }
+}
+
+/// The winner so far for one target of one node.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mark {
+    /// The node's id.
+    pub node: String,
+    /// What was contended for.
+    pub target: Target,
+    /// The route of the change that won.
+    pub route: String,
+    /// Its order key, if it had one.
+    pub order_key: Option<Timestamp>,
+    /// Its sequence number.
+    pub seq: Seq,
+}
+
+impl Mark {
+    /// The winner's order key as the domain's type.
+    pub fn key(&self) -> Option<OrderKey> {
+        self.order_key.map(OrderKey)
+    }
+}
+
+/// How a change ends.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ending {
+    /// The change.
+    pub seq: Seq,
+    /// Its last state.
+    pub state: State,
+    /// Why it failed, or what is to be noted with it.
+    pub reason: Option<String>,
+}
+
+/// One value that a PUT writes, and what stood there before it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Edit {
+    /// The change that wants it.
+    pub seq: Seq,
+    /// The node's id.
+    pub node: String,
+    /// Variable or whole list.
+    pub target: Target,
+    /// The JSON text before: of the value or of the list; absent if there was none.
+    pub previous: Option<Box<RawValue>>,
+    /// The JSON text after.
+    pub value: Box<RawValue>,
+}
+
+/// What a PUT will mean if it lands. Committed before the PUT leaves, so that a lost answer can be
+/// decided by reading the flow.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Plan {
+    /// The endings of its changes; `published` ones get the version that lands.
+    pub endings: Vec<Ending>,
+    /// The marks that move.
+    pub marks: Vec<Mark>,
+    /// Every value it writes.
+    pub edits: Vec<Edit>,
+}
+
+/// A PUT, from before it leaves until its outcome is known.
+#[derive(Clone, Debug)]
+pub struct Attempt {
+    /// A UUID of ours.
+    pub id: String,
+    /// The flow it is for.
+    pub flow: FlowId,
+    /// The version that it carries, as the tenant spelt it.
+    pub base_version: String,
+    /// What it means if it lands.
+    pub plan: Plan,
+}
+
+/// What became of an attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It landed.
+    Published,
+    /// The tenant said that it did not take it.
+    Refused,
+    /// Its answer was lost, and reading showed that it is not there.
+    Lost,
+}
+
+impl Outcome {
+    /// The outcome's name in the journal.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Published => "published",
+            Self::Refused => "refused",
+            Self::Lost => "lost",
+        }
+    }
+}
+
+/// The end of a turn: what became of the attempt, if there was one, and of its changes.
+#[derive(Clone, Debug, Default)]
+pub struct Settlement {
+    /// The attempt and its outcome.
+    pub attempt: Option<(String, Outcome)>,
+    /// The changes that end now.
+    pub endings: Vec<Ending>,
+    /// The version that `published` changes are in.
+    pub version: Option<String>,
+    /// The marks that move.
+    pub marks: Vec<Mark>,
+}
+
+/// Until when no call may be started at the tenant, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GateEnd {
+    /// The first moment at which a call may be started.
+    pub until: Timestamp,
+    /// What closed the gate.
+    pub reason: String,
+}
+
+/// What came back for thin changes.
+#[derive(Clone, Debug)]
+pub enum Fetched {
+    /// Their values, stored with them.
+    Values(Vec<Variable>),
+    /// Values that do not fit: the changes fail.
+    Unfit(String),
+    /// Nothing: the changes wait, because of this.
+    Nothing(String),
+}
+
+/// One entry of the worker in a group commit.
+#[derive(Clone, Debug)]
+pub enum Step {
+    /// A PUT is about to leave.
+    Attempt(Box<Attempt>),
+    /// A turn's endings, in one transaction.
+    Settle {
+        /// The flow that the turn was for.
+        flow: FlowId,
+        /// What ends.
+        settlement: Settlement,
+    },
+    /// Pending changes wait: why, and how much their lane's back-off adds.
+    Hold {
+        /// The changes.
+        seqs: Vec<Seq>,
+        /// What they wait for.
+        reason: String,
+        /// The back-off that begins now, in milliseconds.
+        for_ms: i64,
+    },
+    /// The values of thin changes were asked for at a URL.
+    Fetched {
+        /// The URL.
+        url: String,
+        /// The last change that was waiting when the fetch began.
+        up_to: Seq,
+        /// What came back.
+        fetched: Fetched,
+    },
+    /// The tenant's gate was closed or opened.
+    Gate(Option<GateEnd>),
+    /// Drop what ended before a time, at most so many rows of each table.
+    Prune {
+        /// What ended before this goes.
+        before: Timestamp,
+        /// The bound on one commit's work.
+        at_most: u32,
+    },
+    /// Writes, and changes nothing: tells whether the journal takes commits again.
+    Probe,
+}

@@ -1,0 +1,168 @@
+//! The one writer's loop: drain, commit, answer.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use tokio::sync::mpsc;
+
+use super::backlog::Backlog;
+use super::{Entry, NotStored, Submission, Wakeups};
+use crate::change::Admission;
+use crate::clock::Clock;
+use crate::journal::{Admitted, JournalError, Writer};
+
+/// How many deliveries share a commit at most.
+const DELIVERIES_PER_COMMIT: usize = 1024;
+/// How many steps of the worker share a commit at most.
+const STEPS_PER_COMMIT: usize = 256;
+
+/// The writer's task, to be run.
+#[derive(Debug)]
+pub struct Writing {
+    writer: Writer,
+    clock: Clock,
+    backlog: Arc<Backlog>,
+    /// Whether the last commit failed.
+    failing: Arc<AtomicBool>,
+    wakeups: Wakeups,
+    from_receiver: mpsc::Receiver<Submission>,
+    from_worker: mpsc::Receiver<Entry>,
+}
+
+/// What shares one commit.
+#[derive(Default)]
+struct Batch {
+    deliveries: Vec<Submission>,
+    steps: Vec<Entry>,
+}
+
+/// What a commit brought, entry by entry.
+struct Committed {
+    admitted: Vec<Admitted>,
+    ended: usize,
+}
+
+impl Writing {
+    pub(super) fn new(
+        writer: Writer,
+        clock: Clock,
+        backlog: Arc<Backlog>,
+        failing: Arc<AtomicBool>,
+        from_receiver: mpsc::Receiver<Submission>,
+        from_worker: mpsc::Receiver<Entry>,
+    ) -> Self {
+        Self { writer, clock, backlog, failing, wakeups: Wakeups::default(), from_receiver, from_worker }
+    }
+
+    /// Where the flows with new work are announced.
+    pub fn wakeups(&self) -> Wakeups {
+        self.wakeups.clone()
+    }
+
+    /// Commits until both ends are closed and drained, then closes the journal.
+    pub async fn run(mut self) {
+        while let Some(batch) = self.next_batch().await {
+            if batch.is_empty() {
+                continue;
+            }
+            let outcome = self.commit(&batch).await;
+            self.failing.store(outcome.is_err(), Ordering::Relaxed);
+            match outcome {
+                Ok(committed) => self.answer(batch, committed),
+                Err(error) => {
+                    tracing::error!(
+                        error = &error as &dyn std::error::Error,
+                        commit.deliveries = batch.deliveries.len(),
+                        commit.steps = batch.steps.len(),
+                        "a commit failed; its deliveries are refused"
+                    );
+                    batch.refuse();
+                }
+            }
+        }
+        self.writer.close().await;
+    }
+
+    /// Everything that waits, or the first thing that comes; nothing when both ends are closed.
+    async fn next_batch(&mut self) -> Option<Batch> {
+        let mut batch = Batch::default();
+        let Batch { deliveries, steps } = &mut batch;
+        tokio::select! {
+            // The worker first: its steps free the backlog.
+            biased;
+            _ = self.from_worker.recv_many(steps, STEPS_PER_COMMIT), if has_more(&self.from_worker) => {}
+            _ = self.from_receiver.recv_many(deliveries, DELIVERIES_PER_COMMIT),
+                if has_more(&self.from_receiver) => {}
+            else => return None,
+        }
+        while deliveries.len() < DELIVERIES_PER_COMMIT
+            && let Ok(more) = self.from_receiver.try_recv()
+        {
+            deliveries.push(more);
+        }
+        while steps.len() < STEPS_PER_COMMIT
+            && let Ok(more) = self.from_worker.try_recv()
+        {
+            steps.push(more);
+        }
+        // Whoever stopped waiting has been answered 503: what it brought must not be stored behind its back.
+        deliveries.retain(|submission| !submission.answer.is_closed());
+        Some(batch)
+    }
+
+    async fn commit(&mut self, batch: &Batch) -> Result<Committed, JournalError> {
+        let mut commit = self.writer.begin(self.clock.now()).await?;
+        let mut ended = 0;
+        for entry in &batch.steps {
+            ended += commit.step(&entry.step).await?;
+        }
+        let mut admitted = Vec::with_capacity(batch.deliveries.len());
+        for submission in &batch.deliveries {
+            admitted.push(commit.admit(&submission.delivery).await?);
+        }
+        commit.finish().await?;
+        Ok(Committed { admitted, ended })
+    }
+
+    fn answer(&self, batch: Batch, committed: Committed) {
+        self.backlog.release(committed.ended);
+        for entry in batch.steps {
+            // A turn that was given up at shutdown does not wait for its answer.
+            _ = entry.answer.send(Ok(()));
+        }
+        let mut flows = Vec::new();
+        for (submission, admitted) in batch.deliveries.into_iter().zip(committed.admitted) {
+            submission.room.keep(match admitted.admission {
+                Admission::Accepted { changes } => changes,
+                Admission::Duplicate | Admission::Rejected => 0,
+            });
+            flows.extend(admitted.flows);
+            // A sender that has hung up by now finds a duplicate when it comes again.
+            _ = submission.answer.send(Ok(admitted.admission));
+        }
+        if !flows.is_empty() {
+            self.wakeups.add(flows);
+        }
+    }
+}
+
+/// Whether anything is in the channel or may still come.
+fn has_more<T>(channel: &mpsc::Receiver<T>) -> bool {
+    !channel.is_closed() || !channel.is_empty()
+}
+
+impl Batch {
+    fn is_empty(&self) -> bool {
+        self.deliveries.is_empty() && self.steps.is_empty()
+    }
+
+    /// Answers everyone that nothing was stored; the room they held is given back.
+    fn refuse(self) {
+        for entry in self.steps {
+            _ = entry.answer.send(Err(NotStored));
+        }
+        for submission in self.deliveries {
+            _ = submission.answer.send(Err(NotStored));
+        }
+    }
+}

@@ -1,0 +1,61 @@
+//! What a sender is told when all is well.
+
+use axum::Json;
+use axum::response::{IntoResponse, Response};
+use hyper::StatusCode;
+use serde::Serialize;
+
+use super::log::Told;
+
+/// A delivery that was taken or need not be. The body is its JSON, for example
+/// `{"status":"accepted","id":"msg_1","changes":1}`.
+#[derive(Clone, Debug, Serialize)]
+#[serde(tag = "status", rename_all = "lowercase")]
+pub(super) enum Answer {
+    /// It is on disk, and so many changes follow from it.
+    Accepted { id: String, changes: usize },
+    /// It was accepted before.
+    Duplicate { id: String },
+    /// It is genuine and no route wants it. Success all the same: senders disable a hook that
+    /// refuses what it did not ask for.
+    Ignored,
+}
+
+impl IntoResponse for Answer {
+    fn into_response(self) -> Response {
+        let (status, sentence) = match self {
+            Self::Accepted { .. } => (StatusCode::ACCEPTED, "the delivery was accepted"),
+            Self::Duplicate { .. } => (StatusCode::OK, "the delivery had been accepted before"),
+            Self::Ignored => (StatusCode::OK, "the delivery was ignored, as no route wants it"),
+        };
+        let mut response = (status, Json(self)).into_response();
+        response.extensions_mut().insert(Told { sentence, reason: None });
+        response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Answer;
+
+    #[test]
+    fn an_answer_is_small_json() {
+        let check = |answer: Answer, expected: &str| {
+            assert_eq!(serde_json::to_string(&answer).expect("it is JSON"), expected);
+        };
+        let id = "msg_1".to_owned();
+        check(
+            Answer::Accepted { id: id.clone(), changes: 2 },
+            r#"{"status":"accepted","id":"msg_1","changes":2}"#,
+        );
+        check(Answer::Duplicate { id }, r#"{"status":"duplicate","id":"msg_1"}"#);
+        check(Answer::Ignored, r#"{"status":"ignored"}"#);
+    }
+
+    #[test]
+    fn even_an_id_that_must_be_escaped_keeps_the_answer_under_500_bytes() {
+        let id = "\"".repeat(crate::source::DELIVERY_ID_MAX_BYTES);
+        let answer = Answer::Accepted { id, changes: usize::MAX };
+        assert!(serde_json::to_string(&answer).expect("it is JSON").len() < 500);
+    }
+}

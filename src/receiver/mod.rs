@@ -1,0 +1,151 @@
+//! The receiver: `POST /hooks/{source}`, from a request to an answer that can be relied on.
+//!
+//! The gates are in [`mod@verified`], in the order of the contract; what passes them is a
+//! [`Verified`], which is the handler's parameter, so a handler without verification does not
+//! compile. Then the routes judge, the queue stores, and only what is on disk is answered with 2xx.
+//!
+//! | status | when |
+//! |---|---|
+//! | 202 | its changes are on disk |
+//! | 200 | it was accepted before, or no route wants it |
+//! | 400, 422 | it is not JSON, or a route refuses it; kept as rejected, with the reason |
+//! | 401 | nothing says that a source signed it |
+//! | 404, 405, 408, 413, 415 | what came is not a delivery at all |
+//! | 503 | it cannot be stored now; come back |
+//!
+//! Never 410 or 3xx: senders take the first as "disable the hook", and some take the second as success.
+
+mod answer;
+mod body;
+mod log;
+mod refusal;
+mod verified;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::State;
+use axum::middleware;
+use axum::routing::any;
+use tokio_util::sync::CancellationToken;
+
+use crate::change::{Admission, Delivery, NewChange, Verdict};
+use crate::clock::Clock;
+use crate::queue::Queue;
+use crate::route::{Judgement, Routes};
+use crate::source::{Sources, Verified};
+
+use answer::Answer;
+use refusal::{Refusal, Unavailable};
+
+/// The longest body, in bytes: 1 MiB.
+pub const BODY_BYTES: usize = 1_024 * 1_024;
+/// How long a body may take to arrive.
+pub const BODY_READ: Duration = Duration::from_secs(10);
+/// How long a delivery waits for its commit before the sender is told to come back.
+pub const COMMIT_WAIT: Duration = Duration::from_secs(1);
+
+/// What a request may cost us.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// The longest body, in bytes: 413 beyond it. Default [`BODY_BYTES`].
+    pub body_bytes: usize,
+    /// How long a body may take to arrive: 408 beyond it. Default [`BODY_READ`].
+    pub body_read: Duration,
+    /// How long a delivery waits for its commit: 503 beyond it, though it may yet be stored, and
+    /// then the sender's next attempt is a duplicate. Default [`COMMIT_WAIT`].
+    pub commit_wait: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { body_bytes: BODY_BYTES, body_read: BODY_READ, commit_wait: COMMIT_WAIT }
+    }
+}
+
+/// What the receiver works with.
+#[derive(Debug)]
+pub struct Receiver {
+    /// Who may call.
+    pub sources: Sources,
+    /// What their deliveries mean.
+    pub routes: Routes,
+    /// Where deliveries become durable.
+    pub queue: Queue,
+    /// The time of day, for freshness.
+    pub clock: Clock,
+    /// What a request may cost.
+    pub settings: Settings,
+    /// Once cancelled, new deliveries are refused while those under way finish.
+    pub shutting_down: CancellationToken,
+}
+
+/// The public listener's paths.
+pub fn router(receiver: Receiver) -> Router {
+    Router::new()
+        .route("/hooks/{source}", any(deliver))
+        .fallback(async || Refusal::NoSuchPath)
+        .layer(middleware::from_fn(log::each_request))
+        .with_state(Shared(Arc::new(receiver)))
+}
+
+/// The router's state. It is private, and so is all that can be extracted with it.
+#[derive(Clone)]
+struct Shared(Arc<Receiver>);
+
+async fn deliver(State(Shared(receiver)): State<Shared>, delivery: Verified) -> Result<Answer, Refusal> {
+    match receiver.routes.judge(delivery.body(), delivery.received_at()) {
+        Judgement::Changes(changes) => receiver.accept(&delivery, changes).await,
+        Judgement::Ignored => Ok(Answer::Ignored),
+        Judgement::NotJson(reason) => receiver.reject(&delivery, reason, Refusal::NotJson).await,
+        Judgement::Refused(reason) => receiver.reject(&delivery, reason, Refusal::ByRoute).await,
+    }
+}
+
+impl Receiver {
+    async fn accept(&self, delivery: &Verified, changes: Vec<NewChange>) -> Result<Answer, Refusal> {
+        let id = delivery.id().to_owned();
+        match self.store(delivery, Verdict::Changes(changes)).await? {
+            Admission::Accepted { changes } => Ok(Answer::Accepted { id, changes }),
+            Admission::Duplicate => Ok(Answer::Duplicate { id }),
+            // The journal rejects nothing by itself; if it says so, nothing of ours is pending.
+            Admission::Rejected => Err(Refusal::unavailable(Unavailable::NotStored)),
+        }
+    }
+
+    /// Keeps a delivery that cannot be carried out, so that a person can see it, and refuses it; if
+    /// it cannot even be kept, the sender has to come back.
+    async fn reject(
+        &self,
+        delivery: &Verified,
+        reason: String,
+        refusal: fn(String) -> Refusal,
+    ) -> Result<Answer, Refusal> {
+        let body = delivery.body().clone();
+        match self.store(delivery, Verdict::Rejected { reason: reason.clone(), body }).await? {
+            // What was accepted under this id stays accepted, whatever this attempt looks like.
+            Admission::Duplicate => Ok(Answer::Duplicate { id: delivery.id().to_owned() }),
+            Admission::Accepted { .. } | Admission::Rejected => Err(refusal(reason)),
+        }
+    }
+
+    /// Queues a delivery and waits until it is on disk.
+    async fn store(&self, delivery: &Verified, verdict: Verdict) -> Result<Admission, Refusal> {
+        let receipt = self
+            .queue
+            .submit(Delivery {
+                source: Arc::clone(delivery.source()),
+                id: delivery.id().to_owned(),
+                received_at: delivery.received_at(),
+                verdict,
+            })
+            .map_err(|not_taken| Refusal::unavailable(Unavailable::NotTaken(not_taken)))?;
+        let late = || Refusal::unavailable(Unavailable::Late);
+        let committed = tokio::time::timeout(self.settings.commit_wait, receipt.committed());
+        committed
+            .await
+            .map_err(|_elapsed| late())?
+            .map_err(|_not_stored| Refusal::unavailable(Unavailable::NotStored))
+    }
+}

@@ -1,0 +1,47 @@
+//! The gates before a delivery, in the order of the contract: each is cheaper than the next, and
+//! only the last two touch the body.
+
+use axum::RequestExt as _;
+use axum::extract::{FromRequest, Path, Request};
+use hyper::header::CONTENT_ENCODING;
+use hyper::{HeaderMap, Method};
+
+use super::log::Trail;
+use super::refusal::{Refusal, Unavailable};
+use super::{Shared, body};
+use crate::source::Verified;
+
+impl FromRequest<Shared> for Verified {
+    type Rejection = Refusal;
+
+    async fn from_request(mut request: Request, Shared(receiver): &Shared) -> Result<Self, Refusal> {
+        if receiver.shutting_down.is_cancelled() {
+            return Err(Refusal::unavailable(Unavailable::ShuttingDown));
+        }
+        let path: Result<Path<String>, _> = request.extract_parts().await;
+        let source = path.ok().and_then(|Path(name)| receiver.sources.find(&name));
+        let source = source.ok_or(Refusal::NoSuchSource)?;
+        let trail = Trail::of(&request);
+        trail.leads_to(source.name());
+
+        let (head, body) = request.into_parts();
+        if head.method != Method::POST {
+            return Err(Refusal::NotPost);
+        }
+        if is_encoded(&head.headers) {
+            return Err(Refusal::Encoded);
+        }
+        let body = body::read(body, &receiver.settings).await?;
+        let verified =
+            source.verify(&head.headers, body, receiver.clock.now()).map_err(Refusal::Unverified)?;
+        trail.verified_as(verified.id());
+        Ok(verified)
+    }
+}
+
+/// Whether the body went through a coding. Signatures cover the bytes before it, and to undo it
+/// would mean to unpack what nobody has verified.
+fn is_encoded(headers: &HeaderMap) -> bool {
+    let mut codings = headers.get_all(CONTENT_ENCODING).iter();
+    codings.any(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity"))
+}

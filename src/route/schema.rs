@@ -1,0 +1,141 @@
+//! The variables that a configuration must have, and their types.
+
+use std::collections::BTreeSet;
+
+use serde_json::value::RawValue;
+
+use super::members::{Members, Twice};
+use crate::change::{Variable, shorten};
+
+/// A variable's type.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Type {
+    /// A JSON string.
+    String,
+    /// A JSON number without sign, fraction or exponent.
+    Integer,
+}
+
+/// The variables that a configuration must have. Others beside them are left alone: a configuration system
+/// that learns a new one must not stop the ones that calls depend on.
+#[derive(Debug)]
+pub struct Schema(&'static [(&'static str, Type)]);
+
+/// The default route's schema.
+pub const SCHEMA: Schema = Schema(&[
+    ("routing_priority", Type::String),
+    ("queue_target", Type::String),
+    ("max_wait_time_seconds", Type::Integer),
+]);
+
+/// A configuration that does not fit.
+#[derive(Debug, thiserror::Error)]
+pub enum Mismatch {
+    /// It is not an object.
+    #[error("`{0}` must be an object of variables")]
+    NotAnObject(String),
+    /// A variable is not there.
+    #[error("`{0}` is missing")]
+    Missing(&'static str),
+    /// A variable has another type.
+    #[error("`{name}` must be {expected}, not `{found}`")]
+    WrongType {
+        /// The variable.
+        name: String,
+        /// What it must be.
+        expected: &'static str,
+        /// What it is, shortened.
+        found: String,
+    },
+    /// A variable is there twice.
+    #[error("`{0}` is there twice")]
+    Twice(String),
+}
+
+impl From<Twice> for Mismatch {
+    fn from(twice: Twice) -> Self {
+        Self::Twice(twice.name().to_owned())
+    }
+}
+
+impl Type {
+    fn fits(self, json: &str) -> bool {
+        match self {
+            Self::String => json.starts_with('"'),
+            Self::Integer => json.bytes().all(|b| b.is_ascii_digit()),
+        }
+    }
+
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::String => "a string",
+            Self::Integer => "a whole number without sign",
+        }
+    }
+}
+
+impl Schema {
+    /// The schema's variables out of `config`, each required and of its type. `what` names it in errors.
+    ///
+    /// # Errors
+    /// [`Mismatch`] naming the variable.
+    pub fn variables(&self, what: &str, config: &RawValue) -> Result<Vec<Variable>, Mismatch> {
+        let members = Members::of(config).ok_or_else(|| Mismatch::NotAnObject(what.to_owned()))?;
+        let variable = |(name, kind): &(&'static str, Type)| {
+            let value = members.get(name)?.ok_or(Mismatch::Missing(name))?;
+            check(name, *kind, value)?;
+            Ok(Variable { name: (*name).to_owned(), value: value.to_owned() })
+        };
+        self.0.iter().map(variable).collect()
+    }
+
+    /// Checks the types of the variables that the schema knows, and lets the others be.
+    ///
+    /// # Errors
+    /// [`Mismatch`] naming the variable.
+    pub fn check_known(&self, variables: &[Variable]) -> Result<(), Mismatch> {
+        for variable in variables {
+            if let Some(kind) = self.kind(&variable.name) {
+                check(&variable.name, kind, &variable.value)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The JSON text for a value that was typed as plain text: of the variable's type where the schema knows
+    /// it, else a string.
+    pub fn json(&self, name: &str, text: &str) -> String {
+        match self.kind(name) {
+            Some(Type::Integer) => text.to_owned(),
+            Some(Type::String) | None => serde_json::Value::from(text).to_string(),
+        }
+    }
+
+    fn kind(&self, name: &str) -> Option<Type> {
+        self.0.iter().find(|(known, _)| *known == name).map(|(_, kind)| *kind)
+    }
+}
+
+/// Every member of an object as a variable; each name once. `what` names it in errors.
+///
+/// # Errors
+/// [`Mismatch`].
+pub fn object(what: &str, config: &RawValue) -> Result<Vec<Variable>, Mismatch> {
+    let members = Members::of(config).ok_or_else(|| Mismatch::NotAnObject(what.to_owned()))?;
+    let mut names = BTreeSet::new();
+    let variable = |(name, value): (String, &RawValue)| {
+        if !names.insert(name.clone()) {
+            return Err(Mismatch::Twice(name));
+        }
+        Ok(Variable { name, value: value.to_owned() })
+    };
+    members.into_iter().map(variable).collect()
+}
+
+fn check(name: &str, kind: Type, value: &RawValue) -> Result<(), Mismatch> {
+    if kind.fits(value.get()) {
+        return Ok(());
+    }
+    let found = shorten(value.get());
+    Err(Mismatch::WrongType { name: name.to_owned(), expected: kind.as_str(), found })
+}

@@ -1,0 +1,226 @@
+//! The connection loop that every listener shares: what a peer may cost us, and how we part.
+//!
+//! Each wait on a peer has an end, so that a slow or silent one can hold its place only so long:
+//!
+//! | waiting for | ends after |
+//! |---|---|
+//! | a request's head, the first or the next (so idle keep-alive too) | [`Limits::header_read`] |
+//! | a request's body | the handler's own deadline |
+//! | the peer to take our answer | [`Limits::write_stall`] |
+//! | the peer to close after we did | [`Limits::farewell`] |
+//! | what is in flight at shutdown | [`Limits::drain`] |
+//!
+//! When all places are taken nothing is accepted: further peers wait in the kernel's backlog.
+
+mod socket;
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::Request;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::{Service as _, service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use socket::Socket;
+
+/// The most connections at once.
+pub const CONNECTIONS: usize = 1_024;
+/// How long a peer may take to send a request's head, or to begin the next one.
+pub const HEADER_READ: Duration = Duration::from_secs(10);
+/// The longest head of a request, in bytes.
+pub const HEADER_BYTES: usize = 16 * 1_024;
+/// How long a peer may leave our answer untaken.
+pub const WRITE_STALL: Duration = Duration::from_secs(10);
+/// How long we wait for the peer to close after we did.
+pub const FAREWELL: Duration = Duration::from_secs(2);
+/// How long requests in flight may take to finish once we shut down.
+pub const DRAIN: Duration = Duration::from_secs(15);
+
+/// The read buffer of one connection, in bytes: with all places taken, 64 MiB.
+const READ_BUFFER_BYTES: usize = 64 * 1_024;
+/// How long to wait when the process or the machine is out of descriptors or memory.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// What the peers of one listener may cost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// The most connections at once. Default [`CONNECTIONS`].
+    pub connections: usize,
+    /// How long a peer may take over a request's head, and be idle. Default [`HEADER_READ`].
+    pub header_read: Duration,
+    /// The longest head of a request, in bytes, at most 64 KiB: 431 beyond it. Default [`HEADER_BYTES`].
+    pub header_bytes: usize,
+    /// How long a peer may leave our answer untaken. Default [`WRITE_STALL`].
+    pub write_stall: Duration,
+    /// How long we wait for the peer to close after we did. Default [`FAREWELL`].
+    pub farewell: Duration,
+    /// How long requests in flight may take to finish at shutdown. Default [`DRAIN`].
+    pub drain: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections: CONNECTIONS,
+            header_read: HEADER_READ,
+            header_bytes: HEADER_BYTES,
+            write_stall: WRITE_STALL,
+            farewell: FAREWELL,
+            drain: DRAIN,
+        }
+    }
+}
+
+/// Who sent a request: an extension of each request that comes in through [`serve`].
+#[derive(Clone, Copy, Debug)]
+pub struct Peer(pub SocketAddr);
+
+/// How serving ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// Every request in flight was answered.
+    Drained,
+    /// So many connections were still busy at the deadline and were cut.
+    Cut {
+        /// How many.
+        connections: usize,
+    },
+}
+
+/// Serves `router` on `listener` until `shutdown`, then stops accepting, lets requests in flight
+/// finish and closes. When it returns no task of it is left.
+pub async fn serve(
+    listener: TcpListener,
+    router: Router,
+    limits: Limits,
+    shutdown: CancellationToken,
+) -> Ended {
+    let listener = Listener { socket: listener, places: Arc::new(Semaphore::new(limits.connections)) };
+    let connections = TaskTracker::new();
+    let cut = CancellationToken::new();
+    while let Some(guest) = shutdown.run_until_cancelled(listener.next()).await {
+        let conversation = converse(guest, router.clone(), limits, shutdown.clone());
+        let cut = cut.clone();
+        connections.spawn(async move { cut.run_until_cancelled(conversation).await });
+    }
+    drop(listener);
+    connections.close();
+    if tokio::time::timeout(limits.drain, connections.wait()).await.is_ok() {
+        return Ended::Drained;
+    }
+    let left = connections.len();
+    cut.cancel();
+    connections.wait().await;
+    Ended::Cut { connections: left }
+}
+
+/// A bound socket and the places for those who come in through it.
+struct Listener {
+    socket: TcpListener,
+    places: Arc<Semaphore>,
+}
+
+/// A connection and the place that it holds for as long as it lasts.
+struct Guest {
+    stream: TcpStream,
+    peer: SocketAddr,
+    _place: OwnedSemaphorePermit,
+}
+
+impl Listener {
+    /// The next connection. The place comes first: who has none is not accepted.
+    async fn next(&self) -> Guest {
+        let place = Arc::clone(&self.places).acquire_owned().await.expect("the semaphore is never closed");
+        loop {
+            match self.socket.accept().await {
+                Ok((stream, peer)) => return Guest { stream, peer, _place: place },
+                Err(error) => match after(&error) {
+                    AcceptError::OfThePeer => {}
+                    AcceptError::OfOurs => {
+                        tracing::warn!(%error, "no connection can be accepted for now");
+                        tokio::time::sleep(ACCEPT_PAUSE).await;
+                    }
+                },
+            }
+        }
+    }
+}
+
+/// Whose trouble it is when accepting fails.
+#[derive(Debug, PartialEq, Eq)]
+enum AcceptError {
+    /// The connection died in the backlog; the next one may be fine.
+    OfThePeer,
+    /// Out of descriptors, buffers or memory: at once it would fail again.
+    OfOurs,
+}
+
+fn after(error: &io::Error) -> AcceptError {
+    let of_the_peer =
+        [io::ErrorKind::ConnectionAborted, io::ErrorKind::ConnectionRefused, io::ErrorKind::ConnectionReset];
+    if of_the_peer.contains(&error.kind()) { AcceptError::OfThePeer } else { AcceptError::OfOurs }
+}
+
+/// Speaks HTTP/1.1 with one peer until either has had enough or `shutdown` comes: then the request
+/// in flight is the last.
+async fn converse(guest: Guest, router: Router, limits: Limits, shutdown: CancellationToken) {
+    let Guest { stream, peer, _place } = guest;
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%error, client.address = %peer, "the connection broke before it began");
+        return;
+    }
+    let router = TowerToHyperService::new(router);
+    let service = service_fn(move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(Peer(peer));
+        router.call(request)
+    });
+    let io = TokioIo::new(Socket::new(stream, limits));
+    let mut connection = std::pin::pin!(http(limits).serve_connection(io, service));
+
+    let ended = match shutdown.run_until_cancelled(connection.as_mut()).await {
+        Some(ended) => ended,
+        None => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%error, client.address = %peer, "the connection broke");
+    }
+}
+
+fn http(limits: Limits) -> http1::Builder {
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new())
+        .header_read_timeout(limits.header_read)
+        .max_header_size(limits.header_bytes)
+        .max_buf_size(READ_BUFFER_BYTES);
+    http
+}
+
+#[cfg(all(test, target_os = "linux"))] // the codes are Linux's
+mod tests {
+    use super::{AcceptError, after};
+    use std::io;
+
+    #[test]
+    fn a_dead_peer_costs_no_pause_and_want_of_descriptors_does() {
+        let check =
+            |code, expected| assert_eq!(after(&io::Error::from_raw_os_error(code)), expected, "{code}");
+        check(103, AcceptError::OfThePeer); // ECONNABORTED
+        check(104, AcceptError::OfThePeer); // ECONNRESET
+        check(23, AcceptError::OfOurs); // ENFILE
+        check(24, AcceptError::OfOurs); // EMFILE
+        check(12, AcceptError::OfOurs); // ENOMEM
+    }
+}

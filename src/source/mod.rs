@@ -1,0 +1,189 @@
+//! Sources: who may call us, and how we know that it was them.
+//!
+//! A [`Source`] is a configuration system with the [`Scheme`] by which it signs and the secrets that it
+//! signs with. [`Source::verify`] is the only way to a [`Verified`] delivery, and everything behind the
+//! receiver takes nothing else: what has no signature cannot be parsed, stored or looked up.
+//!
+//! A scheme is a row of data ([`scheme`]): another sender is another row, not another code path.
+
+mod scheme;
+mod secret;
+mod sign;
+mod verify;
+
+use std::collections::HashMap;
+
+pub use scheme::{Scheme, UnknownScheme};
+pub use secret::{BadSecret, SECRET_MIN_BYTES, Secret, ShortSecret};
+pub use sign::CannotSign;
+pub use verify::{BadDeliveryId, DELIVERY_ID_MAX_BYTES, Verified, VerifyError};
+
+use crate::change::{SourceName, shorten};
+
+/// The most secrets that one source may have: the current one, the next, and some to spare. Each of
+/// them costs a MAC over the body of every request, wrong ones too.
+pub const SECRETS_MAX: usize = 4;
+/// The longest name of a source, in bytes.
+pub const NAME_MAX_BYTES: usize = 64;
+
+/// A configuration system that calls us. Its `Debug` shows no secret.
+#[derive(Debug)]
+pub struct Source {
+    name: SourceName,
+    scheme: Scheme,
+    /// 1 to [`SECRETS_MAX`]; the first signs, any verifies.
+    secrets: Vec<Secret>,
+}
+
+impl Source {
+    /// A source of that name, whose requests are signed by `scheme` with any one of `secrets`.
+    ///
+    /// # Errors
+    /// [`BadSource`] when the name could not stand in `/hooks/{source}`, and when there is no secret
+    /// (there is no mode in which signatures are optional) or more than [`SECRETS_MAX`].
+    pub fn new(name: &str, scheme: Scheme, secrets: Vec<Secret>) -> Result<Self, BadSource> {
+        if !is_name(name) {
+            return Err(BadSource::Name { name: shorten(name) });
+        }
+        match secrets.len() {
+            0 => Err(BadSource::NoSecret { name: name.into() }),
+            1..=SECRETS_MAX => Ok(Self { name: name.into(), scheme, secrets }),
+            given => Err(BadSource::TooManySecrets { name: name.into(), given }),
+        }
+    }
+
+    /// Its name, as in `POST /hooks/{source}`.
+    pub fn name(&self) -> &SourceName {
+        &self.name
+    }
+
+    /// How it signs.
+    pub fn scheme(&self) -> Scheme {
+        self.scheme
+    }
+
+    /// What is to be said about its secrets at start-up.
+    pub fn warnings(&self) -> impl Iterator<Item = ShortSecret> {
+        self.secrets.iter().filter_map(Secret::shortness)
+    }
+}
+
+fn is_name(name: &str) -> bool {
+    let follows = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_');
+    name.len() <= NAME_MAX_BYTES
+        && name.as_bytes().first().is_some_and(u8::is_ascii_alphanumeric)
+        && name.bytes().all(follows)
+}
+
+/// A source that cannot be one.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum BadSource {
+    /// The name cannot stand in a path.
+    #[error(
+        "source name `{name}` is not valid: use 1 to {NAME_MAX_BYTES} letters, digits, `-` or `_`, \
+         the first a letter or digit"
+    )]
+    Name {
+        /// The name, shortened.
+        name: String,
+    },
+    /// Without a secret everybody could write into flows.
+    #[error("source `{name}` has no secret: give it the one that the sender signs with")]
+    NoSecret {
+        /// The source.
+        name: String,
+    },
+    /// More secrets than a rotation needs.
+    #[error(
+        "source `{name}` has {given} secrets, and {SECRETS_MAX} are the most: remove those no longer in use"
+    )]
+    TooManySecrets {
+        /// The source.
+        name: String,
+        /// How many it was given.
+        given: usize,
+    },
+    /// Two sources would share one path.
+    #[error("source `{name}` is there twice: rename one of them")]
+    Twice {
+        /// The source.
+        name: String,
+    },
+}
+
+/// All sources of the service, by name.
+#[derive(Debug, Default)]
+pub struct Sources(HashMap<SourceName, Source>);
+
+impl Sources {
+    /// The sources, each under its own name.
+    ///
+    /// # Errors
+    /// [`BadSource::Twice`] when two have the same name.
+    pub fn new(sources: impl IntoIterator<Item = Source>) -> Result<Self, BadSource> {
+        let mut by_name = HashMap::new();
+        for source in sources {
+            if let Some(twin) = by_name.insert(source.name.clone(), source) {
+                return Err(BadSource::Twice { name: twin.name.as_ref().into() });
+            }
+        }
+        Ok(Self(by_name))
+    }
+
+    /// The source of that name.
+    pub fn find(&self, name: &str) -> Option<&Source> {
+        self.0.get(name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{BadSource, SECRETS_MAX, Scheme, Secret, Source, Sources};
+
+    const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+
+    fn source(name: &str, secrets: usize) -> Result<Source, BadSource> {
+        let secrets = (0..secrets).map(|_| Secret::parse(SECRET).expect("a good secret")).collect();
+        Source::new(name, Scheme::STANDARD_WEBHOOKS, secrets)
+    }
+
+    #[test]
+    fn a_source_has_one_to_four_secrets() {
+        assert_eq!(source("config", 0).err(), Some(BadSource::NoSecret { name: "config".into() }));
+        assert!(source("config", 1).is_ok());
+        assert!(source("config", SECRETS_MAX).is_ok());
+        assert_eq!(
+            source("config", SECRETS_MAX + 1).err(),
+            Some(BadSource::TooManySecrets { name: "config".into(), given: 5 })
+        );
+    }
+
+    #[test]
+    fn a_name_must_be_able_to_stand_in_a_path() {
+        let check = |name: &str, fits: bool| assert_eq!(source(name, 1).is_ok(), fits, "`{name}`");
+        check("config", true);
+        check("Config-2_eu", true);
+        check(&"n".repeat(64), true);
+        check(&"n".repeat(65), false);
+        check("", false);
+        check("-config", false);
+        check("con/fig", false);
+        check("..", false);
+        check("con fig", false);
+        check("naïve", false);
+    }
+
+    #[test]
+    fn two_sources_cannot_share_a_name() {
+        let two = ["config", "config"].map(|name| source(name, 1).expect("a good source"));
+        assert_eq!(Sources::new(two).err(), Some(BadSource::Twice { name: "config".into() }));
+    }
+
+    #[test]
+    fn debug_shows_no_secret() {
+        let shown = format!("{:?}", Sources::new(source("config", 2)).expect("one source"));
+        assert!(shown.contains("config") && shown.contains("REDACTED"), "{shown}");
+        let key = [0x31, 0xf2, 0x90].map(|byte: u8| byte.to_string()).join(", ");
+        assert!(!shown.contains(&SECRET[6..]) && !shown.contains(&key), "{shown}");
+    }
+}

@@ -1,0 +1,325 @@
+//! The tenant's one gate: closed until a time, because of a reason.
+//!
+//! A rate limit, refused credentials and an outage concern every flow at once, so they stop every flow at
+//! one place. Closed, the gate lets nothing start before its end. Then one turn goes first, the probe; when
+//! the tenant answers it, the others follow, at most half as many at once as before, and one more with each
+//! turn that goes well.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use crate::backoff::Backoff;
+use crate::change::FlowId;
+
+/// How many flows may be published at once.
+pub const FLOWS_AT_ONCE: usize = 16;
+/// So many flows in a row without an HTTP answer or with 5xx mean that the tenant is down.
+const TROUBLED_FLOWS: usize = 3;
+/// The gate's own waits, where the tenant names none.
+const FIRST_WAIT: Duration = Duration::from_secs(1);
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
+
+/// The gate, shared by the worker and the client.
+#[derive(Clone, Debug)]
+pub struct Gate(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    state: Mutex<State>,
+    /// Notified when more may be admitted than before.
+    moved: Notify,
+}
+
+/// What the gate knows; free of I/O, the time is an argument.
+#[derive(Debug)]
+struct State {
+    closed: Option<Closed>,
+    backoff: Backoff,
+    /// How many turns may run at once while it is open.
+    limit: usize,
+    running: usize,
+    /// The flows that got no answer or 5xx since anything last went well.
+    troubled: BTreeSet<FlowId>,
+}
+
+#[derive(Clone, Debug)]
+struct Closed {
+    until: Instant,
+    reason: String,
+    /// Whether a turn is on its way to find out if the tenant answers again.
+    probing: bool,
+}
+
+/// Leave for one turn to make calls. Given back when dropped.
+#[derive(Debug)]
+pub struct Pass {
+    gate: Gate,
+    probe: bool,
+    went_well: bool,
+}
+
+/// Why no turn may start now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Wait {
+    /// The gate is closed until then.
+    Until(Instant),
+    /// As many as may run are running, or a probe is on its way: wait for [`Gate::moved`].
+    ForOthers,
+}
+
+/// The gate is closed: since why, and for how long.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Closure {
+    /// When it ends.
+    pub until: Instant,
+    /// What closed it.
+    pub reason: String,
+}
+
+impl fmt::Display for Closure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let seconds = self.until.saturating_duration_since(Instant::now()).as_secs_f64().ceil();
+        write!(f, "{}; no call is made for {seconds} s", self.reason)
+    }
+}
+
+impl Default for Gate {
+    fn default() -> Self {
+        Self(Arc::new(Shared { state: Mutex::new(State::new()), moved: Notify::new() }))
+    }
+}
+
+impl Gate {
+    /// Asks for leave to start a turn.
+    ///
+    /// # Errors
+    /// [`Wait`]: for what to wait before asking again.
+    pub fn admit(&self) -> Result<Pass, Wait> {
+        let probe = self.state().admit(Instant::now())?;
+        Ok(Pass { gate: self.clone(), probe, went_well: false })
+    }
+
+    /// Waits until more may be admitted than before.
+    pub async fn moved(&self) {
+        self.0.moved.notified().await;
+    }
+
+    /// Closes the gate for `wait`, or for its own growing wait where there is none.
+    pub fn close(&self, reason: &str, wait: Option<Duration>) {
+        self.state().close(Instant::now(), reason, wait, fastrand::f64());
+        // Whoever waits for a place must now learn of the time.
+        self.0.moved.notify_one();
+    }
+
+    /// Why the gate is closed, if it is.
+    pub fn closure(&self) -> Option<Closure> {
+        self.state()
+            .closed
+            .as_ref()
+            .map(|closed| Closure { until: closed.until, reason: closed.reason.clone() })
+    }
+
+    /// A flow got no answer, or 5xx.
+    pub(super) fn trouble(&self, flow: &FlowId, reason: &str) {
+        let tripped = self.state().trouble(flow);
+        if tripped {
+            self.close(&format!("the tenant does not answer ({reason})"), None);
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Pass {
+    /// Whether a call may be started now.
+    pub(super) fn may_call(&self) -> bool {
+        self.gate.state().may_call(Instant::now(), self.probe)
+    }
+
+    /// The tenant answered: what closed the gate is over, and nobody is in trouble.
+    pub(super) fn answered(&mut self) {
+        self.went_well = true;
+        if self.gate.state().answered(self.probe) {
+            self.gate.0.moved.notify_one();
+        }
+        self.probe = false;
+    }
+
+    /// The gate this pass is for.
+    pub(super) fn gate(&self) -> &Gate {
+        &self.gate
+    }
+}
+
+impl Drop for Pass {
+    fn drop(&mut self) {
+        self.gate.state().finish(self.probe, self.went_well);
+        self.gate.0.moved.notify_one();
+    }
+}
+
+impl State {
+    fn new() -> Self {
+        Self {
+            closed: None,
+            backoff: Backoff::new(FIRST_WAIT, LONGEST_WAIT),
+            limit: FLOWS_AT_ONCE,
+            running: 0,
+            troubled: BTreeSet::new(),
+        }
+    }
+
+    /// Whether a turn may start, and whether it is the probe.
+    fn admit(&mut self, now: Instant) -> Result<bool, Wait> {
+        let probe = match &mut self.closed {
+            Some(closed) if now < closed.until => return Err(Wait::Until(closed.until)),
+            Some(closed) if closed.probing => return Err(Wait::ForOthers),
+            Some(closed) => {
+                closed.probing = true;
+                true
+            }
+            None if self.running >= self.limit => return Err(Wait::ForOthers),
+            None => false,
+        };
+        self.running += 1;
+        Ok(probe)
+    }
+
+    fn may_call(&self, now: Instant, probe: bool) -> bool {
+        self.closed.as_ref().is_none_or(|closed| probe && now >= closed.until)
+    }
+
+    fn close(&mut self, now: Instant, reason: &str, wait: Option<Duration>, jitter: f64) {
+        let wait = match wait {
+            Some(wait) => wait,
+            // One burst of refusals is one failure: only what finds the gate open or probing lengthens it.
+            None if self.closed.as_ref().is_some_and(|closed| now < closed.until) => return,
+            None => self.backoff.next(jitter),
+        };
+        let until = now + wait;
+        match &mut self.closed {
+            Some(closed) => {
+                closed.until = closed.until.max(until);
+                reason.clone_into(&mut closed.reason);
+                closed.probing = false;
+            }
+            None => {
+                self.limit = (self.limit / 2).max(1);
+                self.closed = Some(Closed { until, reason: reason.to_owned(), probing: false });
+            }
+        }
+    }
+
+    fn trouble(&mut self, flow: &FlowId) -> bool {
+        self.troubled.insert(flow.clone());
+        let tripped = self.troubled.len() >= TROUBLED_FLOWS || self.closed.is_some();
+        if tripped {
+            self.troubled.clear();
+        }
+        tripped
+    }
+
+    /// Says whether the gate was opened by it.
+    fn answered(&mut self, probe: bool) -> bool {
+        self.troubled.clear();
+        let opens = probe && self.closed.is_some();
+        if opens {
+            self.closed = None;
+            self.backoff.reset();
+        }
+        opens
+    }
+
+    fn finish(&mut self, probe: bool, went_well: bool) {
+        self.running -= 1;
+        match &mut self.closed {
+            // A probe that made no call leaves the question open for the next one.
+            Some(closed) if probe => closed.probing = false,
+            Some(_) => {}
+            None if went_well => self.limit = (self.limit + 1).min(FLOWS_AT_ONCE),
+            None => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn flow(id: &str) -> FlowId {
+        FlowId::parse(id).expect("a flow id")
+    }
+
+    fn closed_for(wait: Option<Duration>) -> (State, Instant) {
+        let now = Instant::now();
+        let mut state = State::new();
+        state.close(now, "429", wait, 1.0);
+        (state, now)
+    }
+
+    #[test]
+    fn nothing_starts_before_the_end_and_then_one_probe_goes_first() {
+        let (mut gate, now) = closed_for(Some(5 * SECOND));
+        assert_eq!(gate.admit(now + 4 * SECOND), Err(Wait::Until(now + 5 * SECOND)));
+        assert_eq!(gate.admit(now + 5 * SECOND), Ok(true));
+        assert_eq!(gate.admit(now + 5 * SECOND), Err(Wait::ForOthers));
+        assert!(gate.may_call(now + 5 * SECOND, true) && !gate.may_call(now + 5 * SECOND, false));
+    }
+
+    #[test]
+    fn after_the_probe_half_as_many_follow_and_one_more_with_each_success() {
+        let (mut gate, now) = closed_for(Some(SECOND));
+        assert_eq!(gate.admit(now + SECOND), Ok(true));
+        assert!(gate.answered(true));
+        gate.finish(false, true);
+        let admitted = (0..FLOWS_AT_ONCE).take_while(|_| gate.admit(now + SECOND).is_ok()).count();
+        assert_eq!(admitted, FLOWS_AT_ONCE / 2 + 1);
+        gate.finish(false, true);
+        assert_eq!(gate.limit, FLOWS_AT_ONCE / 2 + 2);
+    }
+
+    #[test]
+    fn a_burst_of_refusals_halves_once_and_the_longest_wait_holds() {
+        let (mut gate, now) = closed_for(Some(3 * SECOND));
+        gate.close(now, "429", Some(SECOND), 1.0);
+        gate.close(now, "429", None, 1.0);
+        assert_eq!(gate.limit, FLOWS_AT_ONCE / 2);
+        assert_eq!(gate.admit(now + 2 * SECOND), Err(Wait::Until(now + 3 * SECOND)));
+    }
+
+    #[test]
+    fn a_refused_probe_closes_the_gate_for_longer() {
+        let (mut gate, now) = closed_for(None);
+        assert_eq!(gate.admit(now + SECOND), Ok(true));
+        gate.close(now + SECOND, "429", None, 1.0);
+        gate.finish(true, false);
+        assert_eq!(gate.admit(now + SECOND), Err(Wait::Until(now + 3 * SECOND)));
+        assert_eq!(gate.limit, FLOWS_AT_ONCE / 2);
+    }
+
+    #[test]
+    fn a_probe_that_makes_no_call_lets_the_next_one_try() {
+        let (mut gate, now) = closed_for(Some(SECOND));
+        assert_eq!(gate.admit(now + SECOND), Ok(true));
+        gate.finish(true, false);
+        assert_eq!(gate.admit(now + SECOND), Ok(true));
+    }
+
+    #[test]
+    fn three_flows_in_a_row_without_an_answer_close_it_and_one_answer_forgives() {
+        let mut gate = State::new();
+        assert!(!gate.trouble(&flow("a")) && !gate.trouble(&flow("a")) && !gate.trouble(&flow("b")));
+        gate.answered(false);
+        assert!(!gate.trouble(&flow("c")) && !gate.trouble(&flow("a")));
+        assert!(gate.trouble(&flow("b")));
+    }
+}

@@ -1,0 +1,294 @@
+//! The client of the tenant's flow API.
+//!
+//! The API's shape (token endpoint, `GET` and `PUT` of `/api/v2/flows/{id}`, versions) comes from a public
+//! tutorial and has not been verified against a live tenant.
+//!
+//! Every flow call passes, in this order, our own [pace](Pacer), a valid token, and the [gate](Gate): the
+//! gate last, so that nothing is started after the tenant has asked us to wait.
+
+mod answer;
+mod gate;
+mod pacer;
+mod retry_after;
+mod tokens;
+
+use std::time::{Duration, SystemTime};
+
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue};
+use reqwest::{Client, Method, Response, StatusCode};
+use secrecy::{ExposeSecret as _, SecretString};
+
+pub use answer::{Call, Kind};
+pub use gate::{Closure, FLOWS_AT_ONCE, Gate, Pass, Wait};
+pub use pacer::Pacer;
+pub use tokens::TokenError;
+
+use crate::change::{FlowId, shorten};
+use crate::http::{self, BodyError, root_cause};
+use tokens::{Token, Tokens};
+
+/// The longest flow document that is read.
+const DOCUMENT_MAX_BYTES: usize = 32 * 1024 * 1024;
+/// How much of an error's body is read for its message.
+const MESSAGE_MAX_BYTES: usize = 64 * 1024;
+
+/// The client's own settings.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Where the API is, without a slash at the end; `CXONE_BASE_URL`.
+    pub base_url: String,
+    /// The token endpoint; `CXONE_TOKEN_URL`, default `{base_url}/oauth/token`.
+    pub token_url: String,
+    /// `CXONE_CLIENT_ID`.
+    pub client_id: String,
+    /// `CXONE_CLIENT_SECRET`.
+    pub client_secret: SecretString,
+    /// Flow calls a minute; `CXONE_REQUESTS_PER_MINUTE`, default unlimited.
+    pub requests_per_minute: Option<u32>,
+}
+
+/// Reads and writes flows.
+#[derive(Debug)]
+pub struct Tenant {
+    http: Client,
+    base_url: String,
+    tokens: Tokens,
+    pacer: Pacer,
+    gate: Gate,
+}
+
+/// What a PUT that was taken brought.
+#[derive(Debug)]
+pub enum Written {
+    /// The document with its new version.
+    Document(String),
+    /// The tenant says that it took it, but shows nothing: read the flow to learn more.
+    Unseen(String),
+}
+
+/// A flow call that did not do what was asked.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct Failure {
+    /// What follows from it.
+    pub kind: Kind,
+    /// What happened and what to do, for people.
+    pub message: String,
+    /// Whether the PUT may have landed all the same.
+    pub may_have_landed: bool,
+}
+
+impl Tenant {
+    /// A client that has made no call yet.
+    ///
+    /// # Errors
+    /// When no HTTP client can be made on this system.
+    pub fn new(settings: Settings) -> Result<Self, reqwest::Error> {
+        let http = http::client()?;
+        let tokens =
+            Tokens::new(http.clone(), settings.token_url, settings.client_id, settings.client_secret);
+        let pacer = Pacer::new(settings.requests_per_minute);
+        Ok(Self { http, base_url: settings.base_url, tokens, pacer, gate: Gate::default() })
+    }
+
+    /// The gate that the turns pass.
+    pub fn gate(&self) -> &Gate {
+        &self.gate
+    }
+
+    /// Reads a flow's document.
+    ///
+    /// # Errors
+    /// [`Failure`].
+    pub async fn read(&self, pass: &mut Pass, flow: &FlowId) -> Result<String, Failure> {
+        let response = self.call(pass, flow, None).await?;
+        let status = response.status();
+        if status != StatusCode::OK {
+            return Err(Failure::odd(format!("the tenant answered the read with {status}")));
+        }
+        let body = http::text(response, DOCUMENT_MAX_BYTES).await;
+        let document = body.map_err(|error| match error {
+            BodyError::Broken(_) => self.broken(pass, flow, error.to_string()),
+            BodyError::TooLong { .. } | BodyError::NotText => Failure::odd(error.to_string()),
+        })?;
+        pass.answered();
+        Ok(document)
+    }
+
+    /// Writes a flow's document, which carries the version that it was read with.
+    ///
+    /// # Errors
+    /// [`Failure`], which says whether it may have landed all the same.
+    pub async fn write(&self, pass: &mut Pass, flow: &FlowId, document: String) -> Result<Written, Failure> {
+        let response = self.call(pass, flow, Some(document.into())).await?;
+        let status = response.status();
+        pass.answered();
+        if !matches!(status, StatusCode::OK | StatusCode::CREATED) {
+            return Ok(Written::Unseen(format!("the tenant answered {status}")));
+        }
+        Ok(match http::text(response, DOCUMENT_MAX_BYTES).await {
+            Ok(document) => Written::Document(document),
+            Err(error) => Written::Unseen(error.to_string()),
+        })
+    }
+
+    /// Makes one flow call; a token that is refused is replaced once.
+    async fn call(
+        &self,
+        pass: &mut Pass,
+        flow: &FlowId,
+        document: Option<bytes::Bytes>,
+    ) -> Result<Response, Failure> {
+        let refused = match self.attempt(pass, flow, document.clone()).await? {
+            Ok(response) => return Ok(response),
+            Err(token) => token,
+        };
+        self.tokens.refused(&refused).await;
+        match self.attempt(pass, flow, document).await? {
+            Ok(response) => Ok(response),
+            Err(token) => {
+                // Dropped, so that the probe asks for another; the gate keeps us from doing so in a loop.
+                self.tokens.refused(&token).await;
+                let reason = "the tenant refuses a token that was just issued: check that \
+                              CXONE_TOKEN_URL and CXONE_BASE_URL are of the same region";
+                pass.gate().close(reason, None);
+                Err(Failure::new(Kind::Credentials, reason.to_owned()))
+            }
+        }
+    }
+
+    /// One request. `Ok(Err(token))`: the token was refused.
+    async fn attempt(
+        &self,
+        pass: &mut Pass,
+        flow: &FlowId,
+        document: Option<bytes::Bytes>,
+    ) -> Result<Result<Response, Token>, Failure> {
+        self.pacer.turn().await;
+        let token = self.tokens.get().await.map_err(|paused| {
+            let reason = paused.error.to_string();
+            pass.gate().close(&reason, Some(paused.wait));
+            Failure::new(Kind::of_token(&paused.error), reason)
+        })?;
+        if !pass.may_call() {
+            let reason =
+                pass.gate().closure().map_or_else(|| "the gate is closed".to_owned(), |c| c.to_string());
+            return Err(Failure::new(Kind::GateClosed, reason));
+        }
+        let call = if document.is_some() { Call::Write } else { Call::Read };
+        let response = match self.request(flow, &token, document).send().await {
+            Ok(response) => response,
+            Err(error) => return Err(self.unanswered(pass, flow, call, &error)),
+        };
+        match response.status() {
+            status if status.is_success() => Ok(Ok(response)),
+            StatusCode::UNAUTHORIZED => Ok(Err(token)),
+            _ => Err(self.refused(pass, flow, call, response).await),
+        }
+    }
+
+    fn request(
+        &self,
+        flow: &FlowId,
+        token: &Token,
+        document: Option<bytes::Bytes>,
+    ) -> reqwest::RequestBuilder {
+        // A flow id is made of characters that mean nothing in a path, so it needs no escaping.
+        let url = format!("{}/api/v2/flows/{flow}", self.base_url);
+        let method = if document.is_some() { Method::PUT } else { Method::GET };
+        let mut request = self.http.request(method, url).header(ACCEPT, "application/json");
+        if let Ok(mut bearer) = HeaderValue::try_from(format!("Bearer {}", token.secret.expose_secret())) {
+            bearer.set_sensitive(true);
+            request = request.header(AUTHORIZATION, bearer);
+        }
+        match document {
+            Some(document) => request.header(CONTENT_TYPE, "application/json").body(document),
+            None => request,
+        }
+    }
+
+    /// A status that says no.
+    async fn refused(&self, pass: &mut Pass, flow: &FlowId, call: Call, response: Response) -> Failure {
+        let status = response.status();
+        let wait = retry_after(&response);
+        let kind = answer::kind(call, status, wait.is_some());
+        if kind == Kind::Throttled {
+            // At once, before the body is read: nothing may start from here on.
+            pass.gate().close(&format!("the tenant answered {status}"), wait);
+        }
+        let said = http::text(response, MESSAGE_MAX_BYTES).await.unwrap_or_default();
+        let mut failure = Failure::new(kind, explain(kind, flow, status, &said));
+        failure.may_have_landed = call == Call::Write && answer::may_have_landed(status);
+        match kind {
+            Kind::Broken => pass.gate().trouble(flow, &status.to_string()),
+            Kind::Conflict | Kind::Refused | Kind::NoSuchFlow | Kind::Forbidden | Kind::Odd => {
+                pass.answered();
+            }
+            Kind::Throttled | Kind::Credentials | Kind::GateClosed => {}
+        }
+        failure
+    }
+
+    fn unanswered(&self, pass: &Pass, flow: &FlowId, call: Call, error: &reqwest::Error) -> Failure {
+        let why = if error.is_timeout() { "it timed out".to_owned() } else { root_cause(error) };
+        let mut failure = self.broken(pass, flow, format!("{} does not answer: {why}", self.base_url));
+        failure.may_have_landed = call == Call::Write && !error.is_connect();
+        failure
+    }
+
+    fn broken(&self, pass: &Pass, flow: &FlowId, message: String) -> Failure {
+        pass.gate().trouble(flow, &message);
+        Failure::new(Kind::Broken, message)
+    }
+}
+
+impl Failure {
+    fn new(kind: Kind, message: String) -> Self {
+        Self { kind, message, may_have_landed: false }
+    }
+
+    fn odd(message: String) -> Self {
+        Self::new(Kind::Odd, message)
+    }
+}
+
+impl Kind {
+    fn of_token(error: &TokenError) -> Self {
+        match error {
+            TokenError::Refused(_) => Self::Credentials,
+            TokenError::Throttled(_) => Self::Throttled,
+            TokenError::Unreachable(_) => Self::Broken,
+        }
+    }
+}
+
+fn retry_after(response: &Response) -> Option<Duration> {
+    retry_after::retry_after(response.headers(), SystemTime::now())
+}
+
+/// What happened and what to do about it.
+fn explain(kind: Kind, flow: &FlowId, status: StatusCode, said: &str) -> String {
+    let said = message(said);
+    match kind {
+        Kind::NoSuchFlow => format!(
+            "the tenant has no flow `{flow}` ({status}{said}): check the flow id, and that CXONE_BASE_URL names its region"
+        ),
+        Kind::Forbidden => format!(
+            "the client may not do this to flow `{flow}` ({status}{said}): it needs the scopes flow:flows:read and flow:flows:write, and CXONE_BASE_URL must name its region"
+        ),
+        Kind::Refused => format!("the tenant does not take the edited flow `{flow}` ({status}{said})"),
+        Kind::Conflict => format!("flow `{flow}` was changed or is locked by someone else ({status}{said})"),
+        Kind::Throttled | Kind::Broken | Kind::Odd | Kind::Credentials | Kind::GateClosed => {
+            format!("the tenant answered {status}{said}")
+        }
+    }
+}
+
+/// The `message`, `detail` or `error` of an error's JSON body.
+fn message(body: &str) -> String {
+    let Ok(serde_json::Value::Object(body)) = serde_json::from_str(body) else { return String::new() };
+    let said = ["message", "detail", "error_description", "error"]
+        .iter()
+        .find_map(|name| body.get(*name).and_then(serde_json::Value::as_str));
+    said.map(|said| format!(": {}", shorten(said))).unwrap_or_default()
+}

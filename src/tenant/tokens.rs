@@ -1,0 +1,221 @@
+//! OAuth tokens (RFC 6749, section 4.4): one request at a time, refreshed early, never shown.
+
+use std::time::{Duration, SystemTime};
+
+use reqwest::{Client, StatusCode};
+use secrecy::{ExposeSecret as _, SecretString};
+use serde::Deserialize;
+use tokio::sync::Mutex;
+use tokio::time::Instant;
+
+use super::retry_after::retry_after;
+use crate::backoff::Backoff;
+use crate::http::{root_cause, text};
+
+/// The scopes that flowhook needs.
+const SCOPE: &str = "flow:flows:read flow:flows:write";
+/// A token is refreshed when it has this long to live, or a tenth of its life if that is less.
+const REFRESH_BEFORE: Duration = Duration::from_secs(60);
+/// The lifetime of a token whose answer states none that makes sense.
+const ASSUMED_LIFETIME: Duration = Duration::from_secs(300);
+/// A longer lifetime is not believed.
+const LONGEST_LIFETIME: Duration = Duration::from_secs(24 * 3600);
+/// The token endpoint's own pause after a failure.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+/// A longer answer than this is not a token.
+const ANSWER_MAX_BYTES: usize = 64 * 1024;
+
+/// Gets tokens and keeps the current one.
+#[derive(Debug)]
+pub(super) struct Tokens {
+    http: Client,
+    url: String,
+    client_id: String,
+    client_secret: SecretString,
+    /// Held while a token is requested: whoever needs one meanwhile waits for the same answer.
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    current: Option<Current>,
+    generation: u64,
+    backoff: Backoff,
+    paused: Option<(Instant, TokenError)>,
+}
+
+#[derive(Debug)]
+struct Current {
+    token: Token,
+    refresh_at: Instant,
+    expires_at: Instant,
+}
+
+/// A token to send.
+#[derive(Clone, Debug)]
+pub(super) struct Token {
+    pub(super) secret: SecretString,
+    /// Which of our tokens it is.
+    generation: u64,
+}
+
+/// No token is to be had.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum TokenError {
+    /// The client id or secret, or the scope, is refused.
+    #[error(
+        "the token endpoint refused the client ({0}): check CXONE_CLIENT_ID, CXONE_CLIENT_SECRET and the client's scopes"
+    )]
+    Refused(String),
+    /// It wants us to wait.
+    #[error("the token endpoint limits its requests ({0})")]
+    Throttled(String),
+    /// It does not answer as a token endpoint does.
+    #[error("the token endpoint does not answer ({0}): check CXONE_TOKEN_URL")]
+    Unreachable(String),
+}
+
+/// A failure, and until when the endpoint is left alone.
+#[derive(Clone, Debug)]
+pub(super) struct Paused {
+    pub(super) error: TokenError,
+    pub(super) wait: Duration,
+}
+
+#[derive(Deserialize)]
+struct Answer {
+    access_token: SecretString,
+    #[serde(default)]
+    expires_in: serde_json::Value,
+}
+
+impl Tokens {
+    pub(super) fn new(http: Client, url: String, client_id: String, client_secret: SecretString) -> Self {
+        let backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
+        let state = Mutex::new(State { current: None, generation: 0, backoff, paused: None });
+        Self { http, url, client_id, client_secret, state }
+    }
+
+    /// A token that is valid now.
+    pub(super) async fn get(&self) -> Result<Token, Paused> {
+        let mut state = self.state.lock().await;
+        let now = Instant::now();
+        if let Some(current) = &state.current
+            && now < current.refresh_at
+        {
+            return Ok(current.token.clone());
+        }
+        let renewed = match state.pause_left(now) {
+            Some(paused) => Err(paused),
+            None => self.renew(&mut state).await,
+        };
+        match (renewed, &state.current) {
+            // An early refresh that fails is no reason not to use what is still valid.
+            (Err(_), Some(current)) if Instant::now() < current.expires_at => Ok(current.token.clone()),
+            (renewed, _) => renewed,
+        }
+    }
+
+    /// The tenant refused this token: it is dropped, unless another has taken its place already.
+    pub(super) async fn refused(&self, token: &Token) {
+        let mut state = self.state.lock().await;
+        if state.current.as_ref().is_some_and(|current| current.token.generation == token.generation) {
+            state.current = None;
+        }
+    }
+
+    async fn renew(&self, state: &mut State) -> Result<Token, Paused> {
+        let asked_at = Instant::now();
+        match self.request().await {
+            Ok((secret, lifetime)) => {
+                state.backoff.reset();
+                state.paused = None;
+                state.generation += 1;
+                let token = Token { secret, generation: state.generation };
+                let expires_at = asked_at + lifetime;
+                let refresh_at = expires_at - REFRESH_BEFORE.min(lifetime / 10);
+                state.current = Some(Current { token: token.clone(), refresh_at, expires_at });
+                tracing::debug!(token.lifetime_s = lifetime.as_secs(), "got a token");
+                Ok(token)
+            }
+            Err((error, wait)) => {
+                let wait = wait.unwrap_or_else(|| state.backoff.next(fastrand::f64()));
+                state.paused = Some((Instant::now() + wait, error.clone()));
+                Err(Paused { error, wait })
+            }
+        }
+    }
+
+    async fn request(&self) -> Result<(SecretString, Duration), (TokenError, Option<Duration>)> {
+        let form = [
+            ("grant_type", "client_credentials"),
+            ("client_id", &self.client_id),
+            ("client_secret", self.client_secret.expose_secret()),
+            ("scope", SCOPE),
+        ];
+        let sent = self.http.post(&self.url).form(&form).send().await;
+        let response = sent.map_err(|error| (TokenError::Unreachable(root_cause(&error)), None))?;
+        let status = response.status();
+        let wait = retry_after(response.headers(), SystemTime::now());
+        if !status.is_success() {
+            return Err((refusal(status), wait));
+        }
+        let unreadable = |why: String| (TokenError::Unreachable(why), wait);
+        let body = text(response, ANSWER_MAX_BYTES).await.map_err(|error| unreadable(error.to_string()))?;
+        // The cause would quote the body, and with it the token.
+        let answer: Answer = serde_json::from_str(&body)
+            .map_err(|_quotes_the_body| unreadable("its answer holds no `access_token`".to_owned()))?;
+        if answer.access_token.expose_secret().is_empty() {
+            return Err(unreadable("its `access_token` is empty".to_owned()));
+        }
+        Ok((answer.access_token, lifetime(&answer.expires_in)))
+    }
+}
+
+impl State {
+    fn pause_left(&self, now: Instant) -> Option<Paused> {
+        let (until, error) = self.paused.as_ref()?;
+        let wait = until.checked_duration_since(now).filter(|wait| !wait.is_zero())?;
+        Some(Paused { error: error.clone(), wait })
+    }
+}
+
+fn refusal(status: StatusCode) -> TokenError {
+    match status.as_u16() {
+        400 | 401 | 403 => TokenError::Refused(status.to_string()),
+        429 | 503 => TokenError::Throttled(status.to_string()),
+        _ => TokenError::Unreachable(status.to_string()),
+    }
+}
+
+/// Seconds as a number or, as some endpoints send them, as a string.
+fn lifetime(expires_in: &serde_json::Value) -> Duration {
+    let seconds = expires_in.as_f64().or_else(|| expires_in.as_str()?.parse().ok());
+    seconds
+        .filter(|seconds| *seconds >= 1.0)
+        .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
+        .map_or(ASSUMED_LIFETIME, |lifetime| lifetime.min(LONGEST_LIFETIME))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn an_odd_lifetime_is_read_or_assumed() {
+        let check = |value: serde_json::Value, expected: u64| {
+            assert_eq!(lifetime(&value).as_secs(), expected, "{value}");
+        };
+        check(json!(3600), 3600);
+        check(json!("3600"), 3600);
+        check(json!(3599.5), 3599);
+        check(json!(1), 1);
+        check(json!(null), 300);
+        check(json!(0), 300);
+        check(json!(-1), 300);
+        check(json!("soon"), 300);
+        check(json!(1_000_000_000_000_u64), 24 * 3600);
+    }
+}

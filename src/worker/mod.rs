@@ -1,0 +1,303 @@
+//! The one worker task: a lane per flow, at most one update of a flow in flight.
+//!
+//! ```text
+//! wakeups ──▶ lanes ──gate──▶ a turn per flow ──▶ journal
+//!               ▲                  │
+//!               └── waits ◀────────┘
+//! ```
+//!
+//! * The worker alone decides which flow has a turn; a turn runs beside it, and hands back what its lane
+//!   must remember. So two updates of one flow cannot be in flight, whatever a turn does.
+//! * A turn takes everything that is pending for its flow (bounded), folds it and publishes once. What
+//!   arrives meanwhile waits for the next turn: one running, one pending, exactly one rerun.
+//! * The journal is the truth. A lane holds no changes, only the fact that there are some; after a restart
+//!   the journal says which flows have work.
+//! * Thin changes are fetched beside the lanes, each URL with the same discipline: so a configuration API
+//!   that hangs delays thin changes and nothing else.
+
+mod draft;
+mod fetching;
+mod fold;
+mod lanes;
+mod strain;
+mod turn;
+mod warm;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::SignedDuration;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tokio_util::time::DelayQueue;
+
+pub use draft::{Draft, draft};
+
+use crate::backoff::Backoff;
+use crate::change::FlowId;
+use crate::clock::Clock;
+use crate::config_api::ConfigApi;
+use crate::flow::Document;
+use crate::journal::{Reader, Step};
+use crate::queue::{Ledger, Wakeups};
+use crate::tenant::{Pass, Tenant, Wait};
+use fetching::{FetchEnd, fetch};
+use lanes::Lanes;
+use strain::Strain;
+use turn::{End, Rooms, Turn, Turned};
+use warm::Warm;
+
+/// After a turn that made calls the flow rests for so long: a burst of events is folded into few publishes,
+/// while the first of them goes out at once.
+const REST: Duration = Duration::from_millis(50);
+/// How many URLs are fetched at once.
+const FETCHES_AT_ONCE: usize = 4;
+/// The waits after a fetch that failed.
+const FIRST_FETCH_WAIT: Duration = Duration::from_secs(1);
+const LONGEST_FETCH_WAIT: Duration = Duration::from_secs(300);
+/// How long turns in flight may take to finish when the service stops.
+const DRAIN: Duration = Duration::from_secs(10);
+/// How often the journal is pruned, and how many rows of each table go in one commit.
+const PRUNE_EVERY: Duration = Duration::from_secs(5);
+const PRUNE_AT_MOST: u32 = 1000;
+
+/// The worker's own settings.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// How long settled deliveries and changes are kept; `FLOWHOOK_RETENTION_DAYS`, default 30 days.
+    pub retention: SignedDuration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { retention: SignedDuration::from_hours(30 * 24) }
+    }
+}
+
+/// The worker, to be run as one task.
+#[derive(Debug)]
+pub struct Worker {
+    settings: Settings,
+    rooms: Rooms,
+    config_api: ConfigApi,
+    wakeups: Wakeups,
+    lanes: Lanes<FlowId>,
+    /// What lanes in trouble remember.
+    strains: BTreeMap<FlowId, Strain>,
+    warm: Warm,
+    fetches: Lanes<String>,
+    fetch_backoffs: BTreeMap<String, Backoff>,
+    fetching: usize,
+    waits: DelayQueue<Due>,
+    jobs: JoinSet<Done>,
+}
+
+/// Whose wait is over.
+#[derive(Debug)]
+enum Due {
+    Lane(FlowId),
+    Fetch(String),
+}
+
+/// What ran beside the worker.
+#[derive(Debug)]
+enum Done {
+    Turn(FlowId, Box<Turned>),
+    Fetch(String, FetchEnd),
+    Pruning,
+}
+
+impl Worker {
+    /// A worker over these rooms.
+    pub fn new(
+        settings: Settings,
+        tenant: Arc<Tenant>,
+        config_api: ConfigApi,
+        reader: Reader,
+        ledger: Ledger,
+        wakeups: Wakeups,
+        clock: Clock,
+    ) -> Self {
+        Self {
+            settings,
+            rooms: Rooms { tenant, reader, ledger, clock },
+            config_api,
+            wakeups,
+            lanes: Lanes::new(),
+            strains: BTreeMap::new(),
+            warm: Warm::default(),
+            fetches: Lanes::new(),
+            fetch_backoffs: BTreeMap::new(),
+            fetching: 0,
+            waits: DelayQueue::new(),
+            jobs: JoinSet::new(),
+        }
+    }
+
+    /// Works until `shutdown`, then lets the turns in flight finish. One that does not leaves its attempt
+    /// open, and the next start decides it.
+    pub async fn run(mut self, shutdown: CancellationToken) {
+        let mut prune = tokio::time::interval(PRUNE_EVERY);
+        prune.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let gate = self.rooms.tenant.gate().clone();
+        while !shutdown.is_cancelled() {
+            let opens_at = self.start_turns();
+            self.start_fetches();
+            tokio::select! {
+                () = shutdown.cancelled() => {}
+                flows = self.wakeups.next() => flows.into_iter().for_each(|flow| self.lanes.add(flow)),
+                Some(done) = self.jobs.join_next() => self.finished(done),
+                Some(due) = next_due(&mut self.waits) => self.due(due.into_inner()),
+                () = gate.moved(), if self.lanes.has_ready() => {}
+                () = sleep_until(opens_at) => {}
+                _ = prune.tick() => self.prune(),
+            }
+        }
+        self.drain().await;
+    }
+
+    /// Starts as many turns as the gate admits; says when it opens, if lanes are ready and it is closed.
+    fn start_turns(&mut self) -> Option<Instant> {
+        while self.lanes.has_ready() {
+            let pass = match self.rooms.tenant.gate().admit() {
+                Ok(pass) => pass,
+                Err(Wait::Until(opens_at)) => return Some(opens_at),
+                Err(Wait::ForOthers) => return None,
+            };
+            if let Some(flow) = self.lanes.next() {
+                self.start_turn(flow, pass);
+            }
+        }
+        None
+    }
+
+    fn start_turn(&mut self, flow: FlowId, pass: Pass) {
+        let strain = self.strains.remove(&flow).unwrap_or_default();
+        let warm = self.warm.take(&flow, Instant::now());
+        let rooms = self.rooms.clone();
+        self.jobs.spawn(async move {
+            let turned = Turn::new(&rooms, flow.clone(), pass, strain, warm).take().await;
+            Done::Turn(flow, Box::new(turned))
+        });
+    }
+
+    fn start_fetches(&mut self) {
+        while self.fetching < FETCHES_AT_ONCE
+            && let Some(url) = self.fetches.next()
+        {
+            self.fetching += 1;
+            let (rooms, config_api) = (self.rooms.clone(), self.config_api.clone());
+            self.jobs.spawn(async move {
+                let end = fetch(&rooms, &config_api, &url).await;
+                Done::Fetch(url, end)
+            });
+        }
+    }
+
+    fn finished(&mut self, done: Result<Done, tokio::task::JoinError>) {
+        match done {
+            Ok(Done::Turn(flow, turned)) => self.turned(flow, *turned),
+            Ok(Done::Fetch(url, end)) => self.fetched(url, end),
+            Ok(Done::Pruning) => {}
+            // The lane stays out until the next start: with its state unknown that is the safe side.
+            Err(error) => {
+                tracing::error!(error = %error, "a turn broke down; restart the service to resume its flow")
+            }
+        }
+    }
+
+    fn turned(&mut self, flow: FlowId, turned: Turned) {
+        let Turned { end, strain, document, wanted } = turned;
+        for url in wanted {
+            self.fetches.add(url);
+        }
+        self.keep(&flow, strain, document);
+        match end {
+            End::Idle => self.lanes.finish(flow, false),
+            End::Gated => self.lanes.finish(flow, true),
+            End::Settled { again } => self.rest(flow, REST, again),
+            End::BackOff(wait) => self.rest(flow, wait, true),
+        }
+    }
+
+    fn keep(&mut self, flow: &FlowId, strain: Strain, document: Option<Document>) {
+        if !strain.is_gone() {
+            self.strains.insert(flow.clone(), strain);
+        }
+        if let Some(document) = document {
+            self.warm.put(flow.clone(), document, Instant::now());
+        }
+    }
+
+    fn rest(&mut self, flow: FlowId, wait: Duration, again: bool) {
+        self.lanes.wait(&flow, again);
+        self.waits.insert(Due::Lane(flow), wait);
+    }
+
+    fn fetched(&mut self, url: String, end: FetchEnd) {
+        self.fetching -= 1;
+        match end {
+            FetchEnd::Woken(flows) => {
+                self.fetch_backoffs.remove(&url);
+                self.fetches.finish(url, false);
+                flows.into_iter().for_each(|flow| self.lanes.add(flow));
+            }
+            FetchEnd::Done => {
+                self.fetch_backoffs.remove(&url);
+                self.fetches.finish(url, false);
+            }
+            FetchEnd::Failed => {
+                let fresh = || Backoff::new(FIRST_FETCH_WAIT, LONGEST_FETCH_WAIT);
+                let wait = self.fetch_backoffs.entry(url.clone()).or_insert_with(fresh).next(fastrand::f64());
+                self.fetches.wait(&url, true);
+                self.waits.insert(Due::Fetch(url), wait);
+            }
+        }
+    }
+
+    fn due(&mut self, due: Due) {
+        match due {
+            Due::Lane(flow) => self.lanes.due(flow),
+            Due::Fetch(url) => self.fetches.due(url),
+        }
+    }
+
+    /// Drops what is old from the journal, beside everything else.
+    fn prune(&mut self) {
+        let ledger = self.rooms.ledger.clone();
+        let before = self.rooms.clock.now() - self.settings.retention;
+        self.jobs.spawn(async move {
+            // A commit that fails has been logged, and the next tick tries again.
+            _ = ledger.record(Step::Prune { before, at_most: PRUNE_AT_MOST }).await;
+            Done::Pruning
+        });
+    }
+
+    async fn drain(mut self) {
+        let deadline = tokio::time::sleep(DRAIN);
+        tokio::pin!(deadline);
+        loop {
+            tokio::select! {
+                done = self.jobs.join_next() => if done.is_none() { break },
+                () = &mut deadline => {
+                    tracing::warn!(turn.count = self.jobs.len(), "stopped with turns in flight; the next start decides them");
+                    break;
+                }
+            }
+        }
+        self.jobs.shutdown().await;
+    }
+}
+
+async fn next_due(waits: &mut DelayQueue<Due>) -> Option<tokio_util::time::delay_queue::Expired<Due>> {
+    std::future::poll_fn(|cx| waits.poll_expired(cx)).await
+}
+
+async fn sleep_until(at: Option<Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at).await,
+        None => std::future::pending().await,
+    }
+}

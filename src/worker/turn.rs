@@ -1,0 +1,415 @@
+//! One turn of a lane: read, edit, PUT, settle.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use uuid::Uuid;
+
+use super::draft::{Decision, Draft, decide, draft};
+use super::strain::Strain;
+use crate::change::{Change, FlowId, Seq, State};
+use crate::clock::Clock;
+use crate::flow::Document;
+use crate::journal::{Attempt, Ending, GateEnd, JournalError, Mark, Outcome, Reader, Settlement, Step};
+use crate::queue::{Ledger, NotStored};
+use crate::tenant::{Failure, Kind, Pass, Tenant, Written};
+
+/// How often a conflict is answered with a fresh read and another PUT before the lane backs off.
+const QUICK_TRIES: usize = 5;
+/// The longest pause before another try.
+const JITTER_MS: u64 = 20;
+/// A change that its lane has backed off with for this long fails.
+const HELD_AT_MOST_MS: i64 = 24 * 3600 * 1000;
+
+/// What every turn needs.
+#[derive(Clone, Debug)]
+pub(super) struct Rooms {
+    pub(super) tenant: Arc<Tenant>,
+    pub(super) reader: Reader,
+    pub(super) ledger: Ledger,
+    pub(super) clock: Clock,
+}
+
+/// How a turn ended, for its lane.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum End {
+    /// Nothing was to be done.
+    Idle,
+    /// Calls were made, and what they brought is settled; `again` if there may be more to do.
+    Settled { again: bool },
+    /// The lane must stay away for so long.
+    BackOff(Duration),
+    /// The whole tenant is out of reach: the changes wait at its gate.
+    Gated,
+}
+
+/// What a turn leaves behind.
+#[derive(Debug)]
+pub(super) struct Turned {
+    pub(super) end: End,
+    /// What the lane has been through.
+    pub(super) strain: Strain,
+    /// The document to start the next turn with.
+    pub(super) document: Option<Document>,
+    /// Where thin changes of the flow wait to be fetched.
+    pub(super) wanted: Vec<String>,
+}
+
+/// Why a turn stops early.
+enum Stop {
+    /// The journal does not answer; it has said why.
+    Journal,
+    /// A flow call failed.
+    Call(Failure),
+    /// Somebody else's edits, a lock, or an answer that cannot be used.
+    BackOff(String),
+}
+
+impl From<NotStored> for Stop {
+    fn from(_: NotStored) -> Self {
+        Self::Journal
+    }
+}
+
+impl From<JournalError> for Stop {
+    fn from(error: JournalError) -> Self {
+        tracing::error!(error = &error as &dyn std::error::Error, "the journal cannot be read");
+        Self::Journal
+    }
+}
+
+impl From<Failure> for Stop {
+    fn from(failure: Failure) -> Self {
+        Self::Call(failure)
+    }
+}
+
+/// The document that a PUT is to be based on.
+enum Base {
+    /// What the last PUT returned: only good as a base, since the version check vouches for it.
+    Warm(Document),
+    /// Read in this turn: what it says of the flow is true.
+    Fresh(Document),
+}
+
+/// What became of one PUT.
+enum Put {
+    /// It landed; the tenant may have shown the document.
+    Landed(Option<Document>),
+    /// It is not there; `why`, and what the flow is now.
+    NotThere { why: String, now: Document },
+    /// The tenant does not take the document.
+    Refused(String),
+}
+
+/// One flow's turn.
+pub(super) struct Turn<'a> {
+    rooms: &'a Rooms,
+    flow: FlowId,
+    pass: Pass,
+    strain: Strain,
+    base: Option<Base>,
+    /// The changes it is about.
+    changes: Vec<Change>,
+}
+
+impl<'a> Turn<'a> {
+    pub(super) fn new(
+        rooms: &'a Rooms,
+        flow: FlowId,
+        pass: Pass,
+        strain: Strain,
+        warm: Option<Document>,
+    ) -> Self {
+        Self { rooms, flow, pass, strain, base: warm.map(Base::Warm), changes: Vec::new() }
+    }
+
+    /// Takes the turn.
+    pub(super) async fn take(mut self) -> Turned {
+        let end = match self.publish().await {
+            Ok(end) => {
+                self.strain.relieve();
+                end
+            }
+            Err(stop) => self.stopped(stop).await.unwrap_or_else(|_| self.back_off()),
+        };
+        let (end, wanted) = match self.rooms.reader.wanted_urls(&self.flow).await {
+            Ok(wanted) => (end, wanted),
+            // The lane must come back, or its thin changes would wait for the next event.
+            Err(_unreadable) => (self.back_off(), Vec::new()),
+        };
+        let document = match self.base {
+            Some(Base::Warm(document)) => Some(document),
+            Some(Base::Fresh(_)) | None => None,
+        };
+        Turned { end, strain: self.strain, document, wanted }
+    }
+
+    async fn publish(&mut self) -> Result<End, Stop> {
+        self.decide_open_attempt().await?;
+        let at_most = self.strain.fold_at_most();
+        self.changes = self.rooms.reader.ready(&self.flow, at_most).await?;
+        if self.changes.is_empty() {
+            return Ok(End::Idle);
+        }
+        let again = self.changes.len() == at_most;
+        let marks = self.marks().await?;
+        for quick_try in 0..QUICK_TRIES {
+            if quick_try > 0 {
+                tokio::time::sleep(Duration::from_millis(fastrand::u64(0..=JITTER_MS))).await;
+            }
+            let (document, draft) = self.draft(&marks).await?;
+            let Draft { text: Some(text), plan } = draft else {
+                let Draft { plan, .. } = draft;
+                self.settle(Settlement { endings: plan.endings, marks: plan.marks, ..Settlement::default() })
+                    .await?;
+                return Ok(End::Settled { again });
+            };
+            let attempt = Attempt {
+                id: Uuid::now_v7().to_string(),
+                flow: self.flow.clone(),
+                base_version: document.version().to_owned(),
+                plan,
+            };
+            match self.put(&attempt, document, text).await? {
+                Put::Landed(document) => {
+                    self.base = document.map(Base::Warm);
+                    return Ok(End::Settled { again });
+                }
+                Put::Refused(why) => return self.isolate(why).await,
+                Put::NotThere { why, now } if now.version() == attempt.base_version => {
+                    // Nobody's edit, since the version stands still: a lock, or a refusal.
+                    return Err(Stop::BackOff(why));
+                }
+                Put::NotThere { now, .. } => self.base = Some(Base::Fresh(now)),
+            }
+        }
+        Err(Stop::BackOff(format!(
+            "flow `{}` was changed by others at each of {QUICK_TRIES} tries",
+            self.flow
+        )))
+    }
+
+    /// Drafts the publish: on the warm document if it may rest on one, else on one that is read now.
+    async fn draft(&mut self, marks: &[Mark]) -> Result<(Document, Draft), Stop> {
+        let unusable = |error: &dyn std::error::Error| Stop::BackOff(error.to_string());
+        let document = match self.base.take() {
+            Some(Base::Warm(document)) => {
+                let drafted = draft(&document, &self.changes, marks).map_err(|error| unusable(&error))?;
+                if drafted.only_publishes() {
+                    return Ok((document, drafted));
+                }
+                self.read().await?
+            }
+            Some(Base::Fresh(document)) => document,
+            None => self.read().await?,
+        };
+        let drafted = draft(&document, &self.changes, marks).map_err(|error| unusable(&error))?;
+        Ok((document, drafted))
+    }
+
+    async fn put(&mut self, attempt: &Attempt, base: Document, text: String) -> Result<Put, Stop> {
+        self.rooms.ledger.record(Step::Attempt(Box::new(attempt.clone()))).await?;
+        let written = self.rooms.tenant.write(&mut self.pass, &self.flow, text).await;
+        let failure = match written {
+            Ok(Written::Document(text)) => match Document::parse(text) {
+                Ok(document) => {
+                    self.settle_landed(attempt, document.version(), None).await?;
+                    return Ok(Put::Landed(Some(document)));
+                }
+                Err(error) => return self.confirm(attempt, error.to_string()).await,
+            },
+            Ok(Written::Unseen(why)) => return self.confirm(attempt, why).await,
+            // The attempt stays open: the next turn decides it by reading, before anything newer.
+            Err(failure) if failure.may_have_landed => return Err(Stop::Call(failure)),
+            Err(failure) => failure,
+        };
+        self.close(attempt, Outcome::Refused).await?;
+        match failure.kind {
+            Kind::Conflict => Ok(Put::NotThere { why: failure.message, now: self.read().await? }),
+            Kind::Refused => Ok(Put::Refused(failure.message)),
+            Kind::Throttled | Kind::Credentials | Kind::GateClosed => {
+                // The tenant did not even look at the document, so the base is as good as it was.
+                self.base = Some(Base::Warm(base));
+                Err(Stop::Call(failure))
+            }
+            Kind::NoSuchFlow | Kind::Forbidden | Kind::Odd | Kind::Broken => Err(Stop::Call(failure)),
+        }
+    }
+
+    /// The tenant took a PUT and showed no document: reading says whether and as which version it landed.
+    async fn confirm(&mut self, attempt: &Attempt, why: String) -> Result<Put, Stop> {
+        let now = self.read().await?;
+        match decide(attempt, &now) {
+            Decision::Landed => {
+                self.settle_landed(attempt, now.version(), Some(&why)).await?;
+                Ok(Put::Landed(None))
+            }
+            Decision::NotThere => {
+                self.close(attempt, Outcome::Lost).await?;
+                Ok(Put::NotThere { why, now })
+            }
+        }
+    }
+
+    /// An attempt whose answer was lost, in an earlier turn or an earlier life of the process, is decided
+    /// before anything newer is folded.
+    async fn decide_open_attempt(&mut self) -> Result<(), Stop> {
+        let Some(attempt) = self.rooms.reader.open_attempt(&self.flow).await? else { return Ok(()) };
+        match self.read().await {
+            Ok(now) => match decide(&attempt, &now) {
+                Decision::Landed => {
+                    let version = now.version().to_owned();
+                    self.settle_landed(&attempt, &version, Some("its answer was lost")).await?;
+                    self.base = Some(Base::Fresh(now));
+                }
+                Decision::NotThere => {
+                    self.close(&attempt, Outcome::Lost).await?;
+                    self.base = Some(Base::Fresh(now));
+                }
+            },
+            // Whatever it did is gone with the flow; its changes fail like all others.
+            Err(Stop::Call(failure)) if failure.kind == Kind::NoSuchFlow => {
+                self.close(&attempt, Outcome::Lost).await?;
+            }
+            Err(stop) => return Err(stop),
+        }
+        Ok(())
+    }
+
+    async fn read(&mut self) -> Result<Document, Stop> {
+        self.base = None;
+        let text = self.rooms.tenant.read(&mut self.pass, &self.flow).await?;
+        Document::parse(text)
+            .map_err(|error| Stop::BackOff(format!("flow `{}` cannot be read: {error}", self.flow)))
+    }
+
+    async fn marks(&self) -> Result<Vec<Mark>, Stop> {
+        let mut nodes: Vec<_> = self.changes.iter().map(|change| &change.what.node).collect();
+        nodes.sort_unstable();
+        nodes.dedup();
+        let mut marks = Vec::new();
+        for node in nodes {
+            marks.extend(self.rooms.reader.marks(&self.flow, node).await?);
+        }
+        Ok(marks)
+    }
+
+    async fn settle_landed(&self, attempt: &Attempt, version: &str, lost: Option<&str>) -> Result<(), Stop> {
+        let mut endings = attempt.plan.endings.clone();
+        if let Some(lost) = lost {
+            let published = endings.iter_mut().filter(|ending| ending.state == State::Published);
+            for ending in published {
+                ending.reason = Some(format!("confirmed by reading: {lost}"));
+            }
+        }
+        tracing::info!(
+            flow.id = %self.flow,
+            flow.version = version,
+            change.count = endings.len(),
+            "published a flow"
+        );
+        self.settle(Settlement {
+            attempt: Some((attempt.id.clone(), Outcome::Published)),
+            endings,
+            version: Some(version.to_owned()),
+            marks: attempt.plan.marks.clone(),
+        })
+        .await
+    }
+
+    /// Closes an attempt that did not land: its changes stay pending.
+    async fn close(&self, attempt: &Attempt, outcome: Outcome) -> Result<(), Stop> {
+        let attempt = Some((attempt.id.clone(), outcome));
+        self.settle(Settlement { attempt, ..Settlement::default() }).await
+    }
+
+    async fn settle(&self, settlement: Settlement) -> Result<(), Stop> {
+        for ending in settlement.endings.iter().filter(|ending| ending.state == State::Failed) {
+            let reason = ending.reason.as_deref().unwrap_or_default();
+            tracing::warn!(flow.id = %self.flow, change.seq = ending.seq, reason, "a change failed");
+        }
+        let flow = self.flow.clone();
+        Ok(self.rooms.ledger.record(Step::Settle { flow, settlement }).await?)
+    }
+
+    /// The tenant does not take the document: half as many changes next time, until one stands alone.
+    async fn isolate(&mut self, why: String) -> Result<End, Stop> {
+        match self.changes.as_slice() {
+            [_] => self.fail(|_| true, &why).await?,
+            changes => {
+                tracing::warn!(
+                    flow.id = %self.flow,
+                    change.count = changes.len(),
+                    reason = why,
+                    "the tenant does not take a flow with these changes; trying half of them"
+                );
+                self.strain.halve(changes.len());
+            }
+        }
+        Ok(End::Settled { again: true })
+    }
+
+    /// Fails those of the turn's changes that `which` says.
+    async fn fail(&self, which: impl Fn(&Change) -> bool, why: &str) -> Result<(), Stop> {
+        let ending =
+            |change: &Change| Ending { seq: change.seq, state: State::Failed, reason: Some(why.to_owned()) };
+        let endings = self.changes.iter().filter(|change| which(change)).map(ending).collect();
+        self.settle(Settlement { endings, ..Settlement::default() }).await
+    }
+
+    async fn stopped(&mut self, stop: Stop) -> Result<End, Stop> {
+        match stop {
+            Stop::Journal => Ok(self.back_off()),
+            Stop::BackOff(reason) => self.hold(&reason).await,
+            Stop::Call(failure) if failure.kind == Kind::NoSuchFlow => {
+                self.fail(|_| true, &failure.message).await?;
+                Ok(End::Settled { again: true })
+            }
+            Stop::Call(failure) => match self.rooms.tenant.gate().closure() {
+                Some(closure) => {
+                    let until = self.rooms.clock.now()
+                        + closure.until.saturating_duration_since(tokio::time::Instant::now());
+                    let reason = closure.reason;
+                    self.record_hold(self.seqs(), &reason, Duration::ZERO).await?;
+                    self.rooms.ledger.record(Step::Gate(Some(GateEnd { until, reason }))).await?;
+                    Ok(End::Gated)
+                }
+                None if failure.kind.is_the_tenants() => Ok(End::Gated),
+                None => self.hold(&failure.message).await,
+            },
+        }
+    }
+
+    /// The lane backs off with its changes; those that it has held for too long fail.
+    async fn hold(&mut self, reason: &str) -> Result<End, Stop> {
+        let wait = self.strain.back_off();
+        tracing::warn!(
+            flow.id = %self.flow,
+            change.count = self.changes.len(),
+            wait_ms = wait.as_millis(),
+            reason,
+            "a lane backs off"
+        );
+        let too_long = |change: &Change| change.held_ms >= HELD_AT_MOST_MS;
+        if self.changes.iter().any(too_long) {
+            self.fail(too_long, &format!("given up after a day: {reason}")).await?;
+        }
+        let held = self.changes.iter().filter(|change| !too_long(change)).map(|change| change.seq).collect();
+        self.record_hold(held, reason, wait).await?;
+        Ok(End::BackOff(wait))
+    }
+
+    async fn record_hold(&self, seqs: Vec<Seq>, reason: &str, wait: Duration) -> Result<(), Stop> {
+        let for_ms = i64::try_from(wait.as_millis()).unwrap_or(i64::MAX);
+        Ok(self.rooms.ledger.record(Step::Hold { seqs, reason: reason.to_owned(), for_ms }).await?)
+    }
+
+    fn seqs(&self) -> Vec<Seq> {
+        self.changes.iter().map(|change| change.seq).collect()
+    }
+
+    fn back_off(&mut self) -> End {
+        End::BackOff(self.strain.back_off())
+    }
+}
