@@ -26,9 +26,9 @@ impl Practice {
     async fn with(settings: Settings) -> Self {
         // reqwest is built without a TLS provider of its own; the second and later calls change nothing.
         rustls::crypto::ring::default_provider().install_default().ok();
-        let tenant = Sandbox::start(settings).await.unwrap();
-        tenant.add_flow("ivr", &sample_flow("ivr", "Support line")).unwrap();
-        let client = Client::builder().no_proxy().build().unwrap();
+        let tenant = Sandbox::start(settings).await.expect("a free port");
+        tenant.add_flow("ivr", &sample_flow("ivr", "Support line")).expect("the sample is a flow");
+        let client = Client::builder().no_proxy().build().expect("a provider is installed");
         let mut practice = Self { tenant, client, token: String::new() };
         practice.token = practice.new_token().await;
         practice
@@ -41,8 +41,8 @@ impl Practice {
 
     async fn new_token(&self) -> String {
         let asked = self.ask_token(self.tenant.client_id(), self.tenant.client_secret());
-        let answer: Value = asked.send().await.unwrap().json().await.unwrap();
-        answer["access_token"].as_str().unwrap().to_owned()
+        let answer: Value = asked.send().await.expect("an answer").json().await.expect("JSON");
+        answer["access_token"].as_str().expect("a token").to_owned()
     }
 
     fn url(&self, flow: &str) -> String {
@@ -59,18 +59,18 @@ impl Practice {
 
     /// The flow `ivr` as it is held.
     fn held(&self) -> String {
-        self.tenant.flow("ivr").unwrap()
+        self.tenant.flow("ivr").expect("it was added")
     }
 
     fn version(&self) -> String {
-        self.tenant.version("ivr").unwrap()
+        self.tenant.version("ivr").expect("it was added")
     }
 
     /// Reads `ivr`, replaces `from` by `to` in it and puts it back.
     async fn publish(&self, from: &str, to: &str) -> Response {
-        let read = self.get("ivr").send().await.unwrap().text().await.unwrap();
+        let read = self.get("ivr").send().await.expect("an answer").text().await.expect("text");
         assert!(read.contains(from), "{from}");
-        self.put("ivr", read.replacen(from, to, 1)).send().await.unwrap()
+        self.put("ivr", read.replacen(from, to, 1)).send().await.expect("an answer")
     }
 }
 
@@ -82,7 +82,7 @@ async fn seen(request: RequestBuilder) -> Option<u16> {
 }
 
 fn header<'a>(answer: &'a Response, name: &str) -> &'a str {
-    answer.headers().get(name).map_or("", |value| value.to_str().unwrap())
+    answer.headers().get(name).map_or("", |value| value.to_str().expect("ASCII"))
 }
 
 #[tokio::test]
