@@ -48,6 +48,7 @@ pub mod journal;
 pub mod queue;
 pub mod receiver;
 pub mod route;
+pub mod sandbox;
 pub mod server;
 pub mod service;
 pub mod settings;

@@ -2,6 +2,7 @@
 
 mod document;
 mod log;
+mod practice_tenant;
 mod receiver;
 mod server;
 mod verification;

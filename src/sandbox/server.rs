@@ -1,0 +1,221 @@
+//! The wire: connections on a listener, a request's way through the tenant, and resets.
+
+use std::error::Error as _;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, Limited};
+use hyper::body::Incoming;
+use hyper::header::AUTHORIZATION;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Method, Request, Response, StatusCode};
+use hyper_util::rt::TokioIo;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio::time::{Instant, sleep, timeout};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::flows::Given;
+use super::form;
+use super::hold::HOLD_MAX;
+use super::record::{Call, End};
+use super::reply::{Answer, Reply, Sent, Tear};
+use super::tenant::{Asked, Content, Tenant};
+
+/// The largest body that is read, in bytes; a larger one gets 413.
+pub const BODY_MAX_BYTES: usize = 64 * 1024 * 1024;
+/// How many connections are served at once; more wait in the listener's backlog.
+pub const CONNECTIONS_MAX: usize = 1024;
+/// How long accepting rests after it failed, which it does when file descriptors run out.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// The path of the token endpoint.
+const TOKEN_PATH: &str = "/oauth/token";
+/// What the path of a flow begins with.
+const FLOWS_PATH: &str = "/api/v2/flows/";
+
+/// Serves connections until `stop`; every task is the tracker's.
+pub(super) async fn serve(
+    listener: TcpListener,
+    tenant: Arc<Tenant>,
+    tasks: TaskTracker,
+    stop: CancellationToken,
+) {
+    let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let accepting = async {
+        while let Ok(place) = Arc::clone(&room).acquire_owned().await {
+            let Ok((stream, _)) = listener.accept().await else {
+                sleep(ACCEPT_PAUSE).await;
+                continue;
+            };
+            let (tenant, late, stop) = (Arc::clone(&tenant), tasks.clone(), stop.clone());
+            tasks.spawn(async move {
+                stop.run_until_cancelled(connection(stream, tenant, late, stop.clone())).await;
+                drop(place);
+            });
+        }
+    };
+    stop.run_until_cancelled(accepting).await;
+}
+
+/// The tenant wants the connection reset.
+#[derive(Debug, thiserror::Error)]
+#[error("the connection is to be reset")]
+struct ResetWanted;
+
+/// Serves one connection until the client closes it, it breaks, or the tenant resets it.
+async fn connection(stream: TcpStream, tenant: Arc<Tenant>, tasks: TaskTracker, stop: CancellationToken) {
+    // Failing only costs latency.
+    stream.set_nodelay(true).ok();
+    let service = service_fn(move |request| {
+        let (tenant, tasks, stop) = (Arc::clone(&tenant), tasks.clone(), stop.clone());
+        let answered = async move { exchange(&tenant, &tasks, stop, request).await };
+        Box::pin(answered) as Pin<Box<dyn Future<Output = _> + Send>>
+    });
+    let mut connection = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
+    let ended = poll_fn(|context| connection.poll_without_shutdown(context)).await;
+    let reset = ended.is_err_and(|error| error.source().is_some_and(|cause| cause.is::<ResetWanted>()));
+    if reset {
+        // With no time to linger, closing the socket sends RST in place of FIN.
+        connection.into_parts().io.into_inner().set_zero_linger().ok();
+    }
+}
+
+/// Carries a request through the tenant: received, held, decided after half the latency, answered.
+async fn exchange(
+    tenant: &Arc<Tenant>,
+    tasks: &TaskTracker,
+    stop: CancellationToken,
+    request: Request<Incoming>,
+) -> Result<Response<Sent>, ResetWanted> {
+    let (head, body) = request.into_parts();
+    let call = call(&head.method, head.uri.path());
+    let noted = Noted::begin(Arc::clone(tenant), call.clone());
+    let body = match Limited::new(body, BODY_MAX_BYTES).collect().await {
+        Ok(body) => body.to_bytes(),
+        Err(_) => {
+            let message = format!("the body did not arrive whole, or has more than {BODY_MAX_BYTES} bytes");
+            return Ok(noted.answer(Answer::refusal(StatusCode::PAYLOAD_TOO_LARGE, "too.large", &message)));
+        }
+    };
+    if let Call::Put(flow) = &call {
+        // Held too long, it goes on: a hold that was forgotten must not stop everything.
+        timeout(HOLD_MAX, tenant.until(|tenant| !tenant.look(|state| state.holds.holds(flow)))).await.ok();
+    }
+    let half = tenant.look(|state| state.latency) / 2;
+    wait(half).await;
+    let authorization = head.headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let authorization = authorization.map(str::to_owned);
+    let content = content(&call, body);
+    let asked = Asked { order: noted.order, call, authorization, content };
+    let decision = tenant.with(|state| state.decide(&asked, Instant::now()));
+    if let Some(put) = decision.late {
+        let tenant = Arc::clone(tenant);
+        tasks.spawn(async move {
+            if stop.run_until_cancelled(sleep(put.after)).await.is_some() {
+                tenant.land(&put);
+            }
+        });
+    }
+    wait(half).await;
+    match decision.reply {
+        Reply::Whole(answer) => Ok(noted.answer(answer)),
+        Reply::Torn(answer) => {
+            noted.end(End::Answered(answer.status.as_u16()), None);
+            Ok(answer.into_response(Tear::Middle))
+        }
+        Reply::Silence(silence) => {
+            wait(silence).await;
+            noted.end(End::Reset, None);
+            Err(ResetWanted)
+        }
+        Reply::Reset => {
+            noted.end(End::Reset, None);
+            Err(ResetWanted)
+        }
+    }
+}
+
+/// A wait that is none at all when it is zero: a timer would round it up to a millisecond.
+async fn wait(time: Duration) {
+    if !time.is_zero() {
+        sleep(time).await;
+    }
+}
+
+/// What a method and path ask for. The flow's id is taken percent-decoded.
+fn call(method: &Method, path: &str) -> Call {
+    if path == TOKEN_PATH && method == Method::POST {
+        return Call::Token;
+    }
+    let id = path.strip_prefix(FLOWS_PATH).filter(|id| !id.is_empty() && !id.contains('/'));
+    let Some(id) = id else { return Call::Other };
+    // A `+` in a path is a plus, unlike in a form.
+    let id: Arc<str> = form::decode(&id.replace('+', "%2B")).into();
+    match *method {
+        Method::GET => Call::Get(id),
+        Method::PUT => Call::Put(id),
+        _ => Call::Other,
+    }
+}
+
+/// Reads a document before the tenant is locked: a large one takes its time.
+fn content(call: &Call, body: Bytes) -> Content {
+    match call {
+        Call::Put(_) => Content::Document(Given::read_bytes(&body)),
+        Call::Token | Call::Get(_) | Call::Other => Content::Raw(body),
+    }
+}
+
+/// A request in the record; dropped before its end, it was left.
+#[derive(Debug)]
+struct Noted {
+    tenant: Arc<Tenant>,
+    order: u64,
+}
+
+impl Noted {
+    fn begin(tenant: Arc<Tenant>, call: Call) -> Self {
+        let order = tenant.with(|state| state.log.begin(call, Instant::now()));
+        Self { tenant, order }
+    }
+
+    fn end(&self, end: End, retry_after: Option<String>) {
+        self.tenant.with(|state| state.log.end(self.order, end, retry_after, Instant::now()));
+    }
+
+    fn answer(&self, answer: Answer) -> Response<Sent> {
+        self.end(End::Answered(answer.status.as_u16()), answer.retry_after().map(str::to_owned));
+        answer.into_response(Tear::Nowhere)
+    }
+}
+
+impl Drop for Noted {
+    fn drop(&mut self) {
+        // Only the first end counts, so this is one only for a request that was dropped on its way.
+        self.end(End::Unanswered, None);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Call, Method, call};
+
+    #[test]
+    fn paths_name_their_calls() {
+        let check =
+            |method: Method, path: &str, wanted: Call| assert_eq!(call(&method, path), wanted, "{path}");
+        check(Method::POST, "/oauth/token", Call::Token);
+        check(Method::GET, "/oauth/token", Call::Other);
+        check(Method::GET, "/api/v2/flows/a1", Call::Get("a1".into()));
+        check(Method::PUT, "/api/v2/flows/a%3A1+%2b", Call::Put("a:1++".into()));
+        check(Method::DELETE, "/api/v2/flows/a1", Call::Other);
+        check(Method::GET, "/api/v2/flows/", Call::Other);
+        check(Method::GET, "/api/v2/flows/a/b", Call::Other);
+    }
+}
