@@ -1,3 +1,43 @@
 //! The `flowhook` program.
+//!
+//! 1. Read the command line; bad usage exits with 64.
+//! 2. Read the settings' layers.
+//! 3. Begin to log, to standard error.
+//! 4. Run the command.
+//! 5. Print an error once, with its causes, and exit with its code.
 
-fn main() {}
+mod cli;
+mod commands;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use cli::{Cli, Exit, Fault};
+use flowhook::settings::{Layers, Settings};
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // A broken pipe is no reason to fail louder.
+            _ = error.print();
+            return if error.use_stderr() { Exit::Usage.into() } else { Exit::Done.into() };
+        }
+    };
+    match run(cli) {
+        Ok(()) => Exit::Done.into(),
+        Err(fault) => {
+            eprintln!("error: {fault}");
+            fault.exit.into()
+        }
+    }
+}
+
+fn run(cli: Cli) -> Result<(), Fault> {
+    let layers = Layers::load(cli.config.as_deref())?;
+    commands::begin_log(Settings::log(&layers)?.unwrap_or_else(|| cli.command.log()));
+    let runtime = tokio::runtime::Runtime::new()
+        .map_err(|error| Fault::new(Exit::Other, anyhow::Error::new(error).context("cannot start")))?;
+    runtime.block_on(commands::run(cli.command, layers))
+}

@@ -66,6 +66,11 @@ impl Layers {
         self.values.insert(variable, Value { text, in_file: false });
     }
 
+    /// Sets one setting where no layer does.
+    pub fn set_default(&mut self, variable: &'static str, text: String) {
+        self.values.entry(variable).or_insert(Value { text, in_file: false });
+    }
+
     /// The value of a setting.
     pub(super) fn get(&self, key: &Key) -> Option<&str> {
         self.values.get(key.variable).map(|value| value.text.as_str())

@@ -14,6 +14,7 @@ use std::str::FromStr;
 use jiff::SignedDuration;
 use reqwest::Url;
 use secrecy::SecretString;
+use tracing_subscriber::filter::Targets;
 
 use crate::change::{FlowId, NodeId, shorten};
 use crate::source::{Scheme, Secret, Source, Sources};
@@ -127,13 +128,13 @@ impl Settings {
         read.problems.or(routes)
     }
 
-    /// What is logged.
+    /// What is logged, if that is set.
     ///
     /// # Errors
     /// [`Problems`] when it is not a filter.
-    pub fn log(layers: &Layers) -> Result<tracing_subscriber::filter::Targets, Problems> {
+    pub fn log(layers: &Layers) -> Result<Option<Targets>, Problems> {
         let mut read = Read { layers, problems: Problems::default() };
-        let filter = read.parsed(LOG, "`info`, `debug` or `module=level,…`").unwrap_or_default();
+        let filter = read.optional(LOG, "`info`, `debug` or `module=level,…`");
         read.problems.or(filter)
     }
 }
