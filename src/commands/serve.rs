@@ -12,6 +12,17 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::{practice, print};
 use crate::cli::{Exit, Fault, ServeArgs};
 
+/// The settings that also hold for practice. Above all not the journal: what is pending in a real one would
+/// be published into the practice tenant, and be lost to the real one.
+const KEPT: [&str; 6] = [
+    "FLOWHOOK_LISTEN",
+    "FLOWHOOK_ADMIN_LISTEN",
+    "FLOWHOOK_QUEUE_CAPACITY",
+    "FLOWHOOK_LOG",
+    "EXTERNAL_API_URL",
+    "CXONE_REQUESTS_PER_MINUTE",
+];
+
 pub(super) async fn run(args: &ServeArgs, mut layers: Layers) -> Result<(), Fault> {
     // Before anything else: a signal that comes while the service starts must not kill it half-way.
     let stop = stop_signal().map_err(|error| Fault::new(Exit::Other, error))?;
@@ -40,7 +51,7 @@ fn stop_signal() -> io::Result<impl Future<Output = ()>> {
 /// A practice tenant beside the service.
 struct Practice {
     sandbox: Sandbox,
-    /// The journal's folder, unless a journal was named.
+    /// The journal's folder.
     _folder: TempDir,
 }
 
@@ -51,9 +62,10 @@ impl Practice {
         let flow = sample_flow(practice::FLOW, "Inbound sales");
         sandbox.add_flow(practice::FLOW, &flow).map_err(|error| Fault::new(Exit::Other, error))?;
         let folder = tempfile::tempdir().map_err(other)?;
+        layers.keep_only(&KEPT);
         practice::point_at(layers, &sandbox);
         layers.set("FLOWHOOK_WEBHOOK_SECRET", practice::SECRET.to_owned());
-        layers.set_default("FLOWHOOK_JOURNAL", format!("sqlite:{}/flowhook.db", folder.path().display()));
+        layers.set("FLOWHOOK_JOURNAL", format!("sqlite:{}/flowhook.db", folder.path().display()));
         Ok(Self { sandbox, _folder: folder })
     }
 

@@ -66,9 +66,9 @@ impl Layers {
         self.values.insert(variable, Value { text, in_file: false });
     }
 
-    /// Sets one setting where no layer does.
-    pub fn set_default(&mut self, variable: &'static str, text: String) {
-        self.values.entry(variable).or_insert(Value { text, in_file: false });
+    /// Forgets every setting but these.
+    pub fn keep_only(&mut self, variables: &[&str]) {
+        self.values.retain(|variable, _| variables.contains(variable));
     }
 
     /// The value of a setting.
