@@ -88,7 +88,7 @@ fn draft_node(
                 changes.retain(|change| !culprits.contains(&change.seq));
             }
             Ok((node, edits, differing)) => {
-                plan.marks.extend(marks_after(&folded, marks));
+                plan.marks.extend(marks_after(&folded));
                 plan.edits.extend(edits);
                 plan.endings.extend(changes.iter().map(|change| {
                     let state = match (winners.contains(&change.seq), differing.contains(&change.seq)) {
