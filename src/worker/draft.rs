@@ -201,3 +201,6 @@ pub(super) fn decide(attempt: &Attempt, document: &Document) -> Decision {
     let moved = document.version() != attempt.base_version;
     if moved && attempt.plan.edits.iter().all(there) { Decision::Landed } else { Decision::NotThere }
 }
+
+#[cfg(test)]
+mod tests;
