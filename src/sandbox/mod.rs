@@ -55,6 +55,7 @@ mod faults;
 mod flows;
 mod form;
 mod hold;
+mod holds;
 mod human;
 mod layout;
 mod limit;
