@@ -1,5 +1,6 @@
 //! The integration tests: one binary, so that it links once.
 
+mod architecture;
 mod document;
 mod log;
 mod practice_tenant;
