@@ -1,9 +1,12 @@
 //! The integration tests: one binary, so that it links once.
 
 mod architecture;
+mod deliveries;
 mod document;
+mod journal;
 mod log;
 mod practice_tenant;
+mod queue;
 mod receiver;
 mod server;
 mod verification;
