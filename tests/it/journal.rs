@@ -249,6 +249,18 @@ async fn what_failed_of_a_delivery_is_pending_again_when_it_comes_again() {
 }
 
 #[tokio::test]
+async fn a_body_that_is_refused_gives_what_failed_under_its_id_no_other_chance() {
+    let mut kept = Kept::new().await;
+    kept.admit(&delivery("1", &[change_of("f1")])).await;
+    kept.end(1, State::Failed, now()).await;
+    assert_eq!(
+        kept.admit(&rejected("1", "flow `f1` is not allowed", "{}")).await,
+        nothing(Admission::Duplicate)
+    );
+    assert_eq!(kept.changes().await, ["1 failed"]);
+}
+
+#[tokio::test]
 async fn a_change_ends_once() {
     let mut kept = Kept::new().await;
     kept.admit(&delivery("1", &[change_of("f1")])).await;
