@@ -153,6 +153,15 @@ async fn a_journal_belongs_to_one_process() {
     assert!(again.changes().await.is_empty());
 }
 
+#[cfg(unix)]
+#[tokio::test]
+async fn a_journal_belongs_to_one_process_under_all_its_names() {
+    let kept = Kept::new().await;
+    let alias = kept.folder.path().join("alias.db");
+    std::os::unix::fs::symlink(kept.folder.path().join("journal.db"), &alias).expect("a link");
+    assert!(refusal(&alias).await.contains("in use by another process"));
+}
+
 #[tokio::test]
 async fn what_cannot_be_a_journal_is_refused_with_the_file_and_what_to_do() {
     let folder = tempfile::tempdir().expect("a folder");
