@@ -9,12 +9,12 @@
 //! CXone tenant ◀──GET / PUT, paced── tenant ◀──one edited document── worker: a lane per flow
 //! ```
 //!
-//! A request's signature is checked over its raw bytes (`source`) by the `receiver`; nothing unverified
-//! is parsed. A `route` turns the event into changes. They enter a bounded `queue`, whose one writer
-//! commits them to the `journal` in groups; the sender gets its 2xx when its event is on disk. The
-//! `worker` keeps a lane per flow: at most one update of a flow is in flight, and what arrives meanwhile
-//! is folded into the next one. A publish reads the `flow`, edits only the bytes of the variables, and
-//! PUTs it under the version it read, through the `tenant` client's gate and pace.
+//! A request's signature is checked over its raw bytes ([`source`]) by the [`receiver`]; nothing unverified
+//! is parsed. A [`route`] turns the event into changes. They enter a bounded [`queue`], whose one writer
+//! commits them to the [`journal`] in groups; the sender gets its 2xx when its event is on disk. The
+//! [`worker`] keeps a lane per flow: at most one update of a flow is in flight, and what arrives meanwhile
+//! is folded into the next one. A publish reads the [`flow`], edits only the bytes of the variables, and
+//! PUTs it under the version it read, through the [`tenant`] client's gate and pace.
 //!
 //! # What an acknowledged event may count on
 //!
@@ -25,17 +25,19 @@
 //!
 //! # The rooms, in reading order
 //!
-//! Imports run downwards only; a test holds them to it.
+//! Imports run downwards only; a test reads this table and holds every file to it. Of a floor the rooms do
+//! not import each other, but for [`config_api`], which checks what it fetches against the [`route`]'s
+//! schema, and [`service`], which is wired as the [`settings`] say.
 //!
 //! | floor | rooms |
 //! |---|---|
 //! | 5 | `main.rs`, `cli.rs`, `commands/` |
-//! | 4 | `service`, `settings` |
-//! | 3 | `receiver`, `worker`, `admin`: they never import each other |
-//! | 2 | `source`, `route`, `queue`, `tenant`, `config_api`, `server` |
-//! | 1 | `journal`, `flow` |
-//! | 0 | `change`, `clock` |
-//! | beside | `sandbox`: the practice tenant |
+//! | 4 | [`service`], [`settings`] |
+//! | 3 | [`receiver`], [`worker`], [`admin`] |
+//! | 2 | [`source`], [`route`], [`queue`], [`tenant`], [`config_api`], [`server`] |
+//! | 1 | [`journal`], [`flow`] |
+//! | 0 | [`change`], [`clock`], [`backoff`], [`http`] |
+//! | beside | [`sandbox`]: the practice tenant, which only the commands and the tests know |
 
 pub mod admin;
 pub mod backoff;

@@ -101,7 +101,8 @@ fn migrator() -> Migrator {
 
 /// Takes the lock beside the journal. The kernel gives it back when the process ends, however it ends.
 fn lock(path: &Path) -> Result<File, JournalError> {
-    let mut beside = path.as_os_str().to_owned();
+    // A link would give one journal two locks. A file that is not there yet has no other name.
+    let mut beside = path.canonicalize().unwrap_or_else(|_not_there| path.to_owned()).into_os_string();
     beside.push(".lock");
     let unwritable = |source| JournalError::Unwritable { path: path.to_owned(), source };
     let file =

@@ -34,18 +34,19 @@ impl Target {
     }
 }
 
-/// The winner so far for one target of one node.
+/// What stands so far for one target of one node: who won it, and the highest key. A winner without a key
+/// leaves the key, and the route it is of, where they were.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Mark {
     /// The node's id.
     pub node: String,
     /// What was contended for.
     pub target: Target,
-    /// The route of the change that won.
+    /// The route of the highest key; where there is none, the winner's.
     pub route: String,
-    /// Its order key, if it had one.
+    /// The highest key, if a winner had one.
     pub order_key: Option<Timestamp>,
-    /// Its sequence number.
+    /// The winner's sequence number.
     pub seq: Seq,
 }
 

@@ -35,6 +35,13 @@ pub struct Admitted {
     pub flows: Vec<FlowId>,
 }
 
+impl Admitted {
+    /// Nothing is pending because of it.
+    fn nothing(admission: Admission) -> Self {
+        Self { admission, flows: Vec::new() }
+    }
+}
+
 impl Writer {
     pub(super) fn new(connection: SqliteConnection, lock: File) -> Self {
         Self { connection, _lock: lock }
@@ -73,8 +80,8 @@ impl Commit<'_> {
 
     /// Stores a delivery with its changes, or finds that it is known.
     ///
-    /// A known id is not a duplicate when its delivery was rejected (it is judged anew) or when changes
-    /// of it failed (they become pending again).
+    /// A known id is not a duplicate when its delivery was rejected (it is judged anew), or when it has
+    /// changes again and some of the first ones failed (those become pending again).
     ///
     /// # Errors
     /// When a statement failed; the commit must then be dropped.
@@ -101,11 +108,13 @@ impl Commit<'_> {
         .bind(delivery.received_at.as_millisecond())
         .fetch_optional(self.sql())
         .await?;
-        let Some(row) = stored else { return self.readmit(delivery).await };
-        let id: i64 = row.get(0);
-        match &delivery.verdict {
-            Verdict::Rejected { .. } => Ok(Admitted { admission: Admission::Rejected, flows: Vec::new() }),
-            Verdict::Changes(changes) => {
+        let id: Option<i64> = stored.map(|row| row.get(0));
+        match (id, &delivery.verdict) {
+            (None, Verdict::Changes(_)) => self.readmit(delivery).await,
+            // What failed under this id gets no other chance from a body that is refused.
+            (None, Verdict::Rejected { .. }) => Ok(Admitted::nothing(Admission::Duplicate)),
+            (Some(_), Verdict::Rejected { .. }) => Ok(Admitted::nothing(Admission::Rejected)),
+            (Some(id), Verdict::Changes(changes)) => {
                 for change in changes {
                     self.insert(id, change).await?;
                 }
@@ -150,7 +159,7 @@ impl Commit<'_> {
         .fetch_all(self.sql())
         .await?;
         if rows.is_empty() {
-            return Ok(Admitted { admission: Admission::Duplicate, flows: Vec::new() });
+            return Ok(Admitted::nothing(Admission::Duplicate));
         }
         let flows = rows.iter().map(|row| super::read::flow_id(row.get(0))).collect::<Result<_>>()?;
         Ok(Admitted { admission: Admission::Accepted { changes: rows.len() }, flows })

@@ -103,7 +103,7 @@ fn draft_node(
                 changes.retain(|change| !culprits.contains(&change.seq));
             }
             Ok((node, edits, differing)) => {
-                plan.marks.extend(marks_after(&folded, marks));
+                plan.marks.extend(marks_after(&folded));
                 plan.edits.extend(edits);
                 plan.endings.extend(changes.iter().map(|change| {
                     let state = match (winners.contains(&change.seq), differing.contains(&change.seq)) {
@@ -216,3 +216,6 @@ pub(super) fn decide(attempt: &Attempt, document: &Document) -> Decision {
     let moved = document.version() != attempt.base_version;
     if moved && attempt.plan.edits.iter().all(there) { Decision::Landed } else { Decision::NotThere }
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,9 +3,11 @@
 //! The rules:
 //!
 //! * Changes are taken in the order of their sequence numbers. Each challenges, for every variable it sets,
-//!   the winner so far: the mark in the journal, or a change folded before it.
-//! * It loses if its order key is lower than the winner's, where both have one and are of the same route;
-//!   with equal keys the later arrival wins. Otherwise it loses if its sequence number is lower.
+//!   what stands so far: the mark in the journal, or what a change folded before it made of that.
+//! * What stands is the winner's sequence number and the highest key. A winner without a key leaves the key
+//!   where it was: what is older than the highest key stays old, whoever came in between.
+//! * A challenger loses if its key is lower than that of the same route; with equal keys the later arrival
+//!   wins. Without a key to compare with, it loses if its sequence number is lower than the winner's.
 //! * A `replace` contends for the whole list, and so for every variable of the node: it wins or loses as
 //!   one. A variable must beat the winner of its name and the winner of the list.
 //!
@@ -16,7 +18,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use crate::change::{Change, Mode, NewChange, Values, Variable};
+use crate::change::{Change, Mode, NewChange, Seq, Values, Variable};
 use crate::journal::{Mark, Target};
 
 /// The winners among some changes to one node.
@@ -26,101 +28,115 @@ pub(super) struct Folded<'c> {
     pub(super) list: Option<&'c Change>,
     /// The winning variables, each with its change; all of them apply on top of the list.
     pub(super) variables: Vec<(&'c Change, &'c Variable)>,
+    /// What stands now, for the list and for each variable.
+    standing: (Option<Standing<'c>>, BTreeMap<&'c str, Standing<'c>>),
 }
 
-/// The winner so far of a target, as far as the next challenger is concerned.
+/// What stands for a target, as far as the next challenger is concerned.
 #[derive(Clone, Copy, Debug)]
-struct Rank<'c> {
-    route: &'c str,
+struct Standing<'c> {
+    /// The highest key; of whose route, `route` says.
     key: Option<Timestamp>,
-    seq: i64,
-    /// Whether it is a change of this fold, not a mark.
+    route: &'c str,
+    /// The winner's.
+    seq: Seq,
+    /// The winner, if it is a change of this fold and not a mark.
     folded: Option<&'c Change>,
 }
 
-impl<'c> Rank<'c> {
+impl<'c> Standing<'c> {
     fn of_mark(mark: &'c Mark) -> Self {
-        Self { route: &mark.route, key: mark.order_key, seq: mark.seq, folded: None }
+        Self { key: mark.order_key, route: &mark.route, seq: mark.seq, folded: None }
     }
 
     fn of_change(change: &'c Change) -> Self {
         let key = change.what.order_key.map(|key| key.0);
-        Self { route: &change.what.route, key, seq: change.seq, folded: Some(change) }
+        Self { key, route: &change.what.route, seq: change.seq, folded: Some(change) }
     }
 
-    fn beats(self, winner: Self) -> bool {
-        match (self.key, winner.key) {
-            (Some(mine), Some(theirs)) if self.route == winner.route && mine != theirs => mine > theirs,
-            _ => self.seq >= winner.seq,
+    /// Whether this challenger beats what stands, if anything does.
+    fn beats(self, standing: Option<Self>) -> bool {
+        standing.is_none_or(|standing| match (self.key, standing.key) {
+            (Some(mine), Some(highest)) if self.route == standing.route && mine != highest => mine > highest,
+            _ => self.seq >= standing.seq,
+        })
+    }
+
+    /// What stands once this challenger has won.
+    fn after(self, beaten: Option<Self>) -> Self {
+        match beaten {
+            Some(Self { key: Some(highest), route, .. }) if self.key.is_none() => {
+                Self { key: Some(highest), route, ..self }
+            }
+            Some(_) | None => self,
         }
+    }
+
+    fn mark(self, target: Target) -> Option<Mark> {
+        let node = self.folded?.what.node.as_str().to_owned();
+        Some(Mark { node, target, route: self.route.to_owned(), order_key: self.key, seq: self.seq })
     }
 }
 
 /// Folds changes to one node, in the order of their sequence numbers, onto the node's marks.
 pub(super) fn fold<'c>(changes: &[&'c Change], marks: &'c [Mark]) -> Folded<'c> {
-    let mut list: Option<Rank<'c>> = None;
-    let mut variables: BTreeMap<&'c str, Rank<'c>> = BTreeMap::new();
+    let mut list: Option<Standing<'c>> = None;
+    let mut variables: BTreeMap<&'c str, Standing<'c>> = BTreeMap::new();
     for mark in marks {
         match &mark.target {
-            Target::List => list = Some(Rank::of_mark(mark)),
-            Target::Variable(name) => _ = variables.insert(name, Rank::of_mark(mark)),
+            Target::List => list = Some(Standing::of_mark(mark)),
+            Target::Variable(name) => _ = variables.insert(name, Standing::of_mark(mark)),
         }
     }
     for change in changes {
-        let rank = Rank::of_change(change);
-        let beats_the_list = list.is_none_or(|list| rank.beats(list));
+        let challenger = Standing::of_change(change);
+        if !challenger.beats(list) {
+            continue;
+        }
         match change.what.mode {
             Mode::Replace => {
-                if beats_the_list && variables.values().all(|winner| rank.beats(*winner)) {
-                    list = Some(rank);
+                if variables.values().all(|standing| challenger.beats(Some(*standing))) {
+                    list = Some(challenger.after(list));
                     // It stands for every variable now; what beats it next beats them all.
-                    variables.clear();
+                    for standing in variables.values_mut() {
+                        *standing = challenger.after(Some(*standing));
+                    }
                 }
             }
             Mode::Merge => {
                 for variable in known(&change.what) {
-                    let winner = variables.get(variable.name.as_str());
-                    if beats_the_list && winner.is_none_or(|winner| rank.beats(*winner)) {
-                        variables.insert(&variable.name, rank);
+                    let standing = variables.get(variable.name.as_str()).copied();
+                    if challenger.beats(standing) {
+                        variables.insert(&variable.name, challenger.after(standing));
                     }
                 }
             }
         }
     }
-    let won = |change: &&'c Change, variable: &Variable| {
+    let won = |change: &Change, variable: &Variable| {
         variables
             .get(variable.name.as_str())
-            .and_then(|rank| rank.folded)
+            .and_then(|standing| standing.folded)
             .is_some_and(|winner| winner.seq == change.seq)
     };
-    let merges = changes.iter().filter(|change| change.what.mode == Mode::Merge);
-    let variables = merges
+    let winners = changes
+        .iter()
+        .filter(|change| change.what.mode == Mode::Merge)
         .flat_map(|change| known(&change.what).iter().map(move |variable| (*change, variable)))
         .filter(|(change, variable)| won(change, variable))
         .collect();
-    Folded { list: list.and_then(|rank| rank.folded), variables }
+    let replaced = list.and_then(|standing| standing.folded);
+    Folded { list: replaced, variables: winners, standing: (list, variables) }
 }
 
 /// The marks that move when the winners are published: theirs, and with a new list those of every variable
 /// that it stands for from now on.
-pub(super) fn marks_after(folded: &Folded<'_>, before: &[Mark]) -> Vec<Mark> {
-    let mark = |change: &Change, target: Target| Mark {
-        node: change.what.node.as_str().to_owned(),
-        target,
-        route: change.what.route.as_ref().to_owned(),
-        order_key: change.what.order_key.map(|key| key.0),
-        seq: change.seq,
-    };
-    let mut after: BTreeMap<Target, Mark> = BTreeMap::new();
-    if let Some(list) = folded.list {
-        let stood_for = before.iter().map(|old| old.target.clone());
-        after.extend(stood_for.chain([Target::List]).map(|target| (target.clone(), mark(list, target))));
-    }
-    for (change, variable) in &folded.variables {
-        let target = Target::Variable(variable.name.clone());
-        after.insert(target.clone(), mark(change, target));
-    }
-    after.into_values().collect()
+pub(super) fn marks_after(folded: &Folded<'_>) -> Vec<Mark> {
+    let (list, variables) = &folded.standing;
+    let of_list = list.and_then(|standing| standing.mark(Target::List));
+    let of_variables =
+        variables.iter().filter_map(|(name, standing)| standing.mark(Target::Variable((*name).to_owned())));
+    of_list.into_iter().chain(of_variables).collect()
 }
 
 /// The variables of a change; none while they are to be fetched.
@@ -130,3 +146,6 @@ pub(super) fn known(change: &NewChange) -> &[Variable] {
         Values::Fetch(_) => &[],
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,303 @@
+//! Who wins: a table, and properties against a plain model that goes change by change.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+use super::{Folded, fold, known, marks_after};
+use crate::change::{Change, FlowId, Mode, NewChange, NodeId, OrderKey, Seq, Values, Variable};
+use crate::journal::{Mark, Target};
+
+/// A change that sets these variables, written as `x y`, to its own number.
+fn merge(seq: Seq, names: &str) -> Change {
+    let value = |name: &str| Variable::new(name, &seq.to_string()).expect("a number is JSON");
+    let what = NewChange {
+        route: Arc::from("default"),
+        flow: FlowId::parse("flow").expect("an id"),
+        node: NodeId::parse("node").expect("an id"),
+        mode: Mode::Merge,
+        values: Values::Known(names.split_whitespace().map(value).collect()),
+        order_key: None,
+    };
+    Change { seq, what, held_ms: 0 }
+}
+
+fn replace(seq: Seq, names: &str) -> Change {
+    let Change { what, .. } = merge(seq, names);
+    Change { seq, what: NewChange { mode: Mode::Replace, ..what }, held_ms: 0 }
+}
+
+fn keyed(key: i64, mut change: Change) -> Change {
+    change.what.order_key = Some(OrderKey(Timestamp::from_second(key).expect("a time")));
+    change
+}
+
+fn routed(route: &str, mut change: Change) -> Change {
+    change.what.route = Arc::from(route);
+    change
+}
+
+/// The marks once the winners of a fold are published.
+fn moved(marks: &[Mark], folded: &Folded<'_>) -> Vec<Mark> {
+    let mut after: BTreeMap<Target, Mark> =
+        marks.iter().map(|mark| (mark.target.clone(), mark.clone())).collect();
+    after.extend(marks_after(folded).into_iter().map(|mark| (mark.target.clone(), mark)));
+    after.into_values().collect()
+}
+
+/// The winners, written as `[list's change] variable:change …`.
+fn shown(folded: &Folded<'_>) -> String {
+    let list = folded.list.map(|change| format!("[{}]", change.seq));
+    let mut variables: Vec<String> = folded
+        .variables
+        .iter()
+        .map(|(change, variable)| format!("{}:{}", variable.name, change.seq))
+        .collect();
+    variables.sort();
+    list.into_iter().chain(variables).collect::<Vec<_>>().join(" ")
+}
+
+/// Folds `changes` after each of `published` was folded and published by itself.
+#[track_caller]
+fn check(published: &[Change], changes: &[Change], winners: &str) {
+    let mut marks = Vec::new();
+    for change in published {
+        marks = moved(&marks, &fold(&[change], &marks));
+    }
+    let folded = fold(&changes.iter().collect::<Vec<_>>(), &marks);
+    assert_eq!(shown(&folded), winners);
+}
+
+#[test]
+fn without_keys_the_later_arrival_wins_variable_by_variable() {
+    check(&[], &[], "");
+    check(&[], &[merge(1, "x")], "x:1");
+    check(&[], &[merge(1, "x"), merge(2, "x")], "x:2");
+    check(&[], &[merge(1, "x y"), merge(2, "x z")], "x:2 y:1 z:2");
+    check(&[merge(1, "x")], &[merge(2, "x")], "x:2");
+}
+
+#[test]
+fn a_retry_keeps_its_old_number_and_loses_against_what_was_published_since() {
+    check(&[merge(2, "x")], &[merge(1, "x")], "");
+    check(&[merge(2, "x")], &[merge(1, "x y")], "y:1");
+    check(&[merge(2, "x")], &[merge(1, "x"), merge(3, "y")], "y:3");
+    // A change that set the mark itself may be folded once more.
+    check(&[merge(2, "x")], &[merge(2, "x")], "x:2");
+}
+
+#[test]
+fn of_one_route_the_higher_key_wins_whatever_the_order_of_arrival() {
+    check(&[], &[keyed(10, merge(1, "x")), keyed(5, merge(2, "x"))], "x:1");
+    check(&[], &[keyed(5, merge(1, "x")), keyed(10, merge(2, "x"))], "x:2");
+    check(&[keyed(10, merge(1, "x"))], &[keyed(5, merge(2, "x y"))], "y:2");
+    check(&[keyed(5, merge(2, "x"))], &[keyed(10, merge(1, "x"))], "x:1");
+}
+
+#[test]
+fn with_equal_keys_the_later_arrival_wins() {
+    check(&[], &[keyed(5, merge(1, "x")), keyed(5, merge(2, "x"))], "x:2");
+    check(&[keyed(5, merge(1, "x"))], &[keyed(5, merge(2, "x"))], "x:2");
+    check(&[keyed(5, merge(2, "x"))], &[keyed(5, merge(1, "x"))], "");
+}
+
+#[test]
+fn keys_of_two_routes_and_missing_keys_leave_it_to_the_order_of_arrival() {
+    check(&[], &[keyed(10, merge(1, "x")), routed("b", keyed(5, merge(2, "x")))], "x:2");
+    check(&[routed("b", keyed(5, merge(2, "x")))], &[keyed(10, merge(1, "x"))], "");
+    check(&[], &[keyed(10, merge(1, "x")), merge(2, "x")], "x:2");
+    check(&[], &[merge(1, "x"), keyed(5, merge(2, "x"))], "x:2");
+    check(&[merge(2, "x")], &[keyed(10, merge(1, "x"))], "");
+}
+
+#[test]
+fn a_winner_without_a_key_does_not_let_older_keys_in_again() {
+    let between = merge(2, "x");
+    check(&[keyed(10, merge(1, "x")), between.clone()], &[keyed(5, merge(3, "x"))], "");
+    check(&[keyed(10, merge(1, "x")), between.clone()], &[keyed(10, merge(3, "x"))], "x:3");
+    check(&[], &[keyed(10, merge(1, "x")), between, keyed(5, merge(3, "x"))], "x:2");
+    check(&[keyed(10, merge(1, "x")), replace(2, "")], &[keyed(5, merge(3, "x y"))], "y:3");
+    check(&[keyed(10, replace(1, "")), replace(2, "")], &[keyed(5, merge(3, "x"))], "");
+}
+
+#[test]
+fn a_replace_wins_or_loses_as_one_and_merges_go_on_top_of_it() {
+    check(&[], &[replace(1, "x"), merge(2, "x y")], "[1] x:2 y:2");
+    check(&[], &[merge(1, "x"), replace(2, "y")], "[2]");
+    check(&[], &[replace(1, "x"), replace(2, "y")], "[2]");
+    check(&[], &[keyed(10, merge(1, "x")), keyed(5, replace(2, "y z"))], "x:1");
+    check(&[keyed(10, merge(1, "x"))], &[keyed(5, replace(2, "y z"))], "");
+    check(&[merge(2, "x")], &[replace(1, "y")], "");
+    check(&[], &[keyed(10, replace(1, "y")), keyed(5, merge(2, "x"))], "[1]");
+}
+
+#[test]
+fn a_list_that_was_replaced_stands_for_variables_that_were_never_named() {
+    check(&[replace(2, "")], &[merge(1, "never_named")], "");
+    check(&[keyed(10, replace(1, ""))], &[keyed(5, merge(2, "never_named"))], "");
+    check(&[replace(1, "")], &[merge(2, "x")], "x:2");
+    check(&[replace(1, ""), merge(3, "x")], &[merge(2, "x y")], "y:2");
+    check(&[merge(1, "x"), replace(3, "")], &[merge(2, "x")], "");
+}
+
+#[test]
+fn what_is_still_to_be_fetched_wins_nothing() {
+    let mut thin = merge(2, "");
+    thin.what.values = Values::Fetch("http://127.0.0.1/".to_owned());
+    check(&[], &[merge(1, "x"), thin], "x:1");
+}
+
+/// The written rules, taken one by one: what stands for each target, and the node's values.
+#[derive(Debug, Default, PartialEq)]
+struct Model {
+    list: Option<Stands>,
+    variables: BTreeMap<String, Stands>,
+    values: BTreeMap<String, String>,
+}
+
+/// The winner's number, and the highest key with its route.
+#[derive(Clone, Debug, PartialEq)]
+struct Stands(Seq, Option<(Arc<str>, i64)>);
+
+impl Model {
+    fn loses(change: &Change, stands: Option<&Stands>) -> bool {
+        let Some(Stands(seq, highest)) = stands else { return false };
+        match (&change.what.order_key, highest) {
+            (Some(mine), Some((route, highest))) if *route == change.what.route => {
+                let mine = mine.0.as_second();
+                mine < *highest || mine == *highest && change.seq < *seq
+            }
+            _ => change.seq < *seq,
+        }
+    }
+
+    fn won_by(change: &Change, before: Option<&Stands>) -> Stands {
+        let own = change.what.order_key.map(|key| (Arc::clone(&change.what.route), key.0.as_second()));
+        Stands(change.seq, own.or_else(|| before.and_then(|Stands(_, highest)| highest.clone())))
+    }
+
+    fn apply(&mut self, change: &Change) {
+        if Self::loses(change, self.list.as_ref()) {
+            return;
+        }
+        match change.what.mode {
+            Mode::Replace => {
+                if self.variables.values().any(|stands| Self::loses(change, Some(stands))) {
+                    return;
+                }
+                self.list = Some(Self::won_by(change, self.list.as_ref()));
+                for stands in self.variables.values_mut() {
+                    *stands = Self::won_by(change, Some(stands));
+                }
+                self.values = values(&change.what);
+            }
+            Mode::Merge => {
+                for (name, value) in values(&change.what) {
+                    let before = self.variables.get(&name);
+                    if !Self::loses(change, before) {
+                        self.variables.insert(name.clone(), Self::won_by(change, before));
+                        self.values.insert(name, value);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Compares what stands with the journal's marks.
+    fn assert_stands_as(&self, marks: &[Mark]) {
+        let stands = |mark: &Mark| {
+            let key = mark.order_key.map(|key| (Arc::from(mark.route.as_str()), key.as_second()));
+            (mark.target.clone(), Stands(mark.seq, key))
+        };
+        let marks: BTreeMap<Target, Stands> = marks.iter().map(stands).collect();
+        let variables = self.variables.iter();
+        let expected: BTreeMap<Target, Stands> = variables
+            .map(|(name, stands)| (Target::Variable(name.clone()), stands.clone()))
+            .chain(self.list.clone().map(|stands| (Target::List, stands)))
+            .collect();
+        assert_eq!(marks, expected);
+    }
+}
+
+fn values(change: &NewChange) -> BTreeMap<String, String> {
+    known(change).iter().map(|variable| (variable.name.clone(), variable.value.get().to_owned())).collect()
+}
+
+/// The node and its marks, published to batch by batch.
+#[derive(Debug, Default)]
+struct Node {
+    marks: Vec<Mark>,
+    values: BTreeMap<String, String>,
+}
+
+impl Node {
+    fn publish(&mut self, batch: &[&Change]) {
+        let folded = fold(batch, &self.marks);
+        if let Some(list) = folded.list {
+            self.values = values(&list.what);
+        }
+        let on_top = folded.variables.iter();
+        self.values
+            .extend(on_top.map(|(_, variable)| (variable.name.clone(), variable.value.get().to_owned())));
+        self.marks = moved(&self.marks, &folded);
+    }
+}
+
+/// A change without its number: mode, variables, key, route.
+fn arbitrary_change() -> impl Strategy<Value = Change> {
+    let names = prop_oneof![Just("x"), Just("y"), Just("x y"), Just("x y z"), Just("")];
+    let key = proptest::option::weighted(0.7, 0..5_i64);
+    (proptest::bool::weighted(0.2), names, key, proptest::bool::weighted(0.3)).prop_map(
+        |(is_replace, names, key, other_route)| {
+            let change = if is_replace { replace(0, names) } else { merge(0, names) };
+            let change = if other_route { routed("b", change) } else { change };
+            key.map_or(change.clone(), |key| keyed(key, change))
+        },
+    )
+}
+
+/// Changes with their numbers; of each, whether it comes late, after all that are in time (a retry, or its
+/// values had to be fetched), and whether a batch ends behind it.
+fn arbitrary_history() -> impl Strategy<Value = Vec<(Change, bool, bool)>> {
+    let entry = (arbitrary_change(), proptest::bool::weighted(0.3), any::<bool>());
+    vec(entry, 0..16).prop_map(|mut history| {
+        for (seq, (change, ..)) in (1..).zip(&mut history) {
+            let names: Vec<String> =
+                known(&change.what).iter().map(|variable| variable.name.clone()).collect();
+            let numbered = merge(seq, &names.join(" "));
+            change.seq = seq;
+            change.what.values = numbered.what.values;
+        }
+        history
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 2000, ..ProptestConfig::default() })]
+
+    #[test]
+    fn batches_of_any_size_end_as_one_by_one_and_as_the_written_rules(history in arbitrary_history()) {
+        let mut batched = Node::default();
+        let mut one_by_one = Node::default();
+        let mut model = Model::default();
+        for late in [false, true] {
+            let mut batch = Vec::new();
+            for (change, _, ends_a_batch) in history.iter().filter(|(_, is_late, _)| *is_late == late) {
+                model.apply(change);
+                one_by_one.publish(&[change]);
+                batch.push(change);
+                if *ends_a_batch {
+                    batched.publish(&std::mem::take(&mut batch));
+                }
+            }
+            batched.publish(&batch);
+        }
+        prop_assert_eq!(&batched.values, &model.values);
+        prop_assert_eq!(&one_by_one.values, &model.values);
+        model.assert_stands_as(&batched.marks);
+        model.assert_stands_as(&one_by_one.marks);
+    }
+}
