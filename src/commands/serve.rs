@@ -7,34 +7,57 @@ use flowhook::sandbox::{self, Sandbox, sample_flow};
 use flowhook::service::Service;
 use flowhook::settings::{Layers, Settings};
 use tempfile::TempDir;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio_util::sync::CancellationToken;
 
 use super::{practice, print};
 use crate::cli::{Exit, Fault, ServeArgs};
 
 pub(super) async fn run(args: &ServeArgs, mut layers: Layers) -> Result<(), Fault> {
     // Before anything else: a signal that comes while the service starts must not kill it half-way.
-    let stop = stop_signal().map_err(|error| Fault::new(Exit::Other, error))?;
+    let mut signals = Signals::listen().map_err(|error| Fault::new(Exit::Other, error))?;
     // Dropped at the end: the practice tenant and its folder live as long as the service.
     let practice = if args.sandbox { Some(Practice::begin(&mut layers).await?) } else { None };
     let service = Service::start(Settings::service(&layers)?, Clock::system()).await?;
     if let Some(practice) = &practice {
         print(&practice.snippet(&service))?;
     }
-    service.run(stop).await?;
-    Ok(())
+    let stop = CancellationToken::new();
+    let mut running = std::pin::pin!(service.run(stop.clone().cancelled_owned()));
+    tokio::select! {
+        ended = &mut running => return Ok(ended?),
+        () = signals.next() => stop.cancel(),
+    }
+    tokio::select! {
+        ended = &mut running => Ok(ended?),
+        // Whoever asks twice does not want to wait for the drain; the journal bears it as it bears a crash.
+        () = signals.next() => Err(Fault::new(
+            Exit::Other,
+            anyhow::anyhow!(
+                "a second signal ended the service at once; what is journaled is safe, and the next start goes on with it"
+            ),
+        )),
+    }
 }
 
-/// Resolves at SIGINT or SIGTERM.
-fn stop_signal() -> io::Result<impl Future<Output = ()>> {
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut terminate = signal(SignalKind::terminate())?;
-    Ok(async move {
+/// SIGINT and SIGTERM.
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Signals {
+    fn listen() -> io::Result<Self> {
+        let [interrupt, terminate] = [SignalKind::interrupt(), SignalKind::terminate()].map(signal);
+        Ok(Self { interrupt: interrupt?, terminate: terminate? })
+    }
+
+    async fn next(&mut self) {
         tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
         }
-    })
+    }
 }
 
 /// A practice tenant beside the service.
