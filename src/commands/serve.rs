@@ -63,7 +63,7 @@ impl Signals {
 /// A practice tenant beside the service.
 struct Practice {
     sandbox: Sandbox,
-    /// The journal's folder, unless a journal was named.
+    /// The journal's folder.
     _folder: TempDir,
 }
 
@@ -75,8 +75,14 @@ impl Practice {
         sandbox.add_flow(practice::FLOW, &flow).map_err(|error| Fault::new(Exit::Other, error))?;
         let folder = tempfile::tempdir().map_err(other)?;
         practice::point_at(layers, &sandbox);
+        layers.unset("FLOWHOOK_WEBHOOK_SECRET_FILE");
+        layers.unset("FLOWHOOK_WEBHOOK_SCHEME");
+        layers.unset("FLOWHOOK_ALLOWED_FLOWS");
         layers.set("FLOWHOOK_WEBHOOK_SECRET", practice::SECRET.to_owned());
-        layers.set_default("FLOWHOOK_JOURNAL", format!("sqlite:{}/flowhook.db", folder.path().display()));
+        layers.set("CXONE_FLOW_ID", practice::FLOW.to_owned());
+        layers.set("TARGET_NODE_ID", practice::NODE.to_owned());
+        // Never the journal of a real service: what waits in it would be tried on the wrong tenant, and fail.
+        layers.set("FLOWHOOK_JOURNAL", format!("sqlite:{}/flowhook.db", folder.path().display()));
         Ok(Self { sandbox, _folder: folder })
     }
 
@@ -102,8 +108,9 @@ Other commands reach the practice tenant with these exports:
 
 export CXONE_BASE_URL={base_url} CXONE_CLIENT_ID={client_id} CXONE_CLIENT_SECRET={client_secret}
 export CXONE_FLOW_ID={flow} TARGET_NODE_ID={node}
-flowhook nodes {flow}
+{program} nodes {flow}
 "#,
+            program = program(),
             event = practice::EVENT.trim_end(),
             secret = practice::SECRET.trim_start_matches("whsec_"),
             address = service.address,
@@ -115,4 +122,12 @@ flowhook nodes {flow}
             node = practice::NODE,
         )
     }
+}
+
+/// This program as a shell finds it from anywhere: a newcomer has not installed it yet.
+fn program() -> String {
+    let path = std::env::current_exe().ok().and_then(|path| path.into_os_string().into_string().ok());
+    let path = path.unwrap_or_else(|| "flowhook".to_owned());
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "/._-+".contains(c);
+    if path.chars().all(is_plain) { path } else { format!("'{}'", path.replace('\'', r"'\''")) }
 }

@@ -66,9 +66,9 @@ impl Layers {
         self.values.insert(variable, Value { text, in_file: false });
     }
 
-    /// Sets one setting where no layer does.
-    pub fn set_default(&mut self, variable: &'static str, text: String) {
-        self.values.entry(variable).or_insert(Value { text, in_file: false });
+    /// Takes one setting out of all layers.
+    pub fn unset(&mut self, variable: &str) {
+        self.values.remove(variable);
     }
 
     /// The value of a setting.
