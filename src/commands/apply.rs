@@ -4,7 +4,7 @@ use std::io::Read as _;
 use std::sync::Arc;
 
 use flowhook::change::{Change, FlowId, Mode, NewChange, NodeId, State, Values, Variable, shorten};
-use flowhook::config_api::{ConfigApi, FetchError};
+use flowhook::config_api::ConfigApi;
 use flowhook::flow::{Document, laid_out};
 use flowhook::route::{SCHEMA, fill, object};
 use flowhook::settings::{Layers, Settings};
@@ -115,10 +115,8 @@ fn checked(variables: Vec<Variable>) -> Result<Vec<Variable>, Fault> {
 
 async fn fetch(url: &str) -> Result<Vec<Variable>, Fault> {
     let api = ConfigApi::new().map_err(|error| Fault::new(Exit::Other, error))?;
-    api.fetch(url).await.map_err(|error| match error {
-        FetchError::Unavailable { .. } => Fault::new(Exit::Unreachable, error),
-        FetchError::Unfit { .. } => Fault::new(Exit::Input, error),
-    })
+    let config = api.fetch(url).await.map_err(|error| Fault::new(Exit::Unreachable, error))?;
+    SCHEMA.variables("the answer", &config).map_err(Fault::input)
 }
 
 struct Apply {

@@ -16,7 +16,6 @@ pub(super) const EVENT: &str = include_str!("../../fixtures/events/full.json");
 pub(super) fn point_at(layers: &mut Layers, sandbox: &Sandbox) {
     layers.set("CXONE_BASE_URL", sandbox.base_url());
     layers.set("CXONE_TOKEN_URL", format!("{}/oauth/token", sandbox.base_url()));
-    layers.unset("CXONE_CLIENT_SECRET_FILE");
     layers.set("CXONE_CLIENT_ID", sandbox.client_id().to_owned());
     layers.set("CXONE_CLIENT_SECRET", sandbox.client_secret().to_owned());
 }

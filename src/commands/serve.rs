@@ -13,6 +13,17 @@ use tokio_util::sync::CancellationToken;
 use super::{practice, print};
 use crate::cli::{Exit, Fault, ServeArgs};
 
+/// The settings that also hold for practice. Above all not the journal: what is pending in a real one would
+/// be published into the practice tenant, and be lost to the real one.
+const KEPT: [&str; 6] = [
+    "FLOWHOOK_LISTEN",
+    "FLOWHOOK_ADMIN_LISTEN",
+    "FLOWHOOK_QUEUE_CAPACITY",
+    "FLOWHOOK_LOG",
+    "EXTERNAL_API_URL",
+    "CXONE_REQUESTS_PER_MINUTE",
+];
+
 pub(super) async fn run(args: &ServeArgs, mut layers: Layers) -> Result<(), Fault> {
     // Before anything else: a signal that comes while the service starts must not kill it half-way.
     let mut signals = Signals::listen().map_err(|error| Fault::new(Exit::Other, error))?;
@@ -74,14 +85,11 @@ impl Practice {
         let flow = sample_flow(practice::FLOW, "Inbound sales");
         sandbox.add_flow(practice::FLOW, &flow).map_err(|error| Fault::new(Exit::Other, error))?;
         let folder = tempfile::tempdir().map_err(other)?;
+        layers.keep_only(&KEPT);
         practice::point_at(layers, &sandbox);
-        layers.unset("FLOWHOOK_WEBHOOK_SECRET_FILE");
-        layers.unset("FLOWHOOK_WEBHOOK_SCHEME");
-        layers.unset("FLOWHOOK_ALLOWED_FLOWS");
         layers.set("FLOWHOOK_WEBHOOK_SECRET", practice::SECRET.to_owned());
         layers.set("CXONE_FLOW_ID", practice::FLOW.to_owned());
         layers.set("TARGET_NODE_ID", practice::NODE.to_owned());
-        // Never the journal of a real service: what waits in it would be tried on the wrong tenant, and fail.
         layers.set("FLOWHOOK_JOURNAL", format!("sqlite:{}/flowhook.db", folder.path().display()));
         Ok(Self { sandbox, _folder: folder })
     }

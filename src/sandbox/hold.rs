@@ -1,6 +1,5 @@
 //! Waiting without sleeping: holding PUTs back until a test lets them go, and waiting for a condition.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -32,30 +31,6 @@ impl Hold {
 impl Drop for Hold {
     fn drop(&mut self) {
         self.tenant.with(|state| state.holds.end(&self.flow));
-    }
-}
-
-/// How many holds there are on each flow; a flow without any is not in it.
-#[derive(Debug, Default)]
-pub(super) struct Holds(HashMap<String, usize>);
-
-impl Holds {
-    fn begin(&mut self, flow: &str) {
-        *self.0.entry(flow.to_owned()).or_default() += 1;
-    }
-
-    fn end(&mut self, flow: &str) {
-        if let Some(count) = self.0.get_mut(flow) {
-            *count -= 1;
-            if *count == 0 {
-                self.0.remove(flow);
-            }
-        }
-    }
-
-    /// Whether PUTs of this flow are held.
-    pub(super) fn holds(&self, flow: &str) -> bool {
-        self.0.contains_key(flow)
     }
 }
 

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use super::faults::{Effect, Faults, Manner};
 use super::flows::{Flows, Given, Refusal, Save};
-use super::hold::Holds;
+use super::holds::Holds;
 use super::human::{EditError, Human};
 use super::layout::NotAFlow;
 use super::limit::{Bucket, whole_seconds};

@@ -66,9 +66,9 @@ impl Layers {
         self.values.insert(variable, Value { text, in_file: false });
     }
 
-    /// Takes one setting out of all layers.
-    pub fn unset(&mut self, variable: &str) {
-        self.values.remove(variable);
+    /// Forgets every setting but these.
+    pub fn keep_only(&mut self, variables: &[&str]) {
+        self.values.retain(|variable, _| variables.contains(variable));
     }
 
     /// The value of a setting.
