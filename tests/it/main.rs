@@ -1,5 +1,6 @@
 //! The integration tests: one binary, so that it links once.
 
+mod cli;
 mod crash;
 mod document;
 mod load;
