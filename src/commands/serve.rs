@@ -29,7 +29,11 @@ pub(super) async fn run(args: &ServeArgs, mut layers: Layers) -> Result<(), Faul
     let mut signals = Signals::listen().map_err(|error| Fault::new(Exit::Other, error))?;
     // Dropped at the end: the practice tenant and its folder live as long as the service.
     let practice = if args.sandbox { Some(Practice::begin(&mut layers).await?) } else { None };
-    let service = Service::start(Settings::service(&layers)?, Clock::system()).await?;
+    let settings = Settings::service(&layers).map_err(|mut problems| {
+        problems.add("(to try flowhook without any settings: flowhook serve --sandbox)");
+        problems
+    })?;
+    let service = Service::start(settings, Clock::system()).await?;
     if let Some(practice) = &practice {
         print(&practice.snippet(&service))?;
     }
