@@ -7,7 +7,7 @@ use flowhook::sandbox::{Canned, Fault, FaultKind, SAMPLE_NODE, Sandbox, Settings
 use serde_json::json;
 use tokio::net::TcpListener;
 
-use crate::program::{Output, Program, WEBHOOK_SECRET};
+use crate::program::{Output, Program, WEBHOOK_SECRET, client, signed};
 
 /// A client secret that nothing else in the output could be mistaken for.
 const CLIENT_SECRET: &str = "tell-nobody-4711";
@@ -243,6 +243,20 @@ async fn a_lost_answer_is_looked_up_and_not_put_again() {
 }
 
 #[tokio::test]
+async fn what_became_of_the_last_try_is_looked_up_too() {
+    let tenant = tenant().await;
+    tenant.fault(Fault::put(FaultKind::ResetBefore).times(4));
+    tenant.fault(Fault::put(FaultKind::ResetAfterCommit));
+    assert_done(&apply(&tenant, &["--set", "queue_target=vip"]).await, "is published as version 15\n");
+    assert_eq!((tenant.calls().put, tenant.calls().commits), (5, 1));
+
+    tenant.fault(Fault::put(FaultKind::ResetBefore).forever());
+    let base_url = tenant.base_url();
+    assert_failed(&apply(&tenant, &["--set", "queue_target=gold"]).await, 69, &[&base_url]);
+    assert_eq!((tenant.calls().put, tenant.calls().commits), (10, 1));
+}
+
+#[tokio::test]
 async fn bad_usage_is_64() {
     let tenant = tenant().await;
     let set = |text: &'static str| ["--set", text];
@@ -406,7 +420,7 @@ async fn the_exit_code_survives_a_standard_error_that_cannot_be_written() {
 async fn secrets_never_appear_however_much_is_logged() {
     let (tenant, api) = (tenant().await, config_api().await);
     let assert_silent = |output: &Output| {
-        assert!(output.stderr.contains("TRACE"), "{output:?}");
+        assert!(output.stderr.contains("DEBUG"), "{output:?}");
         for secret in
             [CLIENT_SECRET, WEBHOOK_SECRET, WEBHOOK_SECRET.trim_start_matches("whsec_"), "practice-"]
         {
@@ -422,11 +436,15 @@ async fn secrets_never_appear_however_much_is_logged() {
         assert_eq!(output.code, Some(0), "{output:?}");
         assert_silent(&output);
     }
-    let mut service = Program::serve(&tenant)
-        .env("FLOWHOOK_LOG", "trace")
-        .env("FLOWHOOK_ADMIN_TOKEN", CLIENT_SECRET)
-        .start();
-    service.ready().await;
+    let service = Program::serve(&tenant).env("CXONE_FLOW_ID", "f").env("TARGET_NODE_ID", SAMPLE_NODE);
+    let service = service.env("FLOWHOOK_LOG", "trace").env("FLOWHOOK_ADMIN_TOKEN", CLIENT_SECRET);
+    let mut service = service.start();
+    let addresses = service.ready().await;
+    let body = r#"{"type":"config.updated","data":{"config":{"routing_priority":"low","queue_target":"x","max_wait_time_seconds":1}}}"#;
+    let url = format!("http://{}/hooks/config", addresses.public);
+    let sent = client().post(url).headers(signed("msg_1", body)).body(body).send().await.expect("it answers");
+    assert_eq!(sent.status(), 202);
+    service.logged("published a flow").await;
     service.signal("TERM");
     assert_silent(&service.exit().await);
 }
