@@ -53,7 +53,7 @@ async fn what_was_acknowledged_survives_kill_9_and_ends_truly() {
 
     let figures = assert_true(addresses, &tenant, &acknowledged).await;
     println!(
-        "{CRASHES} crashes in {:.1} s: {figures:?}, refusals by status {refusals:?}",
+        "{CRASHES} crashes in {:.1} s: {figures}, refusals by status {refusals:?}",
         begun.elapsed().as_secs_f64()
     );
     assert_eq!(tenant.record().max_in_flight_per_flow(), 1);

@@ -2,6 +2,7 @@
 //! afterwards.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
@@ -12,7 +13,7 @@ use serde_json::Value;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use crate::program::{Addresses, PATIENCE, client, signed};
+use crate::program::{Addresses, PATIENCE, client, fail, signed};
 
 /// How many systems send to each flow.
 const SENDERS_PER_FLOW: usize = 2;
@@ -130,7 +131,7 @@ impl Sender {
             let body = self.event(number);
             tokio::time::timeout(DELIVERED_WITHIN, self.deliver(&http, &id, &body))
                 .await
-                .unwrap_or_else(|_| panic!("{id} was not acknowledged in time"));
+                .unwrap_or_else(|_| fail(&format!("{id} was not acknowledged in time")));
             acknowledged.push(Acknowledged { id, flow: self.flow.clone(), number });
             self.acknowledged.send_modify(|count| *count += 1);
             tokio::time::sleep(REST).await;
@@ -202,13 +203,26 @@ fn lives(record: &Record) -> BTreeMap<&str, Life> {
 }
 
 /// What a check of the end counted.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Figures {
-    pub(crate) changes: usize,
-    pub(crate) states: BTreeMap<String, usize>,
+    changes: usize,
+    /// How many changes ended in each state.
+    endings: BTreeMap<String, usize>,
+    /// How many are published by an attempt whose answer was lost.
     pub(crate) confirmed_by_reading: usize,
-    pub(crate) puts: usize,
-    pub(crate) human_edits: usize,
+    puts: usize,
+    human_edits: usize,
+}
+
+impl fmt::Display for Figures {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { changes, endings, confirmed_by_reading, puts, human_edits } = self;
+        write!(
+            f,
+            "{changes} changes ended {endings:?} by {puts} PUTs beside {human_edits} human edits, \
+             {confirmed_by_reading} confirmed by reading"
+        )
+    }
 }
 
 /// Checks that every acknowledged delivery is in the journal exactly once, that each change's ending is what
@@ -243,7 +257,7 @@ pub(crate) async fn assert_true(
         let life = &lives[delivery.flow.as_str()];
         let change = by_delivery[delivery.id.as_str()];
         let state = change["state"].as_str().expect("a state");
-        *figures.states.entry(state.to_owned()).or_default() += 1;
+        *figures.endings.entry(state.to_owned()).or_default() += 1;
         match state {
             "published" => {
                 let version = change["version"].as_u64().expect("a version");
@@ -256,7 +270,7 @@ pub(crate) async fn assert_true(
                 let newer = life.brought.iter().any(|number| *number > delivery.number);
                 assert!(newer, "nothing newer was published: {change}");
             }
-            other => panic!("{other} is no ending that could happen here: {change}"),
+            other => fail(&format!("{other} is no ending that could happen here: {change}")),
         }
     }
     for (flow, life) in &lives {

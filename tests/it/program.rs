@@ -41,6 +41,13 @@ pub(crate) async fn eventually<T>(mut look: impl AsyncFnMut() -> Option<T>) -> T
     .await
 }
 
+/// A test's way to fail where no assertion fits.
+#[expect(clippy::panic, reason = "a helper of tests fails the test by it")]
+#[track_caller]
+pub(crate) fn fail(why: &str) -> ! {
+    panic!("{why}")
+}
+
 /// A command that has not been started yet.
 pub(crate) struct Program {
     command: Command,
@@ -122,7 +129,7 @@ impl Program {
         let Self { mut command, input, deaf_after, folder } = self;
         command.current_dir(folder.path()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command.stdin(if input.is_some() { Stdio::piped() } else { Stdio::null() });
-        let mut child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+        let mut child = command.spawn().unwrap_or_else(|error| fail(&format!("{command:?}: {error}")));
         if let Some((mut pipe, text)) = child.stdin.take().zip(input) {
             // A program that does not read its input is no reason to fail here.
             thread::spawn(move || pipe.write_all(text.as_bytes()));
@@ -195,7 +202,7 @@ pub(crate) struct Output {
 impl Output {
     /// The standard output's JSON.
     pub(crate) fn json(&self) -> Value {
-        serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}: {self:?}"))
+        serde_json::from_str(&self.stdout).unwrap_or_else(|error| fail(&format!("{error}: {self:?}")))
     }
 }
 
@@ -212,7 +219,9 @@ impl Running {
         let line = self.logged("flowhook is ready").await;
         let field = |name: &str| {
             let value = line.split_whitespace().find_map(|word| word.strip_prefix(name)?.strip_prefix('='));
-            value.and_then(|value| value.parse().ok()).unwrap_or_else(|| panic!("no {name} in {line}"))
+            value
+                .and_then(|value| value.parse().ok())
+                .unwrap_or_else(|| fail(&format!("no {name} in {line}")))
         };
         Addresses { public: field("server.listen"), admin: field("server.admin_listen") }
     }
@@ -266,7 +275,7 @@ async fn wait_for(pipe: &mut watch::Receiver<Piped>, words: &str) -> String {
     let there = |piped: &Piped| piped.text.contains(words) || piped.ended;
     let piped = patiently(pipe.wait_for(there)).await.expect("the reader is alive until the end");
     let line = piped.text.lines().find(|line| line.contains(words));
-    line.unwrap_or_else(|| panic!("it ended without `{words}`:\n{}", piped.text)).to_owned()
+    line.unwrap_or_else(|| fail(&format!("it ended without `{words}`:\n{}", piped.text))).to_owned()
 }
 
 /// The headers of a delivery that our configuration system signed at that time.
@@ -298,9 +307,9 @@ impl Addresses {
         loop {
             let page = self.ask(&format!("/api/changes?limit=500&cursor={cursor}")).await;
             all.extend(page["changes"].as_array().expect("a list").iter().cloned());
-            match &page["next_cursor"] {
-                Value::Null => return all,
-                next => cursor = next.to_string(),
+            match page["next_cursor"].as_u64() {
+                None => return all,
+                Some(next) => cursor = next.to_string(),
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::program::{Addresses, Program, Running};
+use crate::program::{Addresses, Program, Running, fail};
 
 const FLOW: &str = "a1b2c3d4-0001-4000-8000-000000000001";
 
@@ -25,7 +25,7 @@ async fn practising(program: Program) -> (Running, Addresses, String) {
 
 /// The paragraph of the printed text that begins with these words.
 fn paragraph<'a>(printed: &'a str, begin: &str) -> &'a str {
-    printed.split("\n\n").find(|text| text.starts_with(begin)).unwrap_or_else(|| panic!("{printed}")).trim()
+    printed.split("\n\n").find(|text| text.starts_with(begin)).unwrap_or_else(|| fail(printed)).trim()
 }
 
 async fn bash(script: &str) -> String {

@@ -65,7 +65,7 @@ async fn under_load_it_ends_in_order_and_the_next_start_goes_on() {
     let (acknowledged, refusals) = load.end().await;
     addresses.settled().await;
     let figures = assert_true(addresses, &tenant, &acknowledged).await;
-    println!("3 stops: {figures:?}, refusals by status {refusals:?}");
+    println!("3 stops: {figures}, refusals by status {refusals:?}");
     assert_eq!(figures.confirmed_by_reading, 0, "an attempt was left open");
     assert!(refusals.keys().all(|status| [0, 503].contains(status)), "{refusals:?}");
 }

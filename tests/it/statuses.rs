@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::program::{Addresses, Program, Running, signed, signed_at};
+use crate::program::{Addresses, Program, Running, fail, signed, signed_at};
 
 const EVENT: &str = r#"{"type":"config.updated","data":{"flow_id":"f","node_id":"node_set_vars","config":{"routing_priority":"high","queue_target":"vip","max_wait_time_seconds":30}}}"#;
 const UNWANTED: &str = r#"{"type":"nobody.asked"}"#;
@@ -29,7 +29,7 @@ impl Answer {
     }
 
     fn json(&self) -> Value {
-        serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
+        serde_json::from_str(&self.body).unwrap_or_else(|error| fail(&format!("{error}: {self:?}")))
     }
 }
 
@@ -92,7 +92,11 @@ impl Curl {
         // A 100 may come before the head that counts.
         let head = heads.split("\r\n\r\n").filter(|head| !head.is_empty()).last().unwrap_or_default();
         let status = head.split(' ').nth(1).and_then(|code| code.parse().ok());
-        Answer { status: status.unwrap_or_else(|| panic!("no answer: {heads}")), head: head.to_owned(), body }
+        Answer {
+            status: status.unwrap_or_else(|| fail(&format!("no answer: {heads}"))),
+            head: head.to_owned(),
+            body,
+        }
     }
 }
 
