@@ -21,6 +21,10 @@ const SENDERS_PER_FLOW: usize = 2;
 const RETRY_AFTER: Duration = Duration::from_millis(10);
 /// How long a sender rests between two deliveries, so that not every change is overtaken by the next.
 const REST: Duration = Duration::from_millis(10);
+/// One delivery in so many is late, and after one in so many its sender takes a nap: so that some arrive alone
+/// after newer ones were published.
+const ONE_IN: u32 = 6;
+const NAP_MS: std::ops::RangeInclusive<u64> = 100..=400;
 /// How long one delivery may take, the restarts included.
 const DELIVERED_WITHIN: Duration = PATIENCE;
 
@@ -55,10 +59,18 @@ pub(crate) fn add_flows(tenant: &Sandbox, flows: &[String]) {
     }
 }
 
+/// The event that brings a number to a flow, made at that time.
+pub(crate) fn event(flow: &str, timestamp: Timestamp, number: u64) -> String {
+    format!(
+        r#"{{"type":"config.updated","timestamp":"{timestamp}","data":{{"flow_id":"{flow}","node_id":"{SAMPLE_NODE}","config":{{"routing_priority":"p{number}","queue_target":"q{number}","max_wait_time_seconds":{number}}}}}}}"#
+    )
+}
+
 struct Sender {
     flow: String,
     name: String,
     numbers: Arc<AtomicU64>,
+    rng: fastrand::Rng,
     epoch: Timestamp,
     address: watch::Receiver<Option<Addresses>>,
     acknowledged: watch::Sender<usize>,
@@ -68,7 +80,7 @@ struct Sender {
 
 impl Load {
     /// Senders to each of the flows, who wait to be told where the service is.
-    pub(crate) fn begin(flows: &[String]) -> Self {
+    pub(crate) fn begin(flows: &[String], rng: &mut fastrand::Rng) -> Self {
         let (address, _) = watch::channel(None);
         let (count, acknowledged) = watch::channel(0);
         let enough = Arc::new(AtomicBool::new(false));
@@ -83,6 +95,7 @@ impl Load {
                     flow: flow.clone(),
                     name: format!("{flow}-s{at}"),
                     numbers: Arc::clone(&numbers),
+                    rng: rng.fork(),
                     epoch,
                     address: address.subscribe(),
                     acknowledged: count.clone(),
@@ -128,23 +141,23 @@ impl Sender {
         while !self.enough.load(Ordering::Relaxed) {
             let number = self.numbers.fetch_add(1, Ordering::Relaxed) + 1;
             let id = format!("{}-{number}", self.name);
-            let body = self.event(number);
+            let body = event(&self.flow, self.epoch + Duration::from_millis(number), number);
+            self.sometimes_nap().await;
             tokio::time::timeout(DELIVERED_WITHIN, self.deliver(&http, &id, &body))
                 .await
                 .unwrap_or_else(|_| fail(&format!("{id} was not acknowledged in time")));
             acknowledged.push(Acknowledged { id, flow: self.flow.clone(), number });
             self.acknowledged.send_modify(|count| *count += 1);
             tokio::time::sleep(REST).await;
+            self.sometimes_nap().await;
         }
         acknowledged
     }
 
-    fn event(&self, number: u64) -> String {
-        let timestamp = self.epoch + Duration::from_millis(number);
-        let flow = &self.flow;
-        format!(
-            r#"{{"type":"config.updated","timestamp":"{timestamp}","data":{{"flow_id":"{flow}","node_id":"{SAMPLE_NODE}","config":{{"routing_priority":"p{number}","queue_target":"q{number}","max_wait_time_seconds":{number}}}}}}}"#
-        )
+    async fn sometimes_nap(&mut self) {
+        if self.rng.u32(0..ONE_IN) == 0 {
+            tokio::time::sleep(Duration::from_millis(self.rng.u64(NAP_MS))).await;
+        }
     }
 
     /// Sends it again and again, under one id, until it is acknowledged.

@@ -39,7 +39,7 @@ async fn under_load_it_ends_in_order_and_the_next_start_goes_on() {
     add_flows(&tenant, &flows);
     let folder = tempfile::tempdir().expect("a folder");
     let start = || Program::serve(&tenant).journal(&folder.path().join("journal.db")).start();
-    let mut load = Load::begin(&flows);
+    let mut load = Load::begin(&flows, &mut fastrand::Rng::new());
 
     for _ in 0..3 {
         let mut service = start();
