@@ -100,9 +100,15 @@ impl Layers {
         };
         match pairs {
             Ok(mut pairs) => self.add(|key| pairs.remove(key.variable)),
+            Err(dotenvy::Error::Io(error)) => {
+                problems.push(Problem::new(DOT_ENV, &format!("cannot be read: {error}")));
+            }
             // The error would quote the line, which may hold a secret.
-            Err(_quotes_the_line) => {
-                problems.push(Problem::new(DOT_ENV, "cannot be read: write lines of the form NAME=VALUE"));
+            Err(quotes_the_line) => {
+                let at =
+                    bad_line(&quotes_the_line).map(|line| format!(" at line {line}")).unwrap_or_default();
+                let what = format!("cannot be read{at}: write NAME=VALUE, with quotes around spaces and `#`");
+                problems.push(Problem::new(DOT_ENV, &what));
             }
         }
     }
@@ -160,6 +166,14 @@ impl Layers {
             }
         }
     }
+}
+
+/// Where in `.env` the line is that cannot be parsed, counted from 1.
+fn bad_line(error: &dotenvy::Error) -> Option<usize> {
+    let dotenvy::Error::LineParse(bad, _) = error else { return None };
+    let text = std::fs::read_to_string(DOT_ENV).ok()?;
+    let begin = bad.lines().next()?;
+    text.lines().position(|line| line.trim() == begin.trim()).map(|at| at + 1)
 }
 
 fn known_keys(table: &str) -> String {

@@ -14,7 +14,7 @@ use std::str::FromStr;
 use jiff::SignedDuration;
 use reqwest::Url;
 use secrecy::SecretString;
-use tracing_subscriber::filter::Targets;
+use tracing_subscriber::filter::{LevelFilter, Targets};
 
 use crate::change::{FlowId, NodeId, shorten};
 use crate::source::{Scheme, Secret, Source, Sources};
@@ -68,6 +68,21 @@ impl Problem {
 pub struct Problems(Vec<Problem>);
 
 impl Problems {
+    /// Adds something that is wrong beside the settings.
+    pub fn add(&mut self, text: &str) {
+        self.push(Problem(text.to_owned()));
+    }
+
+    /// What was read, or nothing: then its problems are here too.
+    pub fn take<T>(&mut self, read: Result<T, Self>) -> Option<T> {
+        read.map_err(|problems| self.0.extend(problems.0)).ok()
+    }
+
+    /// Whether nothing is wrong.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     fn push(&mut self, problem: Problem) {
         self.0.push(problem);
     }
@@ -134,7 +149,7 @@ impl Settings {
     /// [`Problems`] when it is not a filter.
     pub fn log(layers: &Layers) -> Result<Option<Targets>, Problems> {
         let mut read = Read { layers, problems: Problems::default() };
-        let filter = read.optional(LOG, "`info`, `debug` or `module=level,…`");
+        let filter = read.log();
         read.problems.or(filter)
     }
 }
@@ -208,6 +223,18 @@ impl Read<'_> {
             return None;
         }
         Some(line.to_owned().into())
+    }
+
+    fn log(&mut self) -> Option<Targets> {
+        let text = self.layers.get(LOG)?.to_owned();
+        // A word alone would be taken for a module, so that a misspelt level silenced everything else.
+        let is_clear = |part: &str| part.contains('=') || part.trim().parse::<LevelFilter>().is_ok();
+        let filter = text.split(',').all(is_clear).then(|| text.parse().ok()).flatten();
+        if filter.is_none() {
+            let expected = "`error`, `warn`, `info`, `debug`, `trace`, `off` or `module=level,…`";
+            self.problem(LOG, &format!("must be {expected}, not `{}`", shorten(&text)));
+        }
+        filter
     }
 
     fn sources(&mut self) -> (Sources, Vec<String>) {
@@ -284,6 +311,7 @@ impl Read<'_> {
     fn tenant(&mut self) -> tenant::Settings {
         let base_url = self.tenant_url(BASE_URL, None);
         let default = format!("{base_url}/oauth/token");
+        let client_id = self.required(CLIENT_ID);
         let client_secret = self.secret(CLIENT_SECRET, CLIENT_SECRET_FILE);
         if self.layers.get(CLIENT_SECRET).is_none() && self.layers.get(CLIENT_SECRET_FILE).is_none() {
             self.required(CLIENT_SECRET);
@@ -295,7 +323,7 @@ impl Read<'_> {
         tenant::Settings {
             token_url: self.tenant_url(TOKEN_URL, Some(default)),
             base_url,
-            client_id: self.required(CLIENT_ID),
+            client_id,
             client_secret: client_secret.unwrap_or_default(),
             requests_per_minute,
         }

@@ -3,13 +3,20 @@
 #![expect(clippy::panic, reason = "a helper of a test that cannot go on says so")]
 
 mod architecture;
+mod cli;
+mod crash;
 mod deliveries;
 mod document;
 mod journal;
 mod log;
 mod practice_tenant;
+mod program;
 mod queue;
 mod receiver;
+mod sandbox_commands;
+mod senders;
 mod server;
+mod shutdown;
+mod statuses;
 mod verification;
 mod wire;
