@@ -17,7 +17,7 @@ pub struct ConfigApi {
 
 /// No answer, an error, or a page that is not JSON: worth another try.
 #[derive(Debug, thiserror::Error)]
-#[error("{url} gives no configuration ({why}): check EXTERNAL_API_URL")]
+#[error("{url} gives no configuration ({why}): check that it is the right address")]
 pub struct Unavailable {
     url: String,
     why: String,

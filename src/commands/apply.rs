@@ -95,7 +95,9 @@ async fn variables(
         return checked(variables);
     }
     match (args.from.as_deref(), fetch_url) {
-        (Some(url), _) if url.starts_with("http://") || url.starts_with("https://") => fetch(url).await,
+        (Some(url), _) if url.starts_with("http://") || url.starts_with("https://") => {
+            checked(object(url, &fetch(url).await?).map_err(Fault::input)?)
+        }
         (Some("-"), _) => {
             let mut text = String::new();
             std::io::stdin()
@@ -108,7 +110,11 @@ async fn variables(
                 .map_err(|error| Fault::input(format!("`{}` cannot be read: {error}", shorten(path))))?;
             read(path, &text)
         }
-        (None, Some(template)) => fetch(&fill(template, flow, node)).await,
+        // As for a thin event: what it answers must be whole.
+        (None, Some(template)) => {
+            let config = fetch(&fill(template, flow, node)).await?;
+            SCHEMA.variables("the answer", &config).map_err(Fault::input)
+        }
         (None, None) => Err(Fault::usage("nothing is to be set")),
     }
 }
@@ -140,10 +146,9 @@ fn checked(variables: Vec<Variable>) -> Result<Vec<Variable>, Fault> {
     Ok(variables)
 }
 
-async fn fetch(url: &str) -> Result<Vec<Variable>, Fault> {
+async fn fetch(url: &str) -> Result<Box<RawValue>, Fault> {
     let api = ConfigApi::new().map_err(|error| Fault::new(Exit::Other, error))?;
-    let config = api.fetch(url).await.map_err(|error| Fault::new(Exit::Unreachable, error))?;
-    SCHEMA.variables("the answer", &config).map_err(Fault::input)
+    api.fetch(url).await.map_err(|error| Fault::new(Exit::Unreachable, error))
 }
 
 struct Apply {

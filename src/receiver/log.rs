@@ -58,7 +58,7 @@ pub(super) async fn each_request(mut request: Request, next: Next) -> Response {
     let source = trail.0.source.get().map(AsRef::as_ref);
     let delivery = trail.0.delivery.get().map(String::as_str);
     let status = response.status().as_u16();
-    let took_ms = begun.elapsed().as_secs_f64() * 1e3;
+    let took_us = begun.elapsed().as_micros();
     match response.extensions().get::<Told>() {
         Some(Told { sentence, reason: Some(reason) }) => tracing::warn!(
             source.name = source,
@@ -66,7 +66,7 @@ pub(super) async fn each_request(mut request: Request, next: Next) -> Response {
             http.status = status,
             refusal.reason = reason,
             http.path = path,
-            http.took_ms = took_ms,
+            http.took_us = took_us,
             client.address = peer,
             "{sentence}"
         ),
@@ -75,7 +75,7 @@ pub(super) async fn each_request(mut request: Request, next: Next) -> Response {
             delivery.id = delivery,
             http.status = status,
             http.path = path,
-            http.took_ms = took_ms,
+            http.took_us = took_us,
             client.address = peer,
             "{}",
             told.map_or("the request was answered", |told| told.sentence)
