@@ -22,7 +22,7 @@ const TRIES: usize = 5;
 const CONTEXT_LINES: usize = 3;
 
 pub(super) async fn run(args: ApplyArgs, layers: &Layers) -> Result<(), Fault> {
-    let routes = Settings::routes(layers)?;
+    let (tenant, routes) = Settings::apply(layers)?;
     let flow = match &args.flow {
         Some(id) => FlowId::parse(id).map_err(Fault::input)?,
         None => routes.flow.ok_or_else(|| Fault::usage("no flow: give --flow ID or set CXONE_FLOW_ID"))?,
@@ -36,7 +36,6 @@ pub(super) async fn run(args: ApplyArgs, layers: &Layers) -> Result<(), Fault> {
     {
         return Err(Fault::usage(format!("flow `{flow}` is not among FLOWHOOK_ALLOWED_FLOWS: add it there")));
     }
-    let tenant = Settings::tenant(layers)?;
     let variables = variables(&args, routes.fetch_url.as_deref(), &flow, &node).await?;
     let mode = if args.replace { Mode::Replace } else { Mode::Merge };
     let mut apply = Apply { tenant: OneShot::new(tenant)?, change: change(flow, node, mode, variables) };

@@ -11,6 +11,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, S
 use sqlx::{ConnectOptions as _, SqlSafeStr as _};
 
 use super::{Reader, Writer};
+use crate::change::shorten;
 
 /// How many connections read beside the writer's one.
 const READERS: u32 = 4;
@@ -40,11 +41,15 @@ impl FromStr for Location {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         match text.strip_prefix("sqlite:") {
             Some("") => Err("`sqlite:` needs a path: write for example `sqlite:flowhook.db`".to_owned()),
+            Some(":memory:") => {
+                Err("a journal in memory is lost with the process: write for example `sqlite:flowhook.db`"
+                    .to_owned())
+            }
             Some(path) => Ok(Self::sqlite(path)),
             None if text.starts_with("postgres") => {
                 Err("this version keeps its journal in SQLite only: write `sqlite:PATH`".to_owned())
             }
-            None => Err(format!("`{text}` is not a journal: write `sqlite:PATH`")),
+            None => Err(format!("`{}` is not a journal: write `sqlite:PATH`", shorten(text))),
         }
     }
 }

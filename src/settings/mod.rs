@@ -9,6 +9,7 @@ mod layers;
 use std::collections::BTreeSet;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
+use std::ops::RangeInclusive;
 use std::str::FromStr;
 
 use jiff::SignedDuration;
@@ -29,6 +30,11 @@ pub use layers::{CONFIG_VARIABLE, Layers};
 
 /// The name of the one source.
 pub const SOURCE: &str = "config";
+
+/// The longest retention, a hundred years: whatever the time of day, what is that long ago has a date. The
+/// shortest is a day: a sender that repeats a delivery within it is told that it is a duplicate.
+const RETENTION_DAYS_AT_MOST: i64 = 36_500;
+const AT_LEAST_1: &str = "a number of at least 1";
 
 /// What the service needs.
 #[derive(Debug)]
@@ -92,7 +98,7 @@ impl Settings {
     /// # Errors
     /// [`Problems`], all at once.
     pub fn service(layers: &Layers) -> Result<Self, Problems> {
-        let mut read = Read { layers, problems: Problems::default() };
+        let mut read = Read::begin(layers);
         let (sources, warnings) = read.sources();
         let settings = Self {
             listen: read.parsed(LISTEN, "an address such as 127.0.0.1:8080").unwrap_or_else(unspecified),
@@ -113,28 +119,30 @@ impl Settings {
     /// # Errors
     /// [`Problems`], all at once.
     pub fn tenant(layers: &Layers) -> Result<tenant::Settings, Problems> {
-        let mut read = Read { layers, problems: Problems::default() };
+        let mut read = Read::begin(layers);
         let tenant = read.tenant();
         read.problems.or(tenant)
     }
 
-    /// Flow, node and URL for where a command names none.
+    /// What a command needs that changes a flow without a webhook: where it publishes, and flow, node and
+    /// URL for where it names none.
     ///
     /// # Errors
     /// [`Problems`], all at once.
-    pub fn routes(layers: &Layers) -> Result<route::Settings, Problems> {
-        let mut read = Read { layers, problems: Problems::default() };
-        let routes = read.routes();
-        read.problems.or(routes)
+    pub fn apply(layers: &Layers) -> Result<(tenant::Settings, route::Settings), Problems> {
+        let mut read = Read::begin(layers);
+        let settings = (read.tenant(), read.routes());
+        read.problems.or(settings)
     }
 
     /// What is logged, if that is set.
     ///
     /// # Errors
-    /// [`Problems`] when it is not a filter.
+    /// [`Problems`] when it is not a filter. All other settings report it too, so that who asks for those
+    /// may go on without it until then.
     pub fn log(layers: &Layers) -> Result<Option<Targets>, Problems> {
         let mut read = Read { layers, problems: Problems::default() };
-        let filter = read.optional(LOG, "`info`, `debug` or `module=level,…`");
+        let filter = read.log();
         read.problems.or(filter)
     }
 }
@@ -146,7 +154,18 @@ struct Read<'l> {
     problems: Problems,
 }
 
-impl Read<'_> {
+impl<'l> Read<'l> {
+    /// Begins with what is wrong with the layers themselves, and with the one setting that all need.
+    fn begin(layers: &'l Layers) -> Self {
+        let mut read = Self { layers, problems: layers.problems.clone() };
+        read.log();
+        read
+    }
+
+    fn log(&mut self) -> Option<Targets> {
+        self.optional(LOG, "`info`, `debug` or `module=level,…`")
+    }
+
     fn problem(&mut self, key: &Key, what: &str) {
         self.problems.push(Problem::new(&self.layers.name(key), what));
     }
@@ -179,6 +198,21 @@ impl Read<'_> {
         self.parsed(key, expected)
     }
 
+    /// The value, or its default, as a number within bounds.
+    fn number<N: FromStr + PartialOrd>(
+        &mut self,
+        key: &'static Key,
+        expected: &str,
+        bounds: RangeInclusive<N>,
+    ) -> Option<N> {
+        let text = self.text(key);
+        let number = text.parse().ok().filter(|number| bounds.contains(number));
+        if number.is_none() {
+            self.problem(key, &format!("must be {expected}, not `{}`", shorten(&text)));
+        }
+        number
+    }
+
     /// The value, or what the file holds that the other key names.
     fn secret_text(&mut self, key: &'static Key, file: &'static Key) -> Option<String> {
         let path = match (self.layers.get(key), self.layers.get(file)) {
@@ -204,7 +238,10 @@ impl Read<'_> {
         let text = self.secret_text(key, file)?;
         let line = text.trim_end_matches(['\r', '\n']);
         if line.is_empty() || line.contains('\n') {
-            self.problem(file, "must name a file with the secret on one line");
+            match self.layers.get(file) {
+                Some(_) => self.problem(file, "must name a file with the secret on one line"),
+                None => self.problem(key, "must be one line"),
+            }
             return None;
         }
         Some(line.to_owned().into())
@@ -282,18 +319,21 @@ impl Read<'_> {
     }
 
     fn tenant(&mut self) -> tenant::Settings {
-        let base_url = self.tenant_url(BASE_URL, None);
-        let default = format!("{base_url}/oauth/token");
+        let allow_http = self.parsed(ALLOW_HTTP, "`true` or `false`").unwrap_or_default();
+        let base_url = self.tenant_url(BASE_URL, allow_http);
+        let token_url = match self.layers.get(TOKEN_URL) {
+            Some(_) => self.tenant_url(TOKEN_URL, allow_http),
+            None => format!("{base_url}/oauth/token"),
+        };
         let client_secret = self.secret(CLIENT_SECRET, CLIENT_SECRET_FILE);
         if self.layers.get(CLIENT_SECRET).is_none() && self.layers.get(CLIENT_SECRET_FILE).is_none() {
             self.required(CLIENT_SECRET);
         }
-        let requests_per_minute = self.optional(REQUESTS_PER_MINUTE, "a number of at least 1");
-        if requests_per_minute == Some(0) {
-            self.problem(REQUESTS_PER_MINUTE, "must be a number of at least 1, not `0`");
-        }
+        let is_paced = self.layers.get(REQUESTS_PER_MINUTE).is_some();
+        let requests_per_minute =
+            is_paced.then(|| self.number(REQUESTS_PER_MINUTE, AT_LEAST_1, 1..=u32::MAX)).flatten();
         tenant::Settings {
-            token_url: self.tenant_url(TOKEN_URL, Some(default)),
+            token_url,
             base_url,
             client_id: self.required(CLIENT_ID),
             client_secret: client_secret.unwrap_or_default(),
@@ -302,10 +342,8 @@ impl Read<'_> {
     }
 
     /// A URL that gets our credentials: not in the clear, unless it stays on this machine or it is allowed.
-    fn tenant_url(&mut self, key: &'static Key, default: Option<String>) -> String {
-        let text =
-            self.layers.get(key).map(str::to_owned).or(default).unwrap_or_else(|| key.default.to_owned());
-        let allow_http: bool = self.parsed(ALLOW_HTTP, "`true` or `false`").unwrap_or_default();
+    fn tenant_url(&mut self, key: &'static Key, allow_http: bool) -> String {
+        let text = self.text(key);
         if let Some(url) = self.url(key, &text)
             && url.scheme() == "http"
             && !is_loopback(&url)
@@ -349,16 +387,14 @@ impl Read<'_> {
     }
 
     fn queue(&mut self) -> queue::Settings {
-        let capacity = self.parsed(QUEUE_CAPACITY, "a number of at least 1").unwrap_or(1);
-        if capacity == 0 {
-            self.problem(QUEUE_CAPACITY, "must be a number of at least 1, not `0`");
-        }
-        queue::Settings { capacity }
+        let capacity = self.number(QUEUE_CAPACITY, AT_LEAST_1, 1..=usize::MAX);
+        queue::Settings { capacity: capacity.unwrap_or(1) }
     }
 
     fn worker(&mut self) -> worker::Settings {
-        let days: u32 = self.parsed(RETENTION_DAYS, "a number of days").unwrap_or_default();
-        worker::Settings { retention: SignedDuration::from_hours(i64::from(days) * 24) }
+        let expected = format!("a number of days from 1 to {RETENTION_DAYS_AT_MOST}");
+        let days = self.number(RETENTION_DAYS, &expected, 1..=RETENTION_DAYS_AT_MOST).unwrap_or(1);
+        worker::Settings { retention: SignedDuration::from_hours(days * 24) }
     }
 }
 

@@ -9,5 +9,6 @@ mod practice_tenant;
 mod queue;
 mod receiver;
 mod server;
+mod settings;
 mod verification;
 mod wire;
