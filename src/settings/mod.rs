@@ -300,8 +300,11 @@ impl<'l> Read<'l> {
             allowed_flows: self.id(ALLOWED_FLOWS, allowed),
             fetch_url: self.layers.get(FETCH_URL).map(str::to_owned),
         };
-        if let Some(url) = &settings.fetch_url {
-            self.url(FETCH_URL, url);
+        if let Some(text) = &settings.fetch_url
+            && let Some(url) = self.url(FETCH_URL, text)
+            && url.host_str().is_some_and(|host| host.contains('{'))
+        {
+            self.problem(FETCH_URL, "has a placeholder in its host, which an event must not choose: name it");
         }
         if let (Some(flow), Some(allowed)) = (&settings.flow, &settings.allowed_flows)
             && !allowed.contains(flow)

@@ -389,6 +389,15 @@ fn what_is_not_an_address_a_number_an_id_or_a_scheme_is_refused_by_name() {
 }
 
 #[test]
+fn no_event_can_choose_the_host_that_is_asked_for_its_values() {
+    let check = |url: &str| check_refused(&[("EXTERNAL_API_URL", url)], "EXTERNAL_API_URL", "in its host");
+    check("https://{flow_id}/values");
+    check("https://{node_id}.example/");
+    check("https://example{FLOW_ID}/");
+    check_accepted(&[("EXTERNAL_API_URL", "https://example/{flow_id}/values?node={node_id}")]);
+}
+
+#[test]
 fn a_long_value_is_cut_in_its_message() {
     let long = "x".repeat(10_000);
     let problems = problems(&[("FLOWHOOK_LISTEN", &long), ("FLOWHOOK_JOURNAL", &long)]);
