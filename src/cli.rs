@@ -43,6 +43,9 @@ pub(crate) enum Command {
   jq .values config.json | flowhook apply --from -")]
     Apply(ApplyArgs),
     /// List a flow's nodes and their variables
+    #[command(after_help = "Examples:
+  flowhook nodes a1b2c3d4-0001-4000-8000-000000000001
+  flowhook nodes FLOW --json | jq '.nodes[].id'")]
     Nodes(NodesArgs),
 }
 

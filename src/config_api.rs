@@ -4,9 +4,7 @@ use reqwest::Client;
 use reqwest::header::ACCEPT;
 use serde_json::value::RawValue;
 
-use crate::change::Variable;
 use crate::http::{self, BodyError, root_cause};
-use crate::route::{Mismatch, SCHEMA};
 
 /// A longer answer than this is not a configuration.
 const ANSWER_MAX_BYTES: usize = 1024 * 1024;
@@ -17,25 +15,12 @@ pub struct ConfigApi {
     http: Client,
 }
 
-/// A configuration that was not to be had.
+/// No answer, an error, or a page that is not JSON: worth another try.
 #[derive(Debug, thiserror::Error)]
-pub enum FetchError {
-    /// No answer, an error, or a page that is not JSON: worth another try.
-    #[error("{url} gives no configuration ({why}): check EXTERNAL_API_URL")]
-    Unavailable {
-        /// What was asked.
-        url: String,
-        /// What came back.
-        why: String,
-    },
-    /// A configuration with missing variables or of other types.
-    #[error("{url} gives a configuration that does not fit: {mismatch}")]
-    Unfit {
-        /// What was asked.
-        url: String,
-        /// What does not fit.
-        mismatch: Mismatch,
-    },
+#[error("{url} gives no configuration ({why}): check EXTERNAL_API_URL")]
+pub struct Unavailable {
+    url: String,
+    why: String,
 }
 
 impl ConfigApi {
@@ -47,19 +32,15 @@ impl ConfigApi {
         Ok(Self { http: http::client()? })
     }
 
-    /// Fetches the bare object of variables at `url`, checked against the default route's schema.
+    /// Fetches what is at `url`: a bare object of variables, which is still to be checked.
     ///
     /// # Errors
-    /// [`FetchError`].
-    pub async fn fetch(&self, url: &str) -> Result<Vec<Variable>, FetchError> {
-        let unavailable = |why: String| FetchError::Unavailable { url: url.to_owned(), why };
-        let config = self.object(url).await.map_err(unavailable)?;
-        SCHEMA
-            .variables("the answer", &config)
-            .map_err(|mismatch| FetchError::Unfit { url: url.to_owned(), mismatch })
+    /// [`Unavailable`].
+    pub async fn fetch(&self, url: &str) -> Result<Box<RawValue>, Unavailable> {
+        self.json(url).await.map_err(|why| Unavailable { url: url.to_owned(), why })
     }
 
-    async fn object(&self, url: &str) -> Result<Box<RawValue>, String> {
+    async fn json(&self, url: &str) -> Result<Box<RawValue>, String> {
         let sent = self.http.get(url).header(ACCEPT, "application/json").send().await;
         let response = sent.map_err(|error| root_cause(&error))?;
         if !response.status().is_success() {

@@ -9,6 +9,7 @@
 mod cli;
 mod commands;
 
+use std::io::Write as _;
 use std::process::ExitCode;
 
 use clap::Parser as _;
@@ -28,7 +29,8 @@ fn main() -> ExitCode {
     match run(cli) {
         Ok(()) => Exit::Done.into(),
         Err(fault) => {
-            eprintln!("error: {fault}");
+            // `eprintln!` would panic where standard error cannot be written, and change the exit code.
+            _ = writeln!(std::io::stderr(), "error: {fault}");
             fault.exit.into()
         }
     }

@@ -2,12 +2,13 @@
 
 use std::io::Read as _;
 use std::sync::Arc;
+use std::time::Duration;
 
 use flowhook::change::{Change, FlowId, Mode, NewChange, NodeId, State, Values, Variable, shorten};
-use flowhook::config_api::{ConfigApi, FetchError};
+use flowhook::config_api::ConfigApi;
 use flowhook::flow::{Document, laid_out};
 use flowhook::route::{SCHEMA, fill, object};
-use flowhook::settings::{Layers, Settings};
+use flowhook::settings::{Layers, Problems, Settings};
 use flowhook::tenant::Written;
 use flowhook::worker::draft;
 use serde_json::json;
@@ -18,28 +19,57 @@ use crate::cli::{ApplyArgs, Exit, Fault};
 
 /// How often a conflict or a lost answer is followed by a fresh read and another PUT.
 const TRIES: usize = 5;
+/// The longest pause before another try.
+const JITTER_MS: u64 = 20;
 /// How many unchanged lines a diff shows around a change.
 const CONTEXT_LINES: usize = 3;
 
 pub(super) async fn run(args: ApplyArgs, layers: &Layers) -> Result<(), Fault> {
-    let (tenant, routes) = Settings::apply(layers)?;
-    let flow = match &args.flow {
-        Some(id) => FlowId::parse(id).map_err(Fault::input)?,
-        None => routes.flow.ok_or_else(|| Fault::usage("no flow: give --flow ID or set CXONE_FLOW_ID"))?,
-    };
-    let node = match &args.node {
-        Some(id) => NodeId::parse(id).map_err(Fault::input)?,
-        None => routes.node.ok_or_else(|| Fault::usage("no node: give --node ID or set TARGET_NODE_ID"))?,
-    };
-    if let Some(allowed) = &routes.allowed_flows
-        && !allowed.contains(&flow)
-    {
-        return Err(Fault::usage(format!("flow `{flow}` is not among FLOWHOOK_ALLOWED_FLOWS: add it there")));
-    }
-    let variables = variables(&args, routes.fetch_url.as_deref(), &flow, &node).await?;
+    let Asked { flow, node, fetch_url, tenant } = asked(&args, layers)?;
+    let variables = variables(&args, fetch_url.as_deref(), &flow, &node).await?;
     let mode = if args.replace { Mode::Replace } else { Mode::Merge };
     let mut apply = Apply { tenant: OneShot::new(tenant)?, change: change(flow, node, mode, variables) };
     if args.dry_run { apply.show(args.json).await } else { apply.publish(args.json).await }
+}
+
+/// What is to be changed and where, by the arguments or else by the settings.
+struct Asked {
+    flow: FlowId,
+    node: NodeId,
+    fetch_url: Option<String>,
+    tenant: flowhook::tenant::Settings,
+}
+
+/// Everything that is missing is told at once.
+fn asked(args: &ApplyArgs, layers: &Layers) -> Result<Asked, Fault> {
+    let flow = args.flow.as_deref().map(FlowId::parse).transpose().map_err(Fault::input)?;
+    let node = args.node.as_deref().map(NodeId::parse).transpose().map_err(Fault::input)?;
+    let mut problems = Problems::default();
+    let tenant = problems.take(Settings::tenant(layers));
+    let routes = problems.take(Settings::routes(layers));
+    let is_read = routes.is_some();
+    let routes = routes.unwrap_or_default();
+    let (flow, node) = (flow.or(routes.flow), node.or(routes.node));
+    if is_read && flow.is_none() {
+        problems.add("no flow is named: give --flow ID, or set CXONE_FLOW_ID");
+    }
+    if is_read && node.is_none() {
+        problems.add("no node is named: give --node ID, or set TARGET_NODE_ID");
+    }
+    if is_read && args.set.is_empty() && args.from.is_none() && routes.fetch_url.is_none() {
+        problems.add("nothing is to be set: give --set NAME=VALUE or --from FILE, or set EXTERNAL_API_URL");
+    }
+    if let (Some(allowed), Some(flow)) = (&routes.allowed_flows, &flow)
+        && !allowed.contains(flow)
+    {
+        problems.add(&format!("flow `{flow}` is not among FLOWHOOK_ALLOWED_FLOWS: add it there"));
+    }
+    match (tenant, flow, node) {
+        (Some(tenant), Some(flow), Some(node)) if problems.is_empty() => {
+            Ok(Asked { flow, node, fetch_url: routes.fetch_url, tenant })
+        }
+        _ => Err(problems.into()),
+    }
 }
 
 fn change(flow: FlowId, node: NodeId, mode: Mode, variables: Vec<Variable>) -> Change {
@@ -79,9 +109,7 @@ async fn variables(
             read(path, &text)
         }
         (None, Some(template)) => fetch(&fill(template, flow, node)).await,
-        (None, None) => {
-            Err(Fault::usage("nothing to set: give --set NAME=VALUE or --from FILE, or set EXTERNAL_API_URL"))
-        }
+        (None, None) => Err(Fault::usage("nothing is to be set")),
     }
 }
 
@@ -97,7 +125,7 @@ fn set(text: &str) -> Result<Variable, Fault> {
         return Err(usage());
     }
     Variable::new(name, &json)
-        .map_err(|error| Fault::input(format!("the value of `{name}` is not valid: {error}")))
+        .map_err(|error| Fault::input(format!("the value of `{}` is not JSON: {error}", shorten(name))))
 }
 
 fn read(what: &str, text: &str) -> Result<Vec<Variable>, Fault> {
@@ -114,10 +142,8 @@ fn checked(variables: Vec<Variable>) -> Result<Vec<Variable>, Fault> {
 
 async fn fetch(url: &str) -> Result<Vec<Variable>, Fault> {
     let api = ConfigApi::new().map_err(|error| Fault::new(Exit::Other, error))?;
-    api.fetch(url).await.map_err(|error| match error {
-        FetchError::Unavailable { .. } => Fault::new(Exit::Unreachable, error),
-        FetchError::Unfit { .. } => Fault::new(Exit::Input, error),
-    })
+    let config = api.fetch(url).await.map_err(|error| Fault::new(Exit::Unreachable, error))?;
+    SCHEMA.variables("the answer", &config).map_err(Fault::input)
 }
 
 struct Apply {
@@ -146,19 +172,36 @@ impl Apply {
     async fn publish(&mut self, as_json: bool) -> Result<(), Fault> {
         let flow = self.change.what.flow.clone();
         let mut last = None;
-        for tries in 0..TRIES {
+        let mut may_have_landed = false;
+        // One read more than PUTs, so that what became of the last one is known too.
+        for tries in 0..=TRIES {
+            if tries > 0 {
+                tokio::time::sleep(Duration::from_millis(fastrand::u64(0..=JITTER_MS))).await;
+            }
             let document = self.tenant.read(&flow).await?;
             let Some(edited) = self.draft(&document)? else {
-                let status = if tries == 0 { "unchanged" } else { "published" };
+                let status = if may_have_landed { "published" } else { "unchanged" };
                 return self.report(status, document.version(), as_json);
             };
+            if tries == TRIES {
+                break;
+            }
             match self.tenant.write(&flow, edited).await {
                 Ok(Written::Document(text)) => match Document::parse(text) {
                     Ok(document) => return self.report("published", document.version(), as_json),
-                    Err(error) => last = Some(Fault::new(Exit::Unreachable, error)),
+                    Err(error) => {
+                        may_have_landed = true;
+                        last = Some(Fault::new(Exit::Unreachable, error));
+                    }
                 },
-                Ok(Written::Unseen(why)) => last = Some(Fault::new(Exit::TryLater, anyhow::anyhow!(why))),
-                Err(failure) if is_worth_another_try(&failure) => last = Some(failure.into()),
+                Ok(Written::Unseen(why)) => {
+                    may_have_landed = true;
+                    last = Some(Fault::new(Exit::TryLater, anyhow::anyhow!(why)));
+                }
+                Err(failure) if is_worth_another_try(&failure) => {
+                    may_have_landed |= failure.may_have_landed;
+                    last = Some(failure.into());
+                }
                 Err(failure) => return Err(failure.into()),
             }
         }

@@ -7,40 +7,78 @@ use flowhook::sandbox::{self, Sandbox, sample_flow};
 use flowhook::service::Service;
 use flowhook::settings::{Layers, Settings};
 use tempfile::TempDir;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio_util::sync::CancellationToken;
 
 use super::{practice, print};
 use crate::cli::{Exit, Fault, ServeArgs};
 
+/// The settings that also hold for practice. Above all not the journal: what is pending in a real one would
+/// be published into the practice tenant, and be lost to the real one.
+const KEPT: [&str; 6] = [
+    "FLOWHOOK_LISTEN",
+    "FLOWHOOK_ADMIN_LISTEN",
+    "FLOWHOOK_QUEUE_CAPACITY",
+    "FLOWHOOK_LOG",
+    "EXTERNAL_API_URL",
+    "CXONE_REQUESTS_PER_MINUTE",
+];
+
 pub(super) async fn run(args: &ServeArgs, mut layers: Layers) -> Result<(), Fault> {
     // Before anything else: a signal that comes while the service starts must not kill it half-way.
-    let stop = stop_signal().map_err(|error| Fault::new(Exit::Other, error))?;
+    let mut signals = Signals::listen().map_err(|error| Fault::new(Exit::Other, error))?;
     // Dropped at the end: the practice tenant and its folder live as long as the service.
     let practice = if args.sandbox { Some(Practice::begin(&mut layers).await?) } else { None };
-    let service = Service::start(Settings::service(&layers)?, Clock::system()).await?;
+    let settings = Settings::service(&layers).map_err(|mut problems| {
+        problems.add("(to try flowhook without any settings: flowhook serve --sandbox)");
+        problems
+    })?;
+    let service = Service::start(settings, Clock::system()).await?;
     if let Some(practice) = &practice {
         print(&practice.snippet(&service))?;
     }
-    service.run(stop).await?;
-    Ok(())
+    let stop = CancellationToken::new();
+    let mut running = std::pin::pin!(service.run(stop.clone().cancelled_owned()));
+    tokio::select! {
+        ended = &mut running => return Ok(ended?),
+        () = signals.next() => stop.cancel(),
+    }
+    tokio::select! {
+        ended = &mut running => Ok(ended?),
+        // Whoever asks twice does not want to wait for the drain; the journal bears it as it bears a crash.
+        () = signals.next() => Err(Fault::new(
+            Exit::Other,
+            anyhow::anyhow!(
+                "a second signal ended the service at once; what is journaled is safe, and the next start goes on with it"
+            ),
+        )),
+    }
 }
 
-/// Resolves at SIGINT or SIGTERM.
-fn stop_signal() -> io::Result<impl Future<Output = ()>> {
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut terminate = signal(SignalKind::terminate())?;
-    Ok(async move {
+/// SIGINT and SIGTERM.
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Signals {
+    fn listen() -> io::Result<Self> {
+        let [interrupt, terminate] = [SignalKind::interrupt(), SignalKind::terminate()].map(signal);
+        Ok(Self { interrupt: interrupt?, terminate: terminate? })
+    }
+
+    async fn next(&mut self) {
         tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
         }
-    })
+    }
 }
 
 /// A practice tenant beside the service.
 struct Practice {
     sandbox: Sandbox,
-    /// The journal's folder, unless a journal was named.
+    /// The journal's folder.
     _folder: TempDir,
 }
 
@@ -51,9 +89,12 @@ impl Practice {
         let flow = sample_flow(practice::FLOW, "Inbound sales");
         sandbox.add_flow(practice::FLOW, &flow).map_err(|error| Fault::new(Exit::Other, error))?;
         let folder = tempfile::tempdir().map_err(other)?;
+        layers.keep_only(&KEPT);
         practice::point_at(layers, &sandbox);
         layers.set("FLOWHOOK_WEBHOOK_SECRET", practice::SECRET.to_owned());
-        layers.set_default("FLOWHOOK_JOURNAL", format!("sqlite:{}/flowhook.db", folder.path().display()));
+        layers.set("CXONE_FLOW_ID", practice::FLOW.to_owned());
+        layers.set("TARGET_NODE_ID", practice::NODE.to_owned());
+        layers.set("FLOWHOOK_JOURNAL", format!("sqlite:{}/flowhook.db", folder.path().display()));
         Ok(Self { sandbox, _folder: folder })
     }
 
@@ -79,8 +120,9 @@ Other commands reach the practice tenant with these exports:
 
 export CXONE_BASE_URL={base_url} CXONE_CLIENT_ID={client_id} CXONE_CLIENT_SECRET={client_secret}
 export CXONE_FLOW_ID={flow} TARGET_NODE_ID={node}
-flowhook nodes {flow}
+{program} nodes {flow}
 "#,
+            program = program(),
             event = practice::EVENT.trim_end(),
             secret = practice::SECRET.trim_start_matches("whsec_"),
             address = service.address,
@@ -92,4 +134,12 @@ flowhook nodes {flow}
             node = practice::NODE,
         )
     }
+}
+
+/// This program as a shell finds it from anywhere: a newcomer has not installed it yet.
+fn program() -> String {
+    let path = std::env::current_exe().ok().and_then(|path| path.into_os_string().into_string().ok());
+    let path = path.unwrap_or_else(|| "flowhook".to_owned());
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "/._-+".contains(c);
+    if path.chars().all(is_plain) { path } else { format!("'{}'", path.replace('\'', r"'\''")) }
 }

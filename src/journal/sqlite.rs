@@ -37,13 +37,12 @@ impl Location {
 impl FromStr for Location {
     type Err = String;
 
-    /// Reads `sqlite:PATH`.
+    /// Reads `sqlite:PATH`; `sqlite://PATH`, as other programs write it, means the same.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match text.strip_prefix("sqlite:") {
-            Some("") => Err("`sqlite:` needs a path: write for example `sqlite:flowhook.db`".to_owned()),
-            Some(":memory:") => {
-                Err("a journal in memory is lost with the process: write for example `sqlite:flowhook.db`"
-                    .to_owned())
+        let path = text.strip_prefix("sqlite:").map(|path| path.strip_prefix("//").unwrap_or(path));
+        match path {
+            Some("" | ":memory:") => {
+                Err("the journal must be a file: write for example `sqlite:flowhook.db`".to_owned())
             }
             Some(path) => Ok(Self::sqlite(path)),
             None if text.starts_with("postgres") => {

@@ -1,6 +1,6 @@
 //! Which flows have new work: a set, so that a flood for one flow wakes its lane once.
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::Notify;
@@ -14,7 +14,7 @@ pub struct Wakeups(Arc<Inner>);
 
 #[derive(Debug, Default)]
 struct Inner {
-    flows: Mutex<HashSet<FlowId>>,
+    flows: Mutex<BTreeSet<FlowId>>,
     added: Notify,
 }
 
@@ -26,7 +26,7 @@ impl Wakeups {
     }
 
     /// Waits until there are some, and takes them all.
-    pub async fn next(&self) -> HashSet<FlowId> {
+    pub async fn next(&self) -> BTreeSet<FlowId> {
         loop {
             // Subscribed first, looked second: what is added in between is not slept through.
             let added = self.0.added.notified();

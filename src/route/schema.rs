@@ -106,8 +106,9 @@ impl Schema {
     /// it, else a string.
     pub fn json(&self, name: &str, text: &str) -> String {
         match self.kind(name) {
-            Some(Type::Integer) => text.to_owned(),
-            Some(Type::String) | None => serde_json::Value::from(text).to_string(),
+            // What is no JSON stays text, for the check to name.
+            Some(Type::Integer) if serde_json::from_str::<&RawValue>(text).is_ok() => text.to_owned(),
+            Some(Type::Integer | Type::String) | None => serde_json::Value::from(text).to_string(),
         }
     }
 

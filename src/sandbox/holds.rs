@@ -1,4 +1,4 @@
-//! The count of holds on each flow.
+//! Which flows' PUTs are held back.
 
 use std::collections::HashMap;
 

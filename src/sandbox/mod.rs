@@ -25,7 +25,7 @@
 //!
 //! Every request with its times and its end, every commit with the texts before and after: [`Record`]. Its
 //! checks return lists of violations, so that a test asserts an empty list. The diff cuts the changed values
-//! out of both texts and compares the rest byte by byte ([`diff`]).
+//! out of both texts and compares the rest byte by byte ([`diff()`]).
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")]

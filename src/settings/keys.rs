@@ -32,7 +32,8 @@ keys! {
     TOKEN_URL = "CXONE_TOKEN_URL", "tenant.token_url", "{CXONE_BASE_URL}/oauth/token",
         "the tenant's token endpoint";
     CLIENT_ID = "CXONE_CLIENT_ID", "tenant.client_id", "required", "the OAuth client";
-    CLIENT_SECRET = "CXONE_CLIENT_SECRET", "tenant.client_secret", "required", "its secret";
+    CLIENT_SECRET = "CXONE_CLIENT_SECRET", "tenant.client_secret", "required",
+        "the OAuth client's secret";
     CLIENT_SECRET_FILE = "CXONE_CLIENT_SECRET_FILE", "tenant.client_secret_file", "none",
         "a file that holds the secret instead";
     REQUESTS_PER_MINUTE = "CXONE_REQUESTS_PER_MINUTE", "tenant.requests_per_minute", "unlimited",

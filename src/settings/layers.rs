@@ -68,9 +68,9 @@ impl Layers {
         self.values.insert(variable, Value { text, in_file: false });
     }
 
-    /// Sets one setting where no layer does.
-    pub fn set_default(&mut self, variable: &'static str, text: String) {
-        self.values.entry(variable).or_insert(Value { text, in_file: false });
+    /// Forgets every setting but these.
+    pub fn keep_only(&mut self, variables: &[&str]) {
+        self.values.retain(|variable, _| variables.contains(variable));
     }
 
     /// The value of a setting.
@@ -102,9 +102,15 @@ impl Layers {
         };
         match pairs {
             Ok(mut pairs) => self.add(|key| pairs.remove(key.variable)),
+            Err(dotenvy::Error::Io(error)) => {
+                problems.push(Problem::new(DOT_ENV, &format!("cannot be read: {error}")));
+            }
             // The error would quote the line, which may hold a secret.
-            Err(_quotes_the_line) => {
-                problems.push(Problem::new(DOT_ENV, "cannot be read: write lines of the form NAME=VALUE"));
+            Err(quotes_the_line) => {
+                let at =
+                    bad_line(&quotes_the_line).map(|line| format!(" at line {line}")).unwrap_or_default();
+                let what = format!("cannot be read{at}: write NAME=VALUE, with quotes around spaces and `#`");
+                problems.push(Problem::new(DOT_ENV, &what));
             }
         }
     }
@@ -181,6 +187,14 @@ fn table_of(key: &Key) -> &'static str {
 
 fn is_known(table: &str) -> bool {
     KEYS.iter().any(|key| table_of(key) == table)
+}
+
+/// Where in `.env` the line is that cannot be parsed, counted from 1.
+fn bad_line(error: &dotenvy::Error) -> Option<usize> {
+    let dotenvy::Error::LineParse(bad, _) = error else { return None };
+    let text = std::fs::read_to_string(DOT_ENV).ok()?;
+    let begin = bad.lines().next()?;
+    text.lines().position(|line| line.trim() == begin.trim()).map(|at| at + 1)
 }
 
 fn known_keys(table: &str) -> String {

@@ -15,7 +15,7 @@ use std::str::FromStr;
 use jiff::SignedDuration;
 use reqwest::Url;
 use secrecy::SecretString;
-use tracing_subscriber::filter::Targets;
+use tracing_subscriber::filter::{LevelFilter, Targets};
 
 use crate::change::{FlowId, NodeId, shorten};
 use crate::source::{Scheme, Secret, Source, Sources};
@@ -74,6 +74,28 @@ impl Problem {
 pub struct Problems(Vec<Problem>);
 
 impl Problems {
+    /// Adds something that is wrong beside the settings.
+    pub fn add(&mut self, text: &str) {
+        self.push(Problem(text.to_owned()));
+    }
+
+    /// What was read, or nothing: then its problems are here too, those that are not here yet.
+    pub fn take<T>(&mut self, read: Result<T, Self>) -> Option<T> {
+        let add = |problems: Self| {
+            for problem in problems.0 {
+                if !self.0.contains(&problem) {
+                    self.0.push(problem);
+                }
+            }
+        };
+        read.map_err(add).ok()
+    }
+
+    /// Whether nothing is wrong.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     fn push(&mut self, problem: Problem) {
         self.0.push(problem);
     }
@@ -124,15 +146,14 @@ impl Settings {
         read.problems.or(tenant)
     }
 
-    /// What a command needs that changes a flow without a webhook: where it publishes, and flow, node and
-    /// URL for where it names none.
+    /// Flow, node and URL for where a command names none.
     ///
     /// # Errors
     /// [`Problems`], all at once.
-    pub fn apply(layers: &Layers) -> Result<(tenant::Settings, route::Settings), Problems> {
+    pub fn routes(layers: &Layers) -> Result<route::Settings, Problems> {
         let mut read = Read::begin(layers);
-        let settings = (read.tenant(), read.routes());
-        read.problems.or(settings)
+        let routes = read.routes();
+        read.problems.or(routes)
     }
 
     /// What is logged, if that is set.
@@ -162,10 +183,6 @@ impl<'l> Read<'l> {
         read
     }
 
-    fn log(&mut self) -> Option<Targets> {
-        self.optional(LOG, "`info`, `debug` or `module=level,…`")
-    }
-
     fn problem(&mut self, key: &Key, what: &str) {
         self.problems.push(Problem::new(&self.layers.name(key), what));
     }
@@ -190,12 +207,6 @@ impl<'l> Read<'l> {
             self.problem(key, &format!("must be {expected}, not `{}`", shorten(&text)));
         }
         parsed
-    }
-
-    /// The value, parsed, if it is set.
-    fn optional<T: FromStr>(&mut self, key: &'static Key, expected: &str) -> Option<T> {
-        self.layers.get(key)?;
-        self.parsed(key, expected)
     }
 
     /// The value, or its default, as a number within bounds.
@@ -245,6 +256,18 @@ impl<'l> Read<'l> {
             return None;
         }
         Some(line.to_owned().into())
+    }
+
+    fn log(&mut self) -> Option<Targets> {
+        let text = self.layers.get(LOG)?.to_owned();
+        // A word alone would be taken for a module, so that a misspelt level silenced everything else.
+        let is_clear = |part: &str| part.contains('=') || part.trim().parse::<LevelFilter>().is_ok();
+        let filter = text.split(',').all(is_clear).then(|| text.parse().ok()).flatten();
+        if filter.is_none() {
+            let expected = "`error`, `warn`, `info`, `debug`, `trace`, `off` or `module=level,…`";
+            self.problem(LOG, &format!("must be {expected}, not `{}`", shorten(&text)));
+        }
+        filter
     }
 
     fn sources(&mut self) -> (Sources, Vec<String>) {
@@ -328,6 +351,7 @@ impl<'l> Read<'l> {
             Some(_) => self.tenant_url(TOKEN_URL, allow_http),
             None => format!("{base_url}/oauth/token"),
         };
+        let client_id = self.required(CLIENT_ID);
         let client_secret = self.secret(CLIENT_SECRET, CLIENT_SECRET_FILE);
         if self.layers.get(CLIENT_SECRET).is_none() && self.layers.get(CLIENT_SECRET_FILE).is_none() {
             self.required(CLIENT_SECRET);
@@ -338,7 +362,7 @@ impl<'l> Read<'l> {
         tenant::Settings {
             token_url,
             base_url,
-            client_id: self.required(CLIENT_ID),
+            client_id,
             client_secret: client_secret.unwrap_or_default(),
             requests_per_minute,
         }

@@ -258,7 +258,7 @@ impl Kind {
         match error {
             TokenError::Refused(_) => Self::Credentials,
             TokenError::Throttled(_) => Self::Throttled,
-            TokenError::Unreachable(_) => Self::Broken,
+            TokenError::Unreachable { .. } => Self::Broken,
         }
     }
 }

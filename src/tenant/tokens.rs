@@ -72,8 +72,15 @@ pub enum TokenError {
     #[error("the token endpoint limits its requests ({0})")]
     Throttled(String),
     /// It does not answer as a token endpoint does.
-    #[error("the token endpoint does not answer ({0}): check CXONE_TOKEN_URL")]
-    Unreachable(String),
+    #[error(
+        "the token endpoint {url} does not answer as one ({why}): check CXONE_BASE_URL and CXONE_TOKEN_URL"
+    )]
+    Unreachable {
+        /// Where it should be.
+        url: String,
+        /// What came back, or that nothing did.
+        why: String,
+    },
 }
 
 /// A failure, and until when the endpoint is left alone.
@@ -155,13 +162,14 @@ impl Tokens {
             ("scope", SCOPE),
         ];
         let sent = self.http.post(&self.url).form(&form).send().await;
-        let response = sent.map_err(|error| (TokenError::Unreachable(root_cause(&error)), None))?;
+        let unreachable = |why: String| TokenError::Unreachable { url: self.url.clone(), why };
+        let response = sent.map_err(|error| (unreachable(root_cause(&error)), None))?;
         let status = response.status();
         let wait = retry_after(response.headers(), SystemTime::now());
         if !status.is_success() {
-            return Err((refusal(status), wait));
+            return Err((refusal(status).unwrap_or_else(|| unreachable(status.to_string())), wait));
         }
-        let unreadable = |why: String| (TokenError::Unreachable(why), wait);
+        let unreadable = |why: String| (unreachable(why), wait);
         let body = text(response, ANSWER_MAX_BYTES).await.map_err(|error| unreadable(error.to_string()))?;
         // The cause would quote the body, and with it the token.
         let answer: Answer = serde_json::from_str(&body)
@@ -181,11 +189,12 @@ impl State {
     }
 }
 
-fn refusal(status: StatusCode) -> TokenError {
+/// What a status says of us; nothing where it says that this is no token endpoint.
+fn refusal(status: StatusCode) -> Option<TokenError> {
     match status.as_u16() {
-        400 | 401 | 403 => TokenError::Refused(status.to_string()),
-        429 | 503 => TokenError::Throttled(status.to_string()),
-        _ => TokenError::Unreachable(status.to_string()),
+        400 | 401 | 403 => Some(TokenError::Refused(status.to_string())),
+        429 | 503 => Some(TokenError::Throttled(status.to_string())),
+        _ => None,
     }
 }
 

@@ -34,20 +34,35 @@ impl Draft {
 /// # Errors
 /// When the document cannot be edited though its addresses were found in it.
 pub fn draft(document: &Document, changes: &[Change], marks: &[Mark]) -> Result<Draft, AddressError> {
-    let mut nodes: BTreeMap<&NodeId, Vec<&Change>> = BTreeMap::new();
-    for change in changes {
-        nodes.entry(&change.what.node).or_default().push(change);
-    }
     let mut plan = Plan { endings: Vec::new(), marks: Vec::new(), edits: Vec::new() };
     let mut drafted = Vec::new();
-    for (node, changes) in nodes {
-        let marks: Vec<Mark> = marks.iter().filter(|mark| mark.node == node.as_str()).cloned().collect();
-        drafted.extend(draft_node(document, node, changes, &marks, &mut plan));
+    for (node, changes) in by_node(changes) {
+        drafted.extend(draft_node(document, node, changes, &of_node(marks, node), &mut plan));
     }
     plan.endings.sort_by_key(|ending| ending.seq);
     let edits: Vec<NodeEdit<'_>> = drafted.iter().map(NodeDraft::edit).collect();
     let text = if edits.is_empty() { None } else { Some(document.edited(&edits)?) };
     Ok(Draft { text, plan })
+}
+
+/// The endings of changes that marks beat, all of them: no document is needed to say so. Nothing if any wins.
+pub(super) fn all_superseded(changes: &[Change], marks: &[Mark]) -> Option<Vec<Ending>> {
+    let beaten =
+        |(node, changes): (&NodeId, Vec<&Change>)| winners(&fold(&changes, &of_node(marks, node))).is_empty();
+    let superseded = |change: &Change| Ending { seq: change.seq, state: State::Superseded, reason: None };
+    by_node(changes).into_iter().all(beaten).then(|| changes.iter().map(superseded).collect())
+}
+
+fn by_node(changes: &[Change]) -> BTreeMap<&NodeId, Vec<&Change>> {
+    let mut nodes: BTreeMap<&NodeId, Vec<&Change>> = BTreeMap::new();
+    for change in changes {
+        nodes.entry(&change.what.node).or_default().push(change);
+    }
+    nodes
+}
+
+fn of_node(marks: &[Mark], node: &NodeId) -> Vec<Mark> {
+    marks.iter().filter(|mark| mark.node == node.as_str()).cloned().collect()
 }
 
 /// What goes into one node.

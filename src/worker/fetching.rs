@@ -2,8 +2,9 @@
 
 use super::turn::Rooms;
 use crate::change::FlowId;
-use crate::config_api::{ConfigApi, FetchError};
+use crate::config_api::ConfigApi;
 use crate::journal::{Fetched, Step};
+use crate::route::SCHEMA;
 
 /// How a fetch ended.
 #[derive(Debug, PartialEq, Eq)]
@@ -28,15 +29,17 @@ pub(super) async fn fetch(rooms: &Rooms, config_api: &ConfigApi, url: &str) -> F
         }
     };
     let (up_to, flows) = waiting;
-    let (fetched, end) = match config_api.fetch(url).await {
-        Ok(variables) => (Fetched::Values(variables), FetchEnd::Woken(flows)),
-        Err(error @ FetchError::Unfit { .. }) => {
-            tracing::warn!(fetch.url = url, reason = %error, "thin changes failed");
-            (Fetched::Unfit(error.to_string()), FetchEnd::Done)
+    let answer = config_api.fetch(url).await;
+    let (fetched, end) = match answer.map(|config| SCHEMA.variables("the answer", &config)) {
+        Ok(Ok(variables)) => (Fetched::Values(variables), FetchEnd::Woken(flows)),
+        Ok(Err(mismatch)) => {
+            let reason = format!("{url} gives a configuration that does not fit: {mismatch}");
+            tracing::warn!(fetch.url = url, reason, "thin changes failed");
+            (Fetched::Unfit(reason), FetchEnd::Done)
         }
-        Err(error @ FetchError::Unavailable { .. }) => {
-            tracing::warn!(fetch.url = url, reason = %error, "thin changes wait");
-            (Fetched::Nothing(error.to_string()), FetchEnd::Failed)
+        Err(unavailable) => {
+            tracing::warn!(fetch.url = url, reason = %unavailable, "thin changes wait");
+            (Fetched::Nothing(unavailable.to_string()), FetchEnd::Failed)
         }
     };
     match rooms.ledger.record(Step::Fetched { url: url.to_owned(), up_to, fetched }).await {

@@ -146,10 +146,12 @@ impl Worker {
             let opens_at = self.start_turns();
             self.start_fetches();
             tokio::select! {
+                // In a fixed order, so that the same events make the same run.
+                biased;
                 () = shutdown.cancelled() => {}
-                flows = self.wakeups.next() => flows.into_iter().for_each(|flow| self.lanes.add(flow)),
                 Some(done) = self.jobs.join_next() => self.finished(done),
                 Some(due) = next_due(&mut self.waits) => self.due(due.into_inner()),
+                flows = self.wakeups.next() => flows.into_iter().for_each(|flow| self.lanes.add(flow)),
                 () = gate.moved(), if self.lanes.has_ready() => {}
                 () = sleep_until(opens_at) => {}
                 _ = prune.tick() => self.prune(),

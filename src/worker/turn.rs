@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
-use super::draft::{Decision, Draft, decide, draft};
+use super::draft::{Decision, Draft, all_superseded, decide, draft};
 use super::strain::Strain;
 use crate::change::{Change, FlowId, Seq, State};
 use crate::clock::Clock;
@@ -154,6 +154,10 @@ impl<'a> Turn<'a> {
         }
         let again = self.changes.len() == at_most;
         let marks = self.marks().await?;
+        if let Some(endings) = all_superseded(&self.changes, &marks) {
+            self.settle(Settlement { endings, ..Settlement::default() }).await?;
+            return Ok(End::Settled { again });
+        }
         for quick_try in 0..QUICK_TRIES {
             if quick_try > 0 {
                 tokio::time::sleep(Duration::from_millis(fastrand::u64(0..=JITTER_MS))).await;

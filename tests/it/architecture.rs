@@ -5,13 +5,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Rooms of one floor that may be imported by another of the same floor.
-const BESIDE: &[(&str, &str)] = &[
-    ("config_api", "route"),
-    ("service", "settings"),
-    ("commands", "cli"),
-    ("main", "cli"),
-    ("main", "commands"),
-];
+const BESIDE: &[(&str, &str)] =
+    &[("service", "settings"), ("commands", "cli"), ("main", "cli"), ("main", "commands")];
 /// Who may import the composed settings; every other room has a settings type of its own.
 const KNOWS_THE_SETTINGS: &[&str] = &["service", "main", "cli", "commands"];
 /// The rooms of the program, which see the library as `flowhook::`.

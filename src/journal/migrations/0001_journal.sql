@@ -34,7 +34,11 @@ CREATE TABLE changes (
 CREATE INDEX changes_by_delivery ON changes (delivery);
 CREATE INDEX changes_by_flow ON changes (flow, seq);
 CREATE INDEX changes_pending ON changes (flow, seq) WHERE state = 'pending';
-CREATE INDEX changes_settled ON changes (settled_at) WHERE settled_at IS NOT NULL;
+-- Thin changes that wait for their values: by flow, and by where they are fetched.
+CREATE INDEX changes_thin_by_flow ON changes (flow, fetch_url) WHERE state = 'pending' AND variables IS NULL;
+CREATE INDEX changes_thin_by_url ON changes (fetch_url, flow, seq) WHERE state = 'pending' AND variables IS NULL;
+CREATE INDEX changes_settled ON changes (settled_at)
+    WHERE state IN ('published', 'unchanged', 'superseded', 'discarded');
 CREATE INDEX changes_failed ON changes (seq) WHERE state = 'failed';
 
 -- Per variable the winner so far. Never pruned: an old event must not win after its rival's row is gone.

@@ -1,0 +1,330 @@
+//! The real program as a process: started with a clean environment in a folder of its own, listened to,
+//! killed or told to stop, and always reaped.
+
+use std::io::{BufRead as _, BufReader, Read, Write as _};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::Duration;
+
+use flowhook::sandbox::Sandbox;
+use flowhook::source::{Scheme, Secret};
+use hyper::HeaderMap;
+use jiff::Timestamp;
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::sync::watch;
+
+/// Longer than anything here takes: a test that waits this long has failed.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+/// How often a condition is looked at that nothing announces.
+const LOOK_EVERY: Duration = Duration::from_millis(5);
+
+/// What the tests' configuration system signs with.
+pub(crate) const WEBHOOK_SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+
+pub(crate) async fn patiently<T>(wait: impl Future<Output = T>) -> T {
+    tokio::time::timeout(PATIENCE, wait).await.expect("it does not take that long")
+}
+
+/// Waits until `look` finds something; for what nothing announces.
+pub(crate) async fn eventually<T>(mut look: impl AsyncFnMut() -> Option<T>) -> T {
+    patiently(async {
+        loop {
+            if let Some(found) = look().await {
+                return found;
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    })
+    .await
+}
+
+/// A test's way to fail where no assertion fits.
+#[expect(clippy::panic, reason = "a helper of tests fails the test by it")]
+#[track_caller]
+pub(crate) fn fail(why: &str) -> ! {
+    panic!("{why}")
+}
+
+/// A command that has not been started yet.
+pub(crate) struct Program {
+    command: Command,
+    /// What it reads from standard input.
+    input: Option<String>,
+    /// The words after which nobody reads its standard error any more.
+    deaf_after: Option<&'static str>,
+    folder: TempDir,
+}
+
+impl Program {
+    /// `flowhook` with these arguments.
+    pub(crate) fn flowhook(arguments: &[&str]) -> Self {
+        Self::named(env!("CARGO_BIN_EXE_flowhook"), arguments)
+    }
+
+    /// Any program, in a folder of its own and with nothing in its environment but the way to programs,
+    /// `flowhook` among them.
+    pub(crate) fn named(program: &str, arguments: &[&str]) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut path = Path::new(env!("CARGO_BIN_EXE_flowhook")).parent().expect("a folder").to_owned();
+        if let Some(usual) = std::env::var_os("PATH") {
+            path.as_mut_os_string().push(":");
+            path.as_mut_os_string().push(usual);
+        }
+        let mut command = Command::new(program);
+        command.args(arguments).env_clear().env("PATH", path).env("HOME", folder.path());
+        Self { command, input: None, deaf_after: None, folder }
+    }
+
+    pub(crate) fn env(mut self, name: &str, value: &str) -> Self {
+        self.command.env(name, value);
+        self
+    }
+
+    pub(crate) fn envs(mut self, values: &[(&str, &str)]) -> Self {
+        self.command.envs(values.iter().copied());
+        self
+    }
+
+    /// With the settings that point at the practice tenant.
+    pub(crate) fn at(self, tenant: &Sandbox) -> Self {
+        let (id, secret) = (tenant.client_id().to_owned(), tenant.client_secret().to_owned());
+        self.env("CXONE_BASE_URL", &tenant.base_url())
+            .env("CXONE_CLIENT_ID", &id)
+            .env("CXONE_CLIENT_SECRET", &secret)
+    }
+
+    /// `serve` on free ports, which publishes into the practice tenant.
+    pub(crate) fn serve(tenant: &Sandbox) -> Self {
+        Self::flowhook(&["serve"]).at(tenant).on_free_ports().env("FLOWHOOK_WEBHOOK_SECRET", WEBHOOK_SECRET)
+    }
+
+    pub(crate) fn on_free_ports(self) -> Self {
+        self.envs(&[("FLOWHOOK_LISTEN", "127.0.0.1:0"), ("FLOWHOOK_ADMIN_LISTEN", "127.0.0.1:0")])
+    }
+
+    pub(crate) fn journal(self, path: &Path) -> Self {
+        let location = format!("sqlite:{}", path.display());
+        self.env("FLOWHOOK_JOURNAL", &location)
+    }
+
+    pub(crate) fn input(self, text: &str) -> Self {
+        Self { input: Some(text.to_owned()), ..self }
+    }
+
+    /// Closes the other end of its standard error after a line with these words.
+    pub(crate) fn deaf_after(self, words: &'static str) -> Self {
+        Self { deaf_after: Some(words), ..self }
+    }
+
+    /// Puts a file into its folder.
+    pub(crate) fn file(self, name: &str, text: &str) -> Self {
+        std::fs::write(self.folder.path().join(name), text).expect("the folder is ours");
+        self
+    }
+
+    pub(crate) fn start(self) -> Running {
+        let Self { mut command, input, deaf_after, folder } = self;
+        command.current_dir(folder.path()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.stdin(if input.is_some() { Stdio::piped() } else { Stdio::null() });
+        let mut child = command.spawn().unwrap_or_else(|error| fail(&format!("{command:?}: {error}")));
+        if let Some((mut pipe, text)) = child.stdin.take().zip(input) {
+            // A program that does not read its input is no reason to fail here.
+            thread::spawn(move || pipe.write_all(text.as_bytes()));
+        }
+        let stdout = follow(child.stdout.take().expect("it is piped"), None);
+        let stderr = follow(child.stderr.take().expect("it is piped"), deaf_after);
+        Running { child, stdout, stderr, folder }
+    }
+
+    /// Runs it to its end.
+    pub(crate) async fn output(self) -> Output {
+        self.start().exit().await
+    }
+}
+
+/// What a pipe has brought so far.
+#[derive(Default)]
+struct Piped {
+    text: String,
+    ended: bool,
+}
+
+/// Reads a pipe line by line, to its end or up to those words, on a thread of its own.
+fn follow(pipe: impl Read + Send + 'static, up_to: Option<&'static str>) -> watch::Receiver<Piped> {
+    let (sender, receiver) = watch::channel(Piped::default());
+    thread::spawn(move || {
+        let mut pipe = BufReader::new(pipe);
+        let mut line = Vec::new();
+        while pipe.read_until(b'\n', &mut line).is_ok_and(|read| read > 0) {
+            let text = String::from_utf8_lossy(&line);
+            sender.send_modify(|piped| piped.text.push_str(&text));
+            if up_to.is_some_and(|words| text.contains(words)) {
+                break;
+            }
+            line.clear();
+        }
+        drop(pipe);
+        sender.send_modify(|piped| piped.ended = true);
+    });
+    receiver
+}
+
+/// A program that runs; dropped, it is killed and reaped.
+pub(crate) struct Running {
+    child: Child,
+    stdout: watch::Receiver<Piped>,
+    stderr: watch::Receiver<Piped>,
+    folder: TempDir,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // Both fail only if it has been reaped already.
+        _ = self.child.kill();
+        _ = self.child.wait();
+    }
+}
+
+/// How a program ended and what it wrote.
+#[derive(Debug)]
+pub(crate) struct Output {
+    /// The exit code; none if a signal ended it.
+    pub(crate) code: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+    /// The names of the files that it left in its folder.
+    pub(crate) left: Vec<String>,
+}
+
+impl Output {
+    /// The standard output's JSON.
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.stdout).unwrap_or_else(|error| fail(&format!("{error}: {self:?}")))
+    }
+}
+
+/// Where a service listens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Addresses {
+    pub(crate) public: SocketAddr,
+    pub(crate) admin: SocketAddr,
+}
+
+impl Running {
+    /// Waits until the service says that it is ready; where it listens.
+    pub(crate) async fn ready(&mut self) -> Addresses {
+        let line = self.logged("flowhook is ready").await;
+        let field = |name: &str| {
+            let value = line.split_whitespace().find_map(|word| word.strip_prefix(name)?.strip_prefix('='));
+            value
+                .and_then(|value| value.parse().ok())
+                .unwrap_or_else(|| fail(&format!("no {name} in {line}")))
+        };
+        Addresses { public: field("server.listen"), admin: field("server.admin_listen") }
+    }
+
+    /// Waits until the program has written a line to standard error that holds `words`; the line.
+    pub(crate) async fn logged(&mut self, words: &str) -> String {
+        wait_for(&mut self.stderr, words).await
+    }
+
+    /// The same for standard output.
+    pub(crate) async fn printed(&mut self, words: &str) -> String {
+        wait_for(&mut self.stdout, words).await
+    }
+
+    /// All of standard output up to now.
+    pub(crate) fn stdout(&self) -> String {
+        self.stdout.borrow().text.clone()
+    }
+
+    /// `kill -9`: returns when it is gone.
+    pub(crate) async fn kill(mut self) -> Output {
+        self.child.kill().expect("it runs");
+        self.exit().await
+    }
+
+    /// Sends a signal such as `TERM`.
+    pub(crate) fn signal(&self, name: &str) {
+        let pid = self.child.id().to_string();
+        let sent = Command::new("kill").args(["-s", name, &pid]).status().expect("there is a `kill`");
+        assert!(sent.success(), "SIG{name} was not sent");
+    }
+
+    /// Waits until it has ended.
+    pub(crate) async fn exit(mut self) -> Output {
+        // The pipes end when it does, as it starts no programs that outlive it.
+        for pipe in [&mut self.stdout, &mut self.stderr] {
+            patiently(pipe.wait_for(|piped| piped.ended)).await.expect("the reader is alive until then");
+        }
+        let status = eventually(async || self.child.try_wait().expect("it is our child")).await;
+        let mut left: Vec<String> = std::fs::read_dir(self.folder.path())
+            .expect("the folder is ours")
+            .map(|entry| entry.expect("it can be read").file_name().to_string_lossy().into_owned())
+            .collect();
+        left.sort();
+        let [stdout, stderr] = [&self.stdout, &self.stderr].map(|pipe| pipe.borrow().text.clone());
+        Output { code: status.code(), stdout, stderr, left }
+    }
+}
+
+async fn wait_for(pipe: &mut watch::Receiver<Piped>, words: &str) -> String {
+    let there = |piped: &Piped| piped.text.contains(words) || piped.ended;
+    let piped = patiently(pipe.wait_for(there)).await.expect("the reader is alive until the end");
+    let line = piped.text.lines().find(|line| line.contains(words));
+    line.unwrap_or_else(|| fail(&format!("it ended without `{words}`:\n{}", piped.text))).to_owned()
+}
+
+/// The headers of a delivery that our configuration system signed at that time.
+pub(crate) fn signed_at(id: &str, at: Timestamp, body: &str) -> HeaderMap {
+    let secret = Secret::parse(WEBHOOK_SECRET).expect("a good secret");
+    Scheme::STANDARD_WEBHOOKS.sign(&secret, id, at, body.as_bytes()).expect("it can be signed")
+}
+
+/// The headers of a delivery that our configuration system signs now.
+pub(crate) fn signed(id: &str, body: &str) -> HeaderMap {
+    signed_at(id, Timestamp::now(), body)
+}
+
+impl Addresses {
+    /// Asks the admin API.
+    pub(crate) async fn ask(&self, path: &str) -> Value {
+        let url = format!("http://{}{path}", self.admin);
+        let asked = async {
+            let answer = reqwest::Client::get(&client(), &url).send().await.expect("it answers");
+            answer.json().await.expect("JSON")
+        };
+        patiently(asked).await
+    }
+
+    /// Every change in the journal, newest first.
+    pub(crate) async fn changes(&self) -> Vec<Value> {
+        let mut all = Vec::new();
+        let mut cursor = String::new();
+        loop {
+            let page = self.ask(&format!("/api/changes?limit=500&cursor={cursor}")).await;
+            all.extend(page["changes"].as_array().expect("a list").iter().cloned());
+            match page["next_cursor"].as_u64() {
+                None => return all,
+                Some(next) => cursor = next.to_string(),
+            }
+        }
+    }
+
+    /// Waits until no change is pending.
+    pub(crate) async fn settled(&self) {
+        eventually(async || {
+            let page = self.ask("/api/changes?state=pending&limit=1").await;
+            page["changes"].as_array().is_some_and(Vec::is_empty).then_some(())
+        })
+        .await;
+    }
+}
+
+/// A client that goes nowhere but where it is told to.
+pub(crate) fn client() -> reqwest::Client {
+    flowhook::http::client().expect("a client can be made")
+}
