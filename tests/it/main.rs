@@ -2,6 +2,7 @@
 
 #![expect(clippy::panic, reason = "a helper of a test that cannot go on says so")]
 
+mod admin;
 mod architecture;
 mod cli;
 mod crash;
