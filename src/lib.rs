@@ -25,9 +25,8 @@
 //!
 //! # The rooms, in reading order
 //!
-//! Imports run downwards only; a test reads this table and holds every file to it. Of a floor the rooms do
-//! not import each other, but for [`config_api`], which checks what it fetches against the [`route`]'s
-//! schema, and [`service`], which is wired as the [`settings`] say.
+//! Imports run downwards only; a test reads this table and holds every file to it. The rooms of
+//! a floor do not import each other, but for [`service`], which is wired as the [`settings`] say.
 //!
 //! | floor | rooms |
 //! |---|---|

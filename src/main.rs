@@ -37,8 +37,10 @@ fn main() -> ExitCode {
 }
 
 fn run(cli: Cli) -> Result<(), Fault> {
-    let layers = Layers::load(cli.config.as_deref())?;
-    commands::begin_log(Settings::log(&layers)?.unwrap_or_else(|| cli.command.log()));
+    let layers = Layers::load(cli.config.as_deref());
+    // A filter that is none is reported by the command, with whatever else is wrong.
+    let filter = Settings::log(&layers).ok().flatten();
+    commands::begin_log(filter.unwrap_or_else(|| cli.command.log()));
     let runtime = tokio::runtime::Runtime::new()
         .map_err(|error| Fault::new(Exit::Other, anyhow::Error::new(error).context("cannot start")))?;
     runtime.block_on(commands::run(cli.command, layers))

@@ -1,7 +1,7 @@
 //! Looking into the journal.
 
 use axum::Json;
-use axum::extract::rejection::QueryRejection;
+use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
 use axum::response::{IntoResponse as _, Response};
 use hyper::StatusCode;
@@ -76,18 +76,23 @@ pub(super) async fn list(
         Ok(filter) => filter,
         Err(why) => return problem(StatusCode::BAD_REQUEST, &why),
     };
-    match reader.changes(&filter).await {
-        Ok(changes) => {
-            let is_full = changes.len() == usize::try_from(filter.limit).unwrap_or(usize::MAX);
-            let next_cursor = changes.last().filter(|_| is_full).map(|change| change.seq);
+    let page = usize::try_from(filter.limit).unwrap_or(usize::MAX);
+    // One more than is shown: whether there is a next page.
+    let one_more = ChangeFilter { limit: filter.limit + 1, ..filter };
+    match reader.changes(&one_more).await {
+        Ok(mut changes) => {
+            let has_next = changes.len() > page;
+            changes.truncate(page);
+            let next_cursor = changes.last().filter(|_| has_next).map(|change| change.seq);
             Json(Page { changes, next_cursor }).into_response()
         }
         Err(error) => unreadable(&error),
     }
 }
 
-pub(super) async fn one(State(reader): State<Reader>, Path(seq): Path<String>) -> Response {
-    let seq = match number("seq", &seq, Seq::MAX) {
+pub(super) async fn one(State(reader): State<Reader>, seq: Result<Path<String>, PathRejection>) -> Response {
+    let seq = seq.map_err(|bad| bad.body_text()).and_then(|Path(seq)| number("seq", &seq, Seq::MAX));
+    let seq = match seq {
         Ok(seq) => seq,
         Err(why) => return problem(StatusCode::BAD_REQUEST, &why),
     };
@@ -100,8 +105,12 @@ pub(super) async fn one(State(reader): State<Reader>, Path(seq): Path<String>) -
 
 pub(super) async fn delivery(
     State(reader): State<Reader>,
-    Path((source, id)): Path<(String, String)>,
+    named: Result<Path<(String, String)>, PathRejection>,
 ) -> Response {
+    let (source, id) = match named {
+        Ok(Path(named)) => named,
+        Err(bad) => return problem(StatusCode::BAD_REQUEST, &bad.body_text()),
+    };
     match reader.delivery(&source, &id).await {
         Ok(Some(delivery)) => Json(delivery).into_response(),
         Ok(None) => {

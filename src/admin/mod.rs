@@ -60,6 +60,7 @@ pub fn router(admin: Admin) -> Router {
         .route("/changes/{seq}", get(changes::one))
         .route("/deliveries/{source}/{id}", get(changes::delivery))
         .fallback(no_such_path)
+        .method_not_allowed_fallback(method_not_allowed)
         .layer(middleware::from_fn_with_state(Arc::new(token), access::check));
     Router::new()
         .route("/healthz", get(async || Json(json!({"status": "ok"}))))

@@ -21,7 +21,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// How often the journal is asked meanwhile.
 const EVERY: Duration = Duration::from_millis(5);
 
-pub(super) async fn run() -> Result<(), Fault> {
+pub(super) async fn run(layers: &Layers) -> Result<(), Fault> {
+    Settings::log(layers)?;
     demo().await.map_err(|error| Fault::new(Exit::Other, error))
 }
 

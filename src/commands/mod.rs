@@ -22,7 +22,7 @@ use crate::cli::{Command, Exit, Fault};
 pub(crate) async fn run(command: Command, layers: Layers) -> Result<(), Fault> {
     match command {
         Command::Serve(args) => serve::run(&args, layers).await,
-        Command::Demo => demo::run().await,
+        Command::Demo => demo::run(&layers).await,
         Command::Apply(args) => apply::run(args, &layers).await,
         Command::Nodes(args) => nodes::run(&args, &layers).await,
     }

@@ -11,6 +11,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, S
 use sqlx::{ConnectOptions as _, SqlSafeStr as _};
 
 use super::{Reader, Writer};
+use crate::change::shorten;
 
 /// How many connections read beside the writer's one.
 const READERS: u32 = 4;
@@ -47,7 +48,7 @@ impl FromStr for Location {
             None if text.starts_with("postgres") => {
                 Err("this version keeps its journal in SQLite only: write `sqlite:PATH`".to_owned())
             }
-            None => Err(format!("`{text}` is not a journal: write `sqlite:PATH`")),
+            None => Err(format!("`{}` is not a journal: write `sqlite:PATH`", shorten(text))),
         }
     }
 }

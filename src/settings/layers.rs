@@ -18,6 +18,9 @@ pub struct Layers {
     values: BTreeMap<&'static str, Value>,
     /// The file that was read, for messages.
     file: Option<PathBuf>,
+    /// What cannot be read, and every key of the file that there is not: reported with whatever else is
+    /// wrong for the command that asks.
+    pub(super) problems: Problems,
 }
 
 /// A value, and whether it was written in the settings file.
@@ -28,15 +31,13 @@ struct Value {
 }
 
 impl Layers {
-    /// Reads all layers; `config` names the file, else the environment does, else there is none.
-    ///
-    /// # Errors
-    /// [`Problems`] with everything that cannot be read and every key of the file that there is not.
-    pub fn load(config: Option<&Path>) -> Result<Self, Problems> {
+    /// Reads all layers; `config` names the file, else the environment does, else there is none. What is
+    /// wrong with them is told when settings are asked for.
+    pub fn load(config: Option<&Path>) -> Self {
         let from_environment =
             env::var_os(CONFIG_VARIABLE).filter(|path| !path.is_empty()).map(PathBuf::from);
         let file = config.map(Path::to_owned).or(from_environment);
-        let mut layers = Self { values: BTreeMap::new(), file: file.clone() };
+        let mut layers = Self { file: file.clone(), ..Self::default() };
         let mut problems = Problems::default();
         if let Some(file) = &file {
             layers.add_file(file, &mut problems);
@@ -50,7 +51,8 @@ impl Layers {
                 None
             }
         });
-        problems.or(layers)
+        layers.problems = problems;
+        layers
     }
 
     /// Only these settings, by their variables' names.
@@ -127,8 +129,13 @@ impl Layers {
             }
         };
         for (table, members) in &tables {
+            if !is_known(table) {
+                problems.push(Problem::new(&name, &format!("has no table `{table}`: {}", known_tables())));
+                continue;
+            }
             let Some(members) = members.as_table() else {
-                problems.push(Problem::new(&name, &format!("has no setting `{table}`: {}", known_tables())));
+                problems
+                    .push(Problem::new(&name, &format!("must have `{table}` as a table: write `[{table}]`")));
                 continue;
             };
             for (member, value) in members {
@@ -151,6 +158,12 @@ impl Layers {
             toml::Value::Boolean(flag) => Some(flag.to_string()),
             toml::Value::Array(items) => {
                 let items: Option<Vec<&str>> = items.iter().map(toml::Value::as_str).collect();
+                // As text an empty list would be as good as none: no flow would become any flow.
+                if items.as_ref().is_some_and(|items| items.is_empty() || items.contains(&"")) {
+                    let what =
+                        format!("`{}` is a list with nothing in it: fill it in or remove it", key.file);
+                    return problems.push(Problem::new(file, &what));
+                }
                 items.map(|items| items.join(","))
             }
             toml::Value::Float(_) | toml::Value::Datetime(_) | toml::Value::Table(_) => None,
@@ -161,11 +174,19 @@ impl Layers {
             None => {
                 problems.push(Problem::new(
                     file,
-                    &format!("`{}` must be text, a number or a list of texts", key.file),
+                    &format!("`{}` must be text, a whole number or a list of texts", key.file),
                 ));
             }
         }
     }
+}
+
+fn table_of(key: &Key) -> &'static str {
+    key.file.split('.').next().unwrap_or_default()
+}
+
+fn is_known(table: &str) -> bool {
+    KEYS.iter().any(|key| table_of(key) == table)
 }
 
 /// Where in `.env` the line is that cannot be parsed, counted from 1.
@@ -177,13 +198,12 @@ fn bad_line(error: &dotenvy::Error) -> Option<usize> {
 }
 
 fn known_keys(table: &str) -> String {
-    let inside: Vec<&str> =
-        KEYS.iter().map(|key| key.file).filter(|file| file.split('.').next() == Some(table)).collect();
-    if inside.is_empty() { known_tables() } else { format!("it knows {}", inside.join(", ")) }
+    let inside: Vec<&str> = KEYS.iter().filter(|key| table_of(key) == table).map(|key| key.file).collect();
+    format!("it knows {}", inside.join(", "))
 }
 
 fn known_tables() -> String {
-    let mut tables: Vec<&str> = KEYS.iter().filter_map(|key| key.file.split('.').next()).collect();
+    let mut tables: Vec<&str> = KEYS.iter().map(|key| table_of(key)).collect();
     tables.dedup();
     format!("it knows the tables {}", tables.join(", "))
 }

@@ -9,6 +9,7 @@ mod layers;
 use std::collections::BTreeSet;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
+use std::ops::RangeInclusive;
 use std::str::FromStr;
 
 use jiff::SignedDuration;
@@ -29,6 +30,11 @@ pub use layers::{CONFIG_VARIABLE, Layers};
 
 /// The name of the one source.
 pub const SOURCE: &str = "config";
+
+/// The longest retention, a hundred years: whatever the time of day, what is that long ago has a date. The
+/// shortest is a day: a sender that repeats a delivery within it is told that it is a duplicate.
+const RETENTION_DAYS_AT_MOST: i64 = 36_500;
+const AT_LEAST_1: &str = "a number of at least 1";
 
 /// What the service needs.
 #[derive(Debug)]
@@ -73,9 +79,16 @@ impl Problems {
         self.push(Problem(text.to_owned()));
     }
 
-    /// What was read, or nothing: then its problems are here too.
+    /// What was read, or nothing: then its problems are here too, those that are not here yet.
     pub fn take<T>(&mut self, read: Result<T, Self>) -> Option<T> {
-        read.map_err(|problems| self.0.extend(problems.0)).ok()
+        let add = |problems: Self| {
+            for problem in problems.0 {
+                if !self.0.contains(&problem) {
+                    self.0.push(problem);
+                }
+            }
+        };
+        read.map_err(add).ok()
     }
 
     /// Whether nothing is wrong.
@@ -107,7 +120,7 @@ impl Settings {
     /// # Errors
     /// [`Problems`], all at once.
     pub fn service(layers: &Layers) -> Result<Self, Problems> {
-        let mut read = Read { layers, problems: Problems::default() };
+        let mut read = Read::begin(layers);
         let (sources, warnings) = read.sources();
         let settings = Self {
             listen: read.parsed(LISTEN, "an address such as 127.0.0.1:8080").unwrap_or_else(unspecified),
@@ -128,7 +141,7 @@ impl Settings {
     /// # Errors
     /// [`Problems`], all at once.
     pub fn tenant(layers: &Layers) -> Result<tenant::Settings, Problems> {
-        let mut read = Read { layers, problems: Problems::default() };
+        let mut read = Read::begin(layers);
         let tenant = read.tenant();
         read.problems.or(tenant)
     }
@@ -138,7 +151,7 @@ impl Settings {
     /// # Errors
     /// [`Problems`], all at once.
     pub fn routes(layers: &Layers) -> Result<route::Settings, Problems> {
-        let mut read = Read { layers, problems: Problems::default() };
+        let mut read = Read::begin(layers);
         let routes = read.routes();
         read.problems.or(routes)
     }
@@ -146,7 +159,8 @@ impl Settings {
     /// What is logged, if that is set.
     ///
     /// # Errors
-    /// [`Problems`] when it is not a filter.
+    /// [`Problems`] when it is not a filter. All other settings report it too, so that who asks for those
+    /// may go on without it until then.
     pub fn log(layers: &Layers) -> Result<Option<Targets>, Problems> {
         let mut read = Read { layers, problems: Problems::default() };
         let filter = read.log();
@@ -161,7 +175,14 @@ struct Read<'l> {
     problems: Problems,
 }
 
-impl Read<'_> {
+impl<'l> Read<'l> {
+    /// Begins with what is wrong with the layers themselves, and with the one setting that all need.
+    fn begin(layers: &'l Layers) -> Self {
+        let mut read = Self { layers, problems: layers.problems.clone() };
+        read.log();
+        read
+    }
+
     fn problem(&mut self, key: &Key, what: &str) {
         self.problems.push(Problem::new(&self.layers.name(key), what));
     }
@@ -188,10 +209,19 @@ impl Read<'_> {
         parsed
     }
 
-    /// The value, parsed, if it is set.
-    fn optional<T: FromStr>(&mut self, key: &'static Key, expected: &str) -> Option<T> {
-        self.layers.get(key)?;
-        self.parsed(key, expected)
+    /// The value, or its default, as a number within bounds.
+    fn number<N: FromStr + PartialOrd>(
+        &mut self,
+        key: &'static Key,
+        expected: &str,
+        bounds: RangeInclusive<N>,
+    ) -> Option<N> {
+        let text = self.text(key);
+        let number = text.parse().ok().filter(|number| bounds.contains(number));
+        if number.is_none() {
+            self.problem(key, &format!("must be {expected}, not `{}`", shorten(&text)));
+        }
+        number
     }
 
     /// The value, or what the file holds that the other key names.
@@ -219,7 +249,10 @@ impl Read<'_> {
         let text = self.secret_text(key, file)?;
         let line = text.trim_end_matches(['\r', '\n']);
         if line.is_empty() || line.contains('\n') {
-            self.problem(file, "must name a file with the secret on one line");
+            match self.layers.get(file) {
+                Some(_) => self.problem(file, "must name a file with the secret on one line"),
+                None => self.problem(key, "must be one line"),
+            }
             return None;
         }
         Some(line.to_owned().into())
@@ -290,8 +323,11 @@ impl Read<'_> {
             allowed_flows: self.id(ALLOWED_FLOWS, allowed),
             fetch_url: self.layers.get(FETCH_URL).map(str::to_owned),
         };
-        if let Some(url) = &settings.fetch_url {
-            self.url(FETCH_URL, url);
+        if let Some(text) = &settings.fetch_url
+            && let Some(url) = self.url(FETCH_URL, text)
+            && url.host_str().is_some_and(|host| host.contains('{'))
+        {
+            self.problem(FETCH_URL, "has a placeholder in its host, which an event must not choose: name it");
         }
         if let (Some(flow), Some(allowed)) = (&settings.flow, &settings.allowed_flows)
             && !allowed.contains(flow)
@@ -309,19 +345,22 @@ impl Read<'_> {
     }
 
     fn tenant(&mut self) -> tenant::Settings {
-        let base_url = self.tenant_url(BASE_URL, None);
-        let default = format!("{base_url}/oauth/token");
+        let allow_http = self.parsed(ALLOW_HTTP, "`true` or `false`").unwrap_or_default();
+        let base_url = self.tenant_url(BASE_URL, allow_http);
+        let token_url = match self.layers.get(TOKEN_URL) {
+            Some(_) => self.tenant_url(TOKEN_URL, allow_http),
+            None => format!("{base_url}/oauth/token"),
+        };
         let client_id = self.required(CLIENT_ID);
         let client_secret = self.secret(CLIENT_SECRET, CLIENT_SECRET_FILE);
         if self.layers.get(CLIENT_SECRET).is_none() && self.layers.get(CLIENT_SECRET_FILE).is_none() {
             self.required(CLIENT_SECRET);
         }
-        let requests_per_minute = self.optional(REQUESTS_PER_MINUTE, "a number of at least 1");
-        if requests_per_minute == Some(0) {
-            self.problem(REQUESTS_PER_MINUTE, "must be a number of at least 1, not `0`");
-        }
+        let is_paced = self.layers.get(REQUESTS_PER_MINUTE).is_some();
+        let requests_per_minute =
+            is_paced.then(|| self.number(REQUESTS_PER_MINUTE, AT_LEAST_1, 1..=u32::MAX)).flatten();
         tenant::Settings {
-            token_url: self.tenant_url(TOKEN_URL, Some(default)),
+            token_url,
             base_url,
             client_id,
             client_secret: client_secret.unwrap_or_default(),
@@ -330,10 +369,8 @@ impl Read<'_> {
     }
 
     /// A URL that gets our credentials: not in the clear, unless it stays on this machine or it is allowed.
-    fn tenant_url(&mut self, key: &'static Key, default: Option<String>) -> String {
-        let text =
-            self.layers.get(key).map(str::to_owned).or(default).unwrap_or_else(|| key.default.to_owned());
-        let allow_http: bool = self.parsed(ALLOW_HTTP, "`true` or `false`").unwrap_or_default();
+    fn tenant_url(&mut self, key: &'static Key, allow_http: bool) -> String {
+        let text = self.text(key);
         if let Some(url) = self.url(key, &text)
             && url.scheme() == "http"
             && !is_loopback(&url)
@@ -377,16 +414,14 @@ impl Read<'_> {
     }
 
     fn queue(&mut self) -> queue::Settings {
-        let capacity = self.parsed(QUEUE_CAPACITY, "a number of at least 1").unwrap_or(1);
-        if capacity == 0 {
-            self.problem(QUEUE_CAPACITY, "must be a number of at least 1, not `0`");
-        }
-        queue::Settings { capacity }
+        let capacity = self.number(QUEUE_CAPACITY, AT_LEAST_1, 1..=usize::MAX);
+        queue::Settings { capacity: capacity.unwrap_or(1) }
     }
 
     fn worker(&mut self) -> worker::Settings {
-        let days: u32 = self.parsed(RETENTION_DAYS, "a number of days").unwrap_or_default();
-        worker::Settings { retention: SignedDuration::from_hours(i64::from(days) * 24) }
+        let expected = format!("a number of days from 1 to {RETENTION_DAYS_AT_MOST}");
+        let days = self.number(RETENTION_DAYS, &expected, 1..=RETENTION_DAYS_AT_MOST).unwrap_or(1);
+        worker::Settings { retention: SignedDuration::from_hours(days * 24) }
     }
 }
 

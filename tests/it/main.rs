@@ -2,6 +2,7 @@
 
 #![expect(clippy::panic, reason = "a helper of a test that cannot go on says so")]
 
+mod admin;
 mod architecture;
 mod cli;
 mod crash;
@@ -16,6 +17,7 @@ mod receiver;
 mod sandbox_commands;
 mod senders;
 mod server;
+mod settings;
 mod shutdown;
 mod statuses;
 mod verification;

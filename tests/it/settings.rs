@@ -1,0 +1,472 @@
+//! The settings: their layers, their checks, their messages.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output};
+
+use flowhook::sandbox::{self, Sandbox, sample_flow};
+use flowhook::settings::{KEYS, Layers, Settings};
+use tempfile::TempDir;
+
+/// A service's settings without which it does not start.
+const REQUIRED: [(&str, &str); 3] = [
+    ("FLOWHOOK_WEBHOOK_SECRET", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"),
+    ("CXONE_CLIENT_ID", "id"),
+    ("CXONE_CLIENT_SECRET", "hunter2hunter2"),
+];
+
+fn layers<'a>(settings: &[(&'a str, &'a str)]) -> Layers {
+    Layers::of(REQUIRED.iter().chain(settings).copied())
+}
+
+/// The problems of a service with these settings beside the required ones, one a line.
+#[track_caller]
+fn problems(settings: &[(&str, &str)]) -> Vec<String> {
+    let Err(problems) = Settings::service(&layers(settings)) else { panic!("{settings:?} is accepted") };
+    lines(&problems.to_string())
+}
+
+fn lines(message: &str) -> Vec<String> {
+    let lines = message.lines().skip(1).map(str::trim_start);
+    // `serve` also says how to try it without any.
+    lines.filter(|line| !line.starts_with('(')).map(str::to_owned).collect()
+}
+
+/// Checks that these settings have one problem, which begins with the key's name and says `what`.
+#[track_caller]
+fn check_refused(settings: &[(&str, &str)], name: &str, what: &str) {
+    let problems = problems(settings);
+    let [problem] = problems.as_slice() else { panic!("one problem, not {problems:#?}") };
+    assert!(problem.starts_with(&format!("{name} ")), "{problem}");
+    assert!(problem.contains(what), "{problem}");
+}
+
+#[track_caller]
+fn check_accepted(settings: &[(&str, &str)]) -> Settings {
+    Settings::service(&layers(settings)).unwrap_or_else(|problems| panic!("{problems}"))
+}
+
+/// The program in a folder of its own, with no more of an environment than it is given.
+struct Program {
+    folder: TempDir,
+}
+
+impl Program {
+    fn new() -> Self {
+        Self { folder: tempfile::tempdir().expect("a folder") }
+    }
+
+    fn file(self, name: &str, text: impl AsRef<[u8]>) -> Self {
+        fs::write(self.folder.path().join(name), text).expect("a file");
+        self
+    }
+
+    fn run(&self, arguments: &[&str], environment: &[(&str, &str)]) -> Output {
+        let mut program = Command::new(env!("CARGO_BIN_EXE_flowhook"));
+        // A service whose settings are accepted against all expectation must end, not run for ever.
+        let nowhere = ("FLOWHOOK_JOURNAL", "sqlite:no-such-folder/journal.db");
+        let environment = [nowhere].into_iter().chain(environment.iter().copied());
+        program.args(arguments).env_clear().envs(environment).current_dir(self.folder.path());
+        program.output().expect("it runs")
+    }
+
+    /// The problems of `serve` with `settings.toml`, where it is there, one a line.
+    fn problems(&self, environment: &[(&str, &str)]) -> Vec<String> {
+        let config = "settings.toml";
+        let arguments: &[&str] = if self.folder.path().join(config).exists() {
+            &["--config", config, "serve"]
+        } else {
+            &["serve"]
+        };
+        let output = self.run(arguments, environment);
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(64), "{said}");
+        assert!(said.starts_with("error: the settings cannot be used:"), "{said}");
+        lines(&said)
+    }
+}
+
+#[test]
+fn every_problem_is_reported_at_once_with_the_name_and_the_fix() {
+    let problems = Settings::service(&Layers::of([
+        ("CXONE_BASE_URL", "ftp://tenant"),
+        ("CXONE_REQUESTS_PER_MINUTE", "0"),
+        ("CXONE_FLOW_ID", ".."),
+        ("FLOWHOOK_LISTEN", "everywhere"),
+        ("FLOWHOOK_JOURNAL", "postgres://db/journal"),
+        ("FLOWHOOK_QUEUE_CAPACITY", "-1"),
+    ]))
+    .expect_err("nothing of it is right");
+    let mut problems = lines(&problems.to_string());
+    problems.sort();
+    let expected = [
+        "CXONE_BASE_URL must be an http or https URL, not `ftp://tenant`",
+        "CXONE_CLIENT_ID is not set: it is the OAuth client",
+        "CXONE_CLIENT_SECRET is not set: it is the OAuth client's secret",
+        "CXONE_FLOW_ID cannot be used: flow id `..` is not valid",
+        "CXONE_REQUESTS_PER_MINUTE must be a number of at least 1, not `0`",
+        "FLOWHOOK_JOURNAL cannot be used: this version keeps its journal in SQLite only: write `sqlite:PATH`",
+        "FLOWHOOK_LISTEN must be an address such as 127.0.0.1:8080, not `everywhere`",
+        "FLOWHOOK_QUEUE_CAPACITY must be a number of at least 1, not `-1`",
+        "FLOWHOOK_WEBHOOK_SECRET is not set: it is what the configuration system signs with",
+    ];
+    assert_eq!(problems.len(), expected.len(), "{problems:#?}");
+    for (problem, expected) in problems.iter().zip(expected) {
+        assert!(problem.starts_with(expected), "{problem}, not {expected}");
+    }
+}
+
+#[test]
+fn problems_of_the_file_the_log_and_the_rest_are_reported_together() {
+    let program =
+        Program::new().file("settings.toml", "[tenant]\nbase = \"x\"\n[log]\nfilter = \"loud=very\"");
+    let problems = program.problems(&[("CXONE_CLIENT_ID", "id")]).join("\n");
+    for name in
+        ["`tenant.base`", "log.filter in settings.toml", "CXONE_CLIENT_SECRET", "FLOWHOOK_WEBHOOK_SECRET"]
+    {
+        assert!(problems.contains(name), "{name} is missing from\n{problems}");
+    }
+}
+
+#[test]
+fn a_command_that_needs_two_parts_reports_the_problems_of_both_and_each_once() {
+    let environment = [("CXONE_FLOW_ID", ".."), ("FLOWHOOK_LOG", "loud")];
+    let output = Program::new().run(&["apply"], &environment);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(64), "{said}");
+    for name in ["CXONE_FLOW_ID", "CXONE_CLIENT_ID", "FLOWHOOK_LOG"] {
+        assert_eq!(said.matches(&format!("\n  {name} ")).count(), 1, "{name} in\n{said}");
+    }
+}
+
+#[test]
+fn the_defaults_are_those_of_the_contract() {
+    let settings = check_accepted(&[]);
+    assert_eq!(settings.listen.to_string(), "127.0.0.1:8080");
+    assert_eq!(settings.admin.listen.to_string(), "127.0.0.1:8081");
+    assert!(settings.admin.token.is_none());
+    assert_eq!(settings.journal.path(), Path::new("flowhook.db"));
+    assert_eq!(settings.queue.capacity, 100_000);
+    assert_eq!(settings.worker.retention.as_hours(), 30 * 24);
+    assert_eq!(settings.tenant.base_url, "https://us-1.api.nicecxone.com");
+    assert_eq!(settings.tenant.token_url, "https://us-1.api.nicecxone.com/oauth/token");
+    assert_eq!(settings.tenant.requests_per_minute, None);
+    assert!(settings.routes.flow.is_none() && settings.routes.allowed_flows.is_none());
+    assert!(settings.warnings.is_empty());
+}
+
+#[test]
+fn a_value_in_the_file_is_under_dot_env_and_dot_env_under_the_environment() {
+    let program = Program::new();
+    let capacity = |program: &Program, environment: &[(&str, &str)]| {
+        let problems = program.problems(environment);
+        let is_about_it = |line: &&String| line.contains("at least 1");
+        problems.iter().find(is_about_it).cloned().unwrap_or_default()
+    };
+    let program = program.file("settings.toml", "[journal]\nqueue_capacity = \"of file\"");
+    assert!(capacity(&program, &[]).starts_with("journal.queue_capacity in settings.toml "));
+    assert!(capacity(&program, &[]).ends_with("`of file`"));
+    let program = program.file(".env", "FLOWHOOK_QUEUE_CAPACITY='of .env'\nUNRELATED=1\n");
+    assert!(capacity(&program, &[]).ends_with("`of .env`"));
+    assert!(capacity(&program, &[("FLOWHOOK_QUEUE_CAPACITY", "")]).ends_with("`of .env`"), "empty is none");
+    let said = capacity(&program, &[("FLOWHOOK_QUEUE_CAPACITY", "of environment")]);
+    assert_eq!(said, "FLOWHOOK_QUEUE_CAPACITY must be a number of at least 1, not `of environment`");
+}
+
+#[test]
+fn the_environment_can_name_the_file_too_and_the_argument_wins() {
+    let program =
+        Program::new().file("a.toml", "[server]\nlisten = \"a\"").file("b.toml", "[server]\nlisten = \"b\"");
+    let said = |arguments: &[&str]| {
+        let output = program.run(arguments, &[("FLOWHOOK_CONFIG", "a.toml")]);
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    };
+    assert!(
+        said(&["serve"])
+            .contains("server.listen in a.toml must be an address such as 127.0.0.1:8080, not `a`")
+    );
+    assert!(said(&["--config", "b.toml", "serve"]).contains("server.listen in b.toml"));
+    assert!(said(&["--config", "c.toml", "serve"]).contains("c.toml cannot be read"));
+}
+
+#[test]
+fn a_key_or_table_that_there_is_not_is_named_with_those_that_there_are() {
+    let check = |toml: &str, expected: &str| {
+        let problems = Program::new().file("settings.toml", toml).problems(&REQUIRED);
+        let [problem] = problems.as_slice() else { panic!("{toml}: one problem, not {problems:#?}") };
+        assert!(problem.starts_with("settings.toml ") && problem.contains(expected), "{toml}: {problem}");
+    };
+    check("[tenant]\nbase_uri = \"x\"", "no setting `tenant.base_uri`: it knows tenant.base_url,");
+    check("[tennant]\nbase_url = \"x\"", "no table `tennant`: it knows the tables tenant, route,");
+    check("[tennant]", "no table `tennant`: it knows the tables tenant, route,");
+    check("base_url = \"x\"", "no table `base_url`: it knows the tables");
+    check("[tenant]\nrequests_per_minute = 1.5", "`tenant.requests_per_minute` must be");
+    check("[tenant]\nclient_id = [1]", "`tenant.client_id` must be");
+    check("tenant = 5", "must have `tenant` as a table: write `[tenant]`");
+    check("[tenant", "is not TOML");
+}
+
+#[test]
+fn an_empty_list_or_element_is_an_error_and_never_means_any() {
+    let check = |toml: &str, expected: &str| {
+        let problems = Program::new().file("settings.toml", toml).problems(&REQUIRED);
+        let [problem] = problems.as_slice() else { panic!("{toml}: one problem, not {problems:#?}") };
+        assert!(problem.contains(expected), "{toml}: {problem}");
+    };
+    check("[route]\nallowed_flows = []", "route.allowed_flows");
+    check("[route]\nallowed_flows = [\"\"]", "route.allowed_flows");
+    check("[route]\nallowed_flows = [\"f1\", \"\"]", "route.allowed_flows");
+    check_refused(
+        &[("FLOWHOOK_ALLOWED_FLOWS", "f1,,f2")],
+        "FLOWHOOK_ALLOWED_FLOWS",
+        "flow id `` is not valid",
+    );
+    check_refused(&[("FLOWHOOK_ALLOWED_FLOWS", "f1,")], "FLOWHOOK_ALLOWED_FLOWS", "flow id `` is not valid");
+
+    let good = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+    let secrets = |text: String, number: u32| {
+        let what = format!("is wrong at number {number}: the secret is empty");
+        check_refused(&[("FLOWHOOK_WEBHOOK_SECRET", &text)], "FLOWHOOK_WEBHOOK_SECRET", &what);
+    };
+    secrets(format!("{good},"), 2);
+    secrets(format!(",{good}"), 1);
+    secrets(format!("{good}, ,{good}"), 2);
+}
+
+#[test]
+fn several_secrets_may_come_as_a_list_with_spaces_or_in_a_file_one_a_line() {
+    let two = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw, whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+    check_accepted(&[("FLOWHOOK_WEBHOOK_SECRET", two)]);
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("secrets");
+    let layers = |text: &str| {
+        fs::write(&path, text).expect("a file");
+        Layers::of([
+            ("FLOWHOOK_WEBHOOK_SECRET_FILE", path.to_str().expect("UTF-8")),
+            ("CXONE_CLIENT_ID", "id"),
+            ("CXONE_CLIENT_SECRET", "secret"),
+        ])
+    };
+    for text in [two.replace(", ", "\n"), two.replace(", ", "\r\n") + "\r\n", two.replace(", ", "\n") + "\n"]
+    {
+        Settings::service(&layers(&text)).unwrap_or_else(|problems| panic!("{text:?}: {problems}"));
+    }
+    let blank = Settings::service(&layers(&two.replace(", ", "\n\n"))).expect_err("a blank line");
+    assert!(blank.to_string().contains("SECRET_FILE is wrong at number 2: the secret is empty"), "{blank}");
+    let empty = Settings::service(&layers("")).expect_err("an empty file");
+    assert!(empty.to_string().contains("SECRET_FILE is wrong at number 1: the secret is empty"), "{empty}");
+}
+
+#[test]
+fn a_secret_comes_from_one_place() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("secret");
+    fs::write(&path, "hunter2\n").expect("a file");
+    let path = path.to_str().expect("UTF-8");
+    let both = "are both set: remove one";
+    check_refused(&[("CXONE_CLIENT_SECRET_FILE", path)], "CXONE_CLIENT_SECRET", both);
+    check_refused(&[("FLOWHOOK_WEBHOOK_SECRET_FILE", path)], "FLOWHOOK_WEBHOOK_SECRET", both);
+    let token = [("FLOWHOOK_ADMIN_TOKEN", "t"), ("FLOWHOOK_ADMIN_TOKEN_FILE", path)];
+    check_refused(&token, "FLOWHOOK_ADMIN_TOKEN", both);
+
+    check_accepted(&[("FLOWHOOK_ADMIN_TOKEN_FILE", path)]);
+    check_refused(
+        &[("FLOWHOOK_ADMIN_TOKEN_FILE", "/nowhere")],
+        "FLOWHOOK_ADMIN_TOKEN_FILE",
+        "cannot be read",
+    );
+    check_refused(&[("FLOWHOOK_ADMIN_TOKEN", "two\nlines")], "FLOWHOOK_ADMIN_TOKEN", "one line");
+    fs::write(path, "two\nlines\n").expect("a file");
+    check_refused(&[("FLOWHOOK_ADMIN_TOKEN_FILE", path)], "FLOWHOOK_ADMIN_TOKEN_FILE", "one line");
+    fs::write(path, "\n").expect("a file");
+    check_refused(&[("FLOWHOOK_ADMIN_TOKEN_FILE", path)], "FLOWHOOK_ADMIN_TOKEN_FILE", "one line");
+}
+
+#[test]
+fn secrets_are_in_no_message_and_in_no_debug() {
+    const SECRET: &str = "correct-horse-battery-staple";
+    let check_hidden = |said: &str| assert!(!said.contains(SECRET) && !said.contains("horse"), "{said}");
+    let wrong = format!("{SECRET},whsec_{SECRET},whpk_{SECRET}");
+    let everything = [
+        ("FLOWHOOK_WEBHOOK_SECRET", wrong.as_str()),
+        ("CXONE_CLIENT_SECRET", SECRET),
+        ("FLOWHOOK_ADMIN_TOKEN", SECRET),
+        ("CXONE_BASE_URL", "ftp://x"),
+    ];
+    check_hidden(&problems(&everything).join("\n"));
+    let good = [("CXONE_CLIENT_SECRET", SECRET), ("FLOWHOOK_ADMIN_TOKEN", SECRET)];
+    check_hidden(&format!("{:?}", check_accepted(&good)));
+
+    for toml in [
+        format!("[source]\nsecret = {SECRET}"),
+        format!("[source]\nsecret = \"{SECRET}"),
+        format!("[source]\nsecret = \"{SECRET}\" {SECRET}"),
+        format!("[source]\nsecret = [\"{SECRET}\", 5]"),
+        format!("[source]\nsecret = {{ value = \"{SECRET}\" }}"),
+        format!("[source]\nsecrets = \"{SECRET}\""),
+        format!("secret = \"{SECRET}\""),
+        format!("[source]\nsecret = \"{SECRET}\"\nsecret = \"{SECRET}\""),
+    ] {
+        check_hidden(&Program::new().file("settings.toml", &toml).problems(&[]).join("\n"));
+    }
+    for env in
+        [format!("FLOWHOOK_WEBHOOK_SECRET={SECRET} {SECRET}"), format!("{SECRET}"), format!("A='{SECRET}")]
+    {
+        check_hidden(&Program::new().file(".env", &env).problems(&[]).join("\n"));
+    }
+}
+
+#[test]
+fn credentials_go_over_plain_http_on_loopback_only() {
+    let refused =
+        |url: &str| check_refused(&[("CXONE_BASE_URL", url)], "CXONE_BASE_URL", "set CXONE_ALLOW_HTTP=true");
+    let accepted = |url: &str| _ = check_accepted(&[("CXONE_BASE_URL", url)]);
+    refused("http://tenant.example");
+    refused("http://10.0.0.1:8080/");
+    refused("http://localhost.example");
+    refused("http://127.0.0.1.example");
+    refused("http://127.0.0.1@tenant.example");
+    refused("http://[2001:db8::1]/");
+    refused("http://0.0.0.0/");
+    for local in [
+        "http://127.0.0.1:1",
+        "http://127.8.9.10",
+        "http://localhost:1/",
+        "http://LOCALHOST",
+        "http://[::1]:1",
+    ] {
+        accepted(local);
+    }
+    accepted("https://tenant.example");
+    check_accepted(&[("CXONE_BASE_URL", "http://tenant.example"), ("CXONE_ALLOW_HTTP", "true")]);
+    let elsewhere =
+        [("CXONE_BASE_URL", "http://127.0.0.1:1"), ("CXONE_TOKEN_URL", "http://auth.example/token")];
+    check_refused(&elsewhere, "CXONE_TOKEN_URL", "set CXONE_ALLOW_HTTP=true");
+}
+
+#[test]
+fn the_token_endpoint_follows_the_tenant_unless_it_is_set() {
+    let settings = check_accepted(&[("CXONE_BASE_URL", "https://tenant.example/base/")]);
+    assert_eq!(settings.tenant.token_url, "https://tenant.example/base/oauth/token");
+    let settings = check_accepted(&[("CXONE_TOKEN_URL", "https://auth.example/token")]);
+    assert_eq!(settings.tenant.token_url, "https://auth.example/token");
+}
+
+#[test]
+fn the_admin_api_is_on_loopback_unless_it_has_a_token() {
+    let off = |listen| {
+        check_refused(&[("FLOWHOOK_ADMIN_LISTEN", listen)], "FLOWHOOK_ADMIN_LISTEN", "FLOWHOOK_ADMIN_TOKEN")
+    };
+    off("0.0.0.0:8081");
+    off("[::]:8081");
+    off("192.168.0.1:8081");
+    check_accepted(&[("FLOWHOOK_ADMIN_LISTEN", "[::1]:8081")]);
+    check_accepted(&[("FLOWHOOK_ADMIN_LISTEN", "0.0.0.0:8081"), ("FLOWHOOK_ADMIN_TOKEN", "token")]);
+    check_accepted(&[("FLOWHOOK_LISTEN", "0.0.0.0:8080")]);
+}
+
+#[test]
+fn what_is_not_an_address_a_number_an_id_or_a_scheme_is_refused_by_name() {
+    let check = |name: &str, text: &str, what: &str| check_refused(&[(name, text)], name, what);
+    check("FLOWHOOK_LISTEN", "localhost:8080", "an address such as 127.0.0.1:8080");
+    check("FLOWHOOK_LISTEN", ":8080", "an address");
+    check("FLOWHOOK_ADMIN_LISTEN", "127.0.0.1", "an address");
+    for number in ["0", "-1", "1.5", "many", "99999999999999999999999"] {
+        check("FLOWHOOK_QUEUE_CAPACITY", number, "a number of at least 1");
+        check("CXONE_REQUESTS_PER_MINUTE", number, "a number of at least 1");
+        check("FLOWHOOK_RETENTION_DAYS", number, "a number of days");
+    }
+    check("FLOWHOOK_RETENTION_DAYS", "4294967295", "a number of days");
+    check("CXONE_ALLOW_HTTP", "yes", "`true` or `false`");
+    check("CXONE_FLOW_ID", "a/b", "flow id `a/b` is not valid");
+    check("TARGET_NODE_ID", &"n".repeat(513), "512 bytes");
+    check("CXONE_BASE_URL", "tenant.example", "an http or https URL");
+    check("CXONE_TOKEN_URL", "https://", "an http or https URL");
+    check("EXTERNAL_API_URL", "file:///etc/passwd", "an http or https URL");
+    check("FLOWHOOK_WEBHOOK_SCHEME", "guess", "names no scheme");
+    check("FLOWHOOK_JOURNAL", "flowhook.db", "write `sqlite:PATH`");
+    check("FLOWHOOK_JOURNAL", "sqlite:", "must be a file");
+    check("FLOWHOOK_JOURNAL", "sqlite::memory:", "sqlite:flowhook.db");
+    check("FLOWHOOK_JOURNAL", "postgresql://db", "SQLite only");
+    let elsewhere = [("CXONE_FLOW_ID", "f1"), ("FLOWHOOK_ALLOWED_FLOWS", "f2, f3")];
+    check_refused(&elsewhere, "CXONE_FLOW_ID", "not among FLOWHOOK_ALLOWED_FLOWS");
+    check_accepted(&[("CXONE_FLOW_ID", "f3"), ("FLOWHOOK_ALLOWED_FLOWS", "f2, f3")]);
+}
+
+#[test]
+fn no_event_can_choose_the_host_that_is_asked_for_its_values() {
+    let check = |url: &str| check_refused(&[("EXTERNAL_API_URL", url)], "EXTERNAL_API_URL", "in its host");
+    check("https://{flow_id}/values");
+    check("https://{node_id}.example/");
+    check("https://example{FLOW_ID}/");
+    check_accepted(&[("EXTERNAL_API_URL", "https://example/{flow_id}/values?node={node_id}")]);
+}
+
+#[test]
+fn a_long_value_is_cut_in_its_message() {
+    let long = "x".repeat(10_000);
+    let problems = problems(&[("FLOWHOOK_LISTEN", &long), ("FLOWHOOK_JOURNAL", &long)]);
+    assert!(problems.iter().all(|problem| problem.len() < 300), "{problems:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_command_needs_only_the_settings_that_it_uses() {
+    let tenant = Sandbox::start(sandbox::Settings::default()).await.expect("a free port");
+    tenant.add_flow("ivr", &sample_flow("ivr", "Support line")).expect("a flow");
+    let base_url = tenant.base_url();
+    let settings = [
+        ("CXONE_BASE_URL", base_url.as_str()),
+        ("CXONE_CLIENT_ID", tenant.client_id()),
+        ("CXONE_CLIENT_SECRET", tenant.client_secret()),
+        ("FLOWHOOK_LISTEN", "nowhere"),
+    ];
+    let nodes = Program::new().run(&["nodes", "ivr"], &settings);
+    let said = String::from_utf8_lossy(&nodes.stderr);
+    assert_eq!(nodes.status.code(), Some(0), "{said}");
+    assert!(String::from_utf8_lossy(&nodes.stdout).contains("routing_priority = \"normal\""));
+
+    let missing = Program::new().run(&["nodes", "ivr"], &[]);
+    let said = String::from_utf8_lossy(&missing.stderr);
+    assert_eq!(missing.status.code(), Some(64), "{said}");
+    assert!(said.contains("CXONE_CLIENT_ID") && !said.contains("WEBHOOK"), "{said}");
+}
+
+#[test]
+fn every_key_has_a_name_of_its_own_and_a_place_in_the_file() {
+    for (index, key) in KEYS.iter().enumerate() {
+        let is_other =
+            |other: &&&flowhook::settings::Key| other.variable == key.variable || other.file == key.file;
+        assert!(!KEYS[..index].iter().any(|other| is_other(&other)), "{}", key.variable);
+        let (table, member) = key.file.split_once('.').expect("table.key");
+        assert!(!table.is_empty() && !member.is_empty() && !key.about.is_empty() && !key.default.is_empty());
+    }
+}
+
+/// The README's table of settings, generated.
+fn table() -> String {
+    let row = |key: &&flowhook::settings::Key| {
+        let default = match key.default {
+            words @ ("required" | "none" | "any" | "unlimited") => words.to_owned(),
+            value => format!("`{value}`"),
+        };
+        format!("| `{}` | `{}` | {default} | {} |\n", key.variable, key.file, key.about)
+    };
+    let head = "| variable | in the file | default | meaning |\n|---|---|---|---|\n";
+    head.to_owned() + &KEYS.iter().map(row).collect::<String>()
+}
+
+#[test]
+fn the_readme_has_every_setting() {
+    let readme =
+        fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).expect("README.md");
+    let shown = readme
+        .split_once("<!-- settings -->")
+        .and_then(|(_, rest)| rest.split_once("<!-- /settings -->"))
+        .map(|(table, _)| table.trim())
+        .unwrap_or_default();
+    let expected = table();
+    assert!(
+        shown == expected.trim(),
+        "README.md must have this between `<!-- settings -->` and `<!-- /settings -->`:\n\n{expected}"
+    );
+}
