@@ -70,7 +70,8 @@ impl Event {
     }
 
     fn body(&self) -> String {
-        let mut body = json!({"type": "config.updated", "data": {"flow_id": self.flow, "node_id": self.node}});
+        let mut body =
+            json!({"type": "config.updated", "data": {"flow_id": self.flow, "node_id": self.node}});
         if let Some(config) = &self.config {
             body["data"]["config"] = config.clone();
         }

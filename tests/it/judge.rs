@@ -114,9 +114,8 @@ fn is_of(put: &PutDiff, change: &Seen) -> bool {
 fn writes(put: &PutDiff, change: &Seen) -> bool {
     put.flow == change.flow
         && put.changed.iter().any(|wrote| {
-            let is = |name: &str, value: &str| {
-                wrote.variable == name && wrote.after.as_deref() == Some(value)
-            };
+            let is =
+                |name: &str, value: &str| wrote.variable == name && wrote.after.as_deref() == Some(value);
             wrote.node == change.node && change.variables.iter().any(|of| is(&of.name, of.value()))
         })
 }

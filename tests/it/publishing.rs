@@ -62,10 +62,7 @@ async fn a_warm_publish_over_a_persons_edit_is_refused_and_done_again_on_the_fre
     assert_eq!((change.state.as_str(), change.version()), ("published", "17"));
     let calls = world.tenant.calls();
     assert_eq!((calls.get, calls.put, calls.conflicts), (2, 3, 1));
-    assert_eq!(
-        world.tenant.variable(IVR, SAMPLE_NODE, "greeting_prompt").as_deref(),
-        Some(r#""Servus""#)
-    );
+    assert_eq!(world.tenant.variable(IVR, SAMPLE_NODE, "greeting_prompt").as_deref(), Some(r#""Servus""#));
     world.judge().await;
 }
 

@@ -150,7 +150,10 @@ async fn whatever_was_acknowledged_before_a_crash_is_carried_out_after_it() {
     world.settled().await;
     assert_eq!(world.changes().await.len(), 100);
     for (at, flow) in flows.iter().enumerate() {
-        assert_eq!(world.tenant.variable(flow, SAMPLE_NODE, "max_wait_time_seconds"), Some((96 + at).to_string()));
+        assert_eq!(
+            world.tenant.variable(flow, SAMPLE_NODE, "max_wait_time_seconds"),
+            Some((96 + at).to_string())
+        );
     }
     world.judge().await;
 }

@@ -1,6 +1,6 @@
 //! Events without values: they are fetched when they are needed.
 
-use flowhook::sandbox::{Fault, FaultKind, Canned};
+use flowhook::sandbox::{Canned, Fault, FaultKind};
 use hyper::StatusCode;
 use serde_json::json;
 
