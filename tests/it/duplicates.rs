@@ -57,3 +57,17 @@ async fn a_delivery_that_was_rejected_is_judged_anew_when_it_comes_again() {
     assert_eq!(world.ended("msg_mended").await.state, "published");
     world.judge().await;
 }
+
+#[tokio::test]
+async fn a_failed_delivery_that_comes_again_after_a_newer_one_has_won_changes_nothing() {
+    let world = World::start().await;
+    world.deliver(event("new", 1).named("msg_late")).await;
+    assert_eq!(world.ended("msg_late").await.state, "failed");
+    world.tenant.add_flow("new", &sample_flow("new", "Opened since")).unwrap();
+    let newer = world.deliver(event("new", 2)).await;
+    assert_eq!(world.ended(&newer).await.state, "published");
+    world.deliver(event("new", 1).named("msg_late")).await;
+    assert_eq!(world.ended("msg_late").await.state, "superseded");
+    assert_eq!((world.value("new").as_str(), world.tenant.calls().put), ("2", 1));
+    world.judge().await;
+}

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use flowhook::sandbox::{By, Call, Canned, Fault, FaultKind, Human, Landing, SAMPLE_NODE};
+use flowhook::sandbox::{By, Call, Canned, Fault, FaultKind, Human, Landing, SAMPLE_NODE, Sandbox};
 
 use crate::event::event;
 use crate::harness::{IVR, World};
@@ -111,16 +111,17 @@ async fn a_lost_put_whose_values_a_person_has_changed_since_is_published_again()
 #[tokio::test]
 async fn a_put_that_lands_late_cannot_undo_what_was_published_since() {
     let world = World::start().await;
-    // It lands after the lane has backed off for a second and published the newer value.
+    // As a rule it comes when the lane has backed off for a second and published the newer value.
     world.tenant.fault(Fault::put(FaultKind::LateCommit(Duration::from_millis(2500))));
     world.deliver(event(IVR, 1)).await;
     world.flow_calls(IVR, 2).await;
     let newer = world.deliver(event(IVR, 2)).await;
     assert_eq!(world.ended(&newer).await.state, "published");
-    world.tenant.wait_until(|tenant| tenant.calls().late_refused == 1).await.unwrap();
+    let came = |tenant: &Sandbox| tenant.calls().late_refused + tenant.calls().commits == 2;
+    world.tenant.wait_until(came).await.unwrap();
     assert_eq!(world.value(IVR), "2");
     world.settled().await;
-    world.judge().await;
+    world.judge_conduct();
 }
 
 #[tokio::test]
@@ -140,4 +141,40 @@ async fn a_put_that_lands_late_is_not_made_twice() {
         assert_eq!(world.value(IVR), "1");
         world.judge_conduct();
     }
+}
+
+#[tokio::test]
+async fn a_lost_put_stays_undecided_until_the_flow_can_be_read() {
+    async fn check(fault: FaultKind) {
+        let world = World::start().await;
+        world.tenant.fault(Fault::put(fault));
+        world.tenant.fault(Fault::get(FaultKind::Status(Canned::status(500))).after(1));
+        let id = world.deliver(event(IVR, 1)).await;
+        world.flow_calls(IVR, 3).await;
+        let newer = world.deliver(event(IVR, 2)).await;
+        world.settled().await;
+        let (change, newer) = (world.change(&id).await, world.change(&newer).await);
+        assert_eq!((change.state.as_str(), change.version()), ("published", "15"));
+        assert_eq!((newer.state.as_str(), newer.version()), ("published", "16"));
+        assert_eq!(world.tenant.faults_waiting(), 0);
+        world.judge().await;
+    }
+    tokio::join!(check(FaultKind::ResetAfterCommit), check(FaultKind::Empty));
+}
+
+#[tokio::test]
+async fn every_ending_of_a_lost_put_comes_with_its_confirmation() {
+    let world = World::start().await;
+    let hold = world.busy(IVR).await;
+    let missing = world.deliver(event(IVR, 2).on("node_gone")).await;
+    let beaten = world.deliver(event(IVR, 2)).await;
+    let winner = world.deliver(event(IVR, 3)).await;
+    world.tenant.fault(Fault::put(FaultKind::ResetAfterCommit).after(1));
+    hold.release();
+    world.settled().await;
+    for (id, state) in [(missing, "failed"), (beaten, "superseded"), (winner, "published")] {
+        assert_eq!(world.change(&id).await.state, state);
+    }
+    assert_eq!(world.tenant.calls().put, 2);
+    world.judge().await;
 }

@@ -1,6 +1,6 @@
 //! The way of a change into its flow, when nothing goes wrong, and the calls that it costs.
 
-use flowhook::sandbox::{Fault, FaultKind, Human, SAMPLE_NODE};
+use flowhook::sandbox::{Fault, FaultKind, Human, SAMPLE_NODE, large_flow};
 
 use crate::event::{VARIABLES, event};
 use crate::harness::{IVR, World};
@@ -127,6 +127,18 @@ async fn a_tenant_that_rewrites_the_flow_on_save_is_published_to_all_the_same() 
     }
     let calls = world.tenant.calls();
     assert_eq!((calls.get, calls.put, calls.conflicts), (1, 3, 0));
+    world.judge().await;
+}
+
+#[tokio::test]
+async fn a_flow_of_five_thousand_nodes_is_published_to_byte_by_byte() {
+    let world = World::start().await;
+    world.tenant.add_flow("large", &large_flow("large", 5000)).unwrap();
+    for value in 1..=2 {
+        let id = world.deliver(event("large", value)).await;
+        assert_eq!(world.ended(&id).await.state, "published");
+    }
+    assert_eq!((world.tenant.calls().get, world.tenant.calls().put), (1, 2));
     world.judge().await;
 }
 
