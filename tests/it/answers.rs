@@ -165,6 +165,8 @@ async fn a_conflict_with_a_person_is_tried_again_on_the_fresh_flow_and_nothing_i
     assert_eq!((world.count("published").await, world.value(IVR).as_str()), (1, "1"));
     let calls = world.tenant.calls();
     assert_eq!((calls.get, calls.put, calls.conflicts), (2, 2, 1));
+    let pause = pause_after_the_refusal(&world);
+    assert!(pause < Duration::from_millis(900), "at once, without backing off: {pause:?}");
     world.judge().await;
 }
 
