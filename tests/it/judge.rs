@@ -1,0 +1,121 @@
+//! The judge of a world: whether what the journal says is what the tenant holds.
+//!
+//! The rules are stated once more here, in the plainest way, beside the code that is judged by them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use flowhook::sandbox::{PutDiff, VariableAddress};
+
+use crate::event::VARIABLES;
+use crate::harness::{Seen, World};
+
+/// How much later than its leaving a 429 may be known.
+const ON_ITS_WAY: Duration = Duration::from_millis(50);
+const NOTHING: [String; 0] = [];
+
+impl World {
+    /// Asserts that everything has ended, that every ending is true, and that nothing was done to the
+    /// tenant that must not be done.
+    pub(crate) async fn judge(&self) {
+        let changes = self.changes().await;
+        assert_eq!(untruths(self, &changes), NOTHING, "an ending is not true");
+        self.judge_conduct();
+    }
+
+    /// Asserts that nothing was done to the tenant that must not be done.
+    pub(crate) fn judge_conduct(&self) {
+        let record = self.tenant.record();
+        let ours = |at: &VariableAddress| VARIABLES.contains(&at.variable.as_str());
+        assert_eq!(record.lost_human_edits(ours), NOTHING, "a person's edit was lost");
+        assert_eq!(record.collateral(), NOTHING, "something else was touched");
+        assert!(record.max_in_flight_per_flow() <= 1, "two calls about one flow at once");
+        assert_eq!(record.calls_started_inside_retry_after(ON_ITS_WAY), NOTHING, "a call came too early");
+    }
+}
+
+/// Every ending that is not true, and every saved PUT that no ending admits.
+fn untruths(world: &World, changes: &[Seen]) -> Vec<String> {
+    let puts = world.tenant.record().put_diffs();
+    let mut found = Vec::new();
+    for change in changes {
+        let is_true = match change.state.as_str() {
+            "published" => puts.iter().any(|put| is_of(put, change) && writes(put, change)),
+            // Whatever else became of them, they must not have been written.
+            "failed" => !puts.iter().any(|put| writes(put, change)),
+            "superseded" => changes.iter().any(|other| has_won(other) && beats(other, change)),
+            "unchanged" => true,
+            _ => false,
+        };
+        if !is_true {
+            found.push(format!("{change:?}"));
+        }
+    }
+    let mut written = BTreeSet::new();
+    for put in &puts {
+        let admitted = changes
+            .iter()
+            .any(|change| change.state == "published" && is_of(put, change) && writes(put, change));
+        if !admitted {
+            found.push(format!("no published change admits {put:?}"));
+        }
+        for change in &put.changed {
+            if !written.insert((&put.flow, &change.node, &change.variable, &change.after)) {
+                found.push(format!("{} was written twice: {change:?}", put.flow));
+            }
+        }
+    }
+    found.extend(wrong_values(world, changes));
+    found
+}
+
+/// The variables that do not have the value of the last winner.
+fn wrong_values(world: &World, changes: &[Seen]) -> Vec<String> {
+    let mut winners: BTreeMap<(&str, &str, &str), &Seen> = BTreeMap::new();
+    for change in changes.iter().filter(|change| change.state != "failed") {
+        for variable in &change.variables {
+            let winner = winners.entry((&change.flow, &change.node, &variable.name)).or_insert(change);
+            if beats(change, winner) {
+                *winner = change;
+            }
+        }
+    }
+    let wrong = |((flow, node, name), winner): ((&str, &str, &str), &Seen)| {
+        let wanted = winner.variables.iter().find(|variable| variable.name == name)?.value();
+        let there = world.tenant.variable(flow, node, name).unwrap_or_default();
+        (there != wanted).then(|| format!("{flow} {node} {name} is {there}, and {winner:?} won"))
+    };
+    winners.into_iter().filter_map(wrong).collect()
+}
+
+fn has_won(change: &Seen) -> bool {
+    matches!(change.state.as_str(), "published" | "unchanged")
+}
+
+/// Whether a change to the same node counts for more than another: later by its source's own time where
+/// both have one, else by arrival.
+fn beats(one: &Seen, other: &Seen) -> bool {
+    let later = match (&one.order_key, &other.order_key) {
+        // All of one spelling, so that the order of the texts is that of the times.
+        (Some(mine), Some(theirs)) if mine != theirs => mine > theirs,
+        _ => one.seq >= other.seq,
+    };
+    later && (&one.flow, &one.node) == (&other.flow, &other.node)
+}
+
+/// Whether the change says that it is in that PUT's version; what was confirmed by reading may have been
+/// read in a later one.
+fn is_of(put: &PutDiff, change: &Seen) -> bool {
+    let confirmed = change.reason.contains("confirmed by reading");
+    put.flow == change.flow && (put.version == change.version() || confirmed)
+}
+
+/// Whether the PUT wrote at least one of the change's values.
+fn writes(put: &PutDiff, change: &Seen) -> bool {
+    put.flow == change.flow
+        && put.changed.iter().any(|wrote| {
+            let is =
+                |name: &str, value: &str| wrote.variable == name && wrote.after.as_deref() == Some(value);
+            wrote.node == change.node && change.variables.iter().any(|of| is(&of.name, of.value()))
+        })
+}
