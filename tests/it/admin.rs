@@ -1,6 +1,5 @@
 //! The admin listener of a whole service.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use flowhook::change::{Delivery, State};
@@ -62,13 +61,9 @@ impl Running {
         Self::over(&[], &[], settings).await
     }
 
-    fn address(&self) -> SocketAddr {
-        self.service.admin_address
-    }
-
     /// The answer to a request line, with headers if any.
     async fn ask(&self, line: &str, headers: &str) -> Answer {
-        let mut wire = Wire::connect(self.address()).await;
+        let mut wire = Wire::connect(self.service.admin_address).await;
         wire.send(format!("{line} HTTP/1.1\r\nhost: x\r\n{headers}\r\n")).await;
         wire.answer().await
     }
@@ -295,7 +290,7 @@ async fn a_service_with_a_full_backlog_is_well_and_not_ready() {
 #[tokio::test]
 async fn an_address_that_is_taken_is_named_with_its_setting() {
     let running = Running::new(&[]).await;
-    let taken = running.address().to_string();
+    let taken = running.service.admin_address.to_string();
     let folder = tempfile::tempdir().expect("a folder");
     let journal = format!("sqlite:{}/journal.db", folder.path().display());
     let layers = Layers::of([

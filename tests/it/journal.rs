@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::Command;
 
 use flowhook::change::{Admission, Change, Delivery, NewChange, OrderKey, Seq, State, Values};
 use flowhook::journal::{
@@ -14,6 +13,7 @@ use sqlx::{ConnectOptions as _, Connection as _};
 use tempfile::TempDir;
 
 use crate::deliveries::{change, change_of, delivery, flow, now, rejected};
+use crate::program::{Program, WEBHOOK_SECRET};
 
 /// A journal in a folder of its own.
 struct Kept {
@@ -137,17 +137,14 @@ async fn a_journal_belongs_to_one_process() {
     let path = kept.folder.path().join("journal.db");
     assert!(refusal(&path).await.contains("in use by another process: stop that one"));
 
-    let mut serve = Command::new(env!("CARGO_BIN_EXE_flowhook"));
-    serve.arg("serve").env_clear().current_dir(kept.folder.path()).envs([
-        ("FLOWHOOK_JOURNAL", "sqlite:journal.db"),
-        ("FLOWHOOK_WEBHOOK_SECRET", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"),
+    let serve = Program::flowhook(&["serve"]).journal(&path).on_free_ports().envs(&[
+        ("FLOWHOOK_WEBHOOK_SECRET", WEBHOOK_SECRET),
         ("CXONE_CLIENT_ID", "id"),
         ("CXONE_CLIENT_SECRET", "secret"),
     ]);
-    let output = serve.output().expect("the program runs");
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(1), "{said}");
-    assert!(said.contains("`journal.db` is in use by another process"), "{said}");
+    let output = serve.output().await;
+    assert_eq!(output.code, Some(1), "{output:?}");
+    assert!(output.stderr.contains("in use by another process"), "{output:?}");
 
     let again = kept.reopened().await;
     assert!(again.changes().await.is_empty());

@@ -2,11 +2,11 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Output};
 
 use flowhook::sandbox::{self, Sandbox, sample_flow};
 use flowhook::settings::{KEYS, Layers, Settings};
-use tempfile::TempDir;
+
+use crate::program::Program;
 
 /// A service's settings without which it does not start.
 const REQUIRED: [(&str, &str); 3] = [
@@ -46,44 +46,31 @@ fn check_accepted(settings: &[(&str, &str)]) -> Settings {
     Settings::service(&layers(settings)).unwrap_or_else(|problems| panic!("{problems}"))
 }
 
-/// The program in a folder of its own, with no more of an environment than it is given.
-struct Program {
-    folder: TempDir,
+/// Files for the program's folder.
+type Files<'a> = &'a [(&'a str, &'a str)];
+
+/// A program with these files in its folder.
+fn program(arguments: &[&str], files: Files<'_>, environment: &[(&str, &str)]) -> Program {
+    // A service whose settings are accepted against all expectation must end, not run for ever.
+    let program = Program::flowhook(arguments).env("FLOWHOOK_JOURNAL", "sqlite:no-such-folder/journal.db");
+    files.iter().fold(program.envs(environment), |program, (name, text)| program.file(name, text))
 }
 
-impl Program {
-    fn new() -> Self {
-        Self { folder: tempfile::tempdir().expect("a folder") }
-    }
+/// The problems of `serve`, with `settings.toml` where it is among the files, one a line.
+async fn problems_of_serve(files: Files<'_>, environment: &[(&str, &str)]) -> Vec<String> {
+    let has_config = files.iter().any(|(name, _)| *name == "settings.toml");
+    let arguments: &[&str] = if has_config { &["--config", "settings.toml", "serve"] } else { &["serve"] };
+    let output = program(arguments, files, environment).output().await;
+    assert_eq!(output.code, Some(64), "{output:?}");
+    assert!(output.stderr.starts_with("error: the settings cannot be used:"), "{output:?}");
+    lines(&output.stderr)
+}
 
-    fn file(self, name: &str, text: impl AsRef<[u8]>) -> Self {
-        fs::write(self.folder.path().join(name), text).expect("a file");
-        self
-    }
-
-    fn run(&self, arguments: &[&str], environment: &[(&str, &str)]) -> Output {
-        let mut program = Command::new(env!("CARGO_BIN_EXE_flowhook"));
-        // A service whose settings are accepted against all expectation must end, not run for ever.
-        let nowhere = ("FLOWHOOK_JOURNAL", "sqlite:no-such-folder/journal.db");
-        let environment = [nowhere].into_iter().chain(environment.iter().copied());
-        program.args(arguments).env_clear().envs(environment).current_dir(self.folder.path());
-        program.output().expect("it runs")
-    }
-
-    /// The problems of `serve` with `settings.toml`, where it is there, one a line.
-    fn problems(&self, environment: &[(&str, &str)]) -> Vec<String> {
-        let config = "settings.toml";
-        let arguments: &[&str] = if self.folder.path().join(config).exists() {
-            &["--config", config, "serve"]
-        } else {
-            &["serve"]
-        };
-        let output = self.run(arguments, environment);
-        let said = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert_eq!(output.status.code(), Some(64), "{said}");
-        assert!(said.starts_with("error: the settings cannot be used:"), "{said}");
-        lines(&said)
-    }
+/// Checks that a settings file has one problem, which says `what`; nothing else is wrong.
+async fn check_file(toml: &str, what: &str) {
+    let problems = problems_of_serve(&[("settings.toml", toml)], &REQUIRED).await;
+    let [problem] = problems.as_slice() else { panic!("{toml}: one problem, not {problems:#?}") };
+    assert!(problem.starts_with("settings.toml ") && problem.contains(what), "{toml}: {problem}");
 }
 
 #[test]
@@ -116,11 +103,11 @@ fn every_problem_is_reported_at_once_with_the_name_and_the_fix() {
     }
 }
 
-#[test]
-fn problems_of_the_file_the_log_and_the_rest_are_reported_together() {
-    let program =
-        Program::new().file("settings.toml", "[tenant]\nbase = \"x\"\n[log]\nfilter = \"loud=very\"");
-    let problems = program.problems(&[("CXONE_CLIENT_ID", "id")]).join("\n");
+#[tokio::test]
+async fn problems_of_the_file_the_log_and_the_rest_are_reported_together() {
+    let toml = "[tenant]\nbase = \"x\"\n[log]\nfilter = \"loud=very\"";
+    let problems =
+        problems_of_serve(&[("settings.toml", toml)], &[("CXONE_CLIENT_ID", "id")]).await.join("\n");
     for name in
         ["`tenant.base`", "log.filter in settings.toml", "CXONE_CLIENT_SECRET", "FLOWHOOK_WEBHOOK_SECRET"]
     {
@@ -128,12 +115,12 @@ fn problems_of_the_file_the_log_and_the_rest_are_reported_together() {
     }
 }
 
-#[test]
-fn a_command_that_needs_two_parts_reports_the_problems_of_both_and_each_once() {
+#[tokio::test]
+async fn a_command_that_needs_two_parts_reports_the_problems_of_both_and_each_once() {
     let environment = [("CXONE_FLOW_ID", ".."), ("FLOWHOOK_LOG", "loud")];
-    let output = Program::new().run(&["apply"], &environment);
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(64), "{said}");
+    let output = program(&["apply"], &[], &environment).output().await;
+    let said = &output.stderr;
+    assert_eq!(output.code, Some(64), "{said}");
     for name in ["CXONE_FLOW_ID", "CXONE_CLIENT_ID", "FLOWHOOK_LOG"] {
         assert_eq!(said.matches(&format!("\n  {name} ")).count(), 1, "{name} in\n{said}");
     }
@@ -155,67 +142,51 @@ fn the_defaults_are_those_of_the_contract() {
     assert!(settings.warnings.is_empty());
 }
 
-#[test]
-fn a_value_in_the_file_is_under_dot_env_and_dot_env_under_the_environment() {
-    let program = Program::new();
-    let capacity = |program: &Program, environment: &[(&str, &str)]| {
-        let problems = program.problems(environment);
-        let is_about_it = |line: &&String| line.contains("at least 1");
-        problems.iter().find(is_about_it).cloned().unwrap_or_default()
+#[tokio::test]
+async fn a_value_in_the_file_is_under_dot_env_and_dot_env_under_the_environment() {
+    let toml = ("settings.toml", "[journal]\nqueue_capacity = \"of file\"");
+    let dot_env = (".env", "FLOWHOOK_QUEUE_CAPACITY='of .env'\nUNRELATED=1\n");
+    let capacity = "FLOWHOOK_QUEUE_CAPACITY";
+    let check = async |files: Files<'_>, environment: &[(&str, &str)], expected: &str| {
+        let problems = problems_of_serve(files, environment).await;
+        assert!(problems.iter().any(|problem| problem == expected), "{expected} is not among {problems:#?}");
     };
-    let program = program.file("settings.toml", "[journal]\nqueue_capacity = \"of file\"");
-    assert!(capacity(&program, &[]).starts_with("journal.queue_capacity in settings.toml "));
-    assert!(capacity(&program, &[]).ends_with("`of file`"));
-    let program = program.file(".env", "FLOWHOOK_QUEUE_CAPACITY='of .env'\nUNRELATED=1\n");
-    assert!(capacity(&program, &[]).ends_with("`of .env`"));
-    assert!(capacity(&program, &[("FLOWHOOK_QUEUE_CAPACITY", "")]).ends_with("`of .env`"), "empty is none");
-    let said = capacity(&program, &[("FLOWHOOK_QUEUE_CAPACITY", "of environment")]);
-    assert_eq!(said, "FLOWHOOK_QUEUE_CAPACITY must be a number of at least 1, not `of environment`");
+    let of = |place: &str, text: &str| format!("{place} must be a number of at least 1, not `{text}`");
+    check(&[toml], &[], &of("journal.queue_capacity in settings.toml", "of file")).await;
+    check(&[toml, dot_env], &[], &of(capacity, "of .env")).await;
+    check(&[toml, dot_env], &[(capacity, "")], &of(capacity, "of .env")).await;
+    check(&[toml, dot_env], &[(capacity, "of environment")], &of(capacity, "of environment")).await;
 }
 
-#[test]
-fn the_environment_can_name_the_file_too_and_the_argument_wins() {
-    let program =
-        Program::new().file("a.toml", "[server]\nlisten = \"a\"").file("b.toml", "[server]\nlisten = \"b\"");
-    let said = |arguments: &[&str]| {
-        let output = program.run(arguments, &[("FLOWHOOK_CONFIG", "a.toml")]);
-        String::from_utf8_lossy(&output.stderr).into_owned()
+#[tokio::test]
+async fn the_environment_can_name_the_file_too_and_the_argument_wins() {
+    let files = [("a.toml", "[server]\nlisten = \"a\""), ("b.toml", "[server]\nlisten = \"b\"")];
+    let check = async |arguments: &[&str], expected: &str| {
+        let output = program(arguments, &files, &[("FLOWHOOK_CONFIG", "a.toml")]).output().await;
+        assert!(output.stderr.contains(expected), "{output:?}");
     };
-    assert!(
-        said(&["serve"])
-            .contains("server.listen in a.toml must be an address such as 127.0.0.1:8080, not `a`")
-    );
-    assert!(said(&["--config", "b.toml", "serve"]).contains("server.listen in b.toml"));
-    assert!(said(&["--config", "c.toml", "serve"]).contains("c.toml cannot be read"));
+    check(&["serve"], "server.listen in a.toml must be an address such as 127.0.0.1:8080, not `a`").await;
+    check(&["--config", "b.toml", "serve"], "server.listen in b.toml").await;
+    check(&["--config", "c.toml", "serve"], "c.toml cannot be read").await;
 }
 
-#[test]
-fn a_key_or_table_that_there_is_not_is_named_with_those_that_there_are() {
-    let check = |toml: &str, expected: &str| {
-        let problems = Program::new().file("settings.toml", toml).problems(&REQUIRED);
-        let [problem] = problems.as_slice() else { panic!("{toml}: one problem, not {problems:#?}") };
-        assert!(problem.starts_with("settings.toml ") && problem.contains(expected), "{toml}: {problem}");
-    };
-    check("[tenant]\nbase_uri = \"x\"", "no setting `tenant.base_uri`: it knows tenant.base_url,");
-    check("[tennant]\nbase_url = \"x\"", "no table `tennant`: it knows the tables tenant, route,");
-    check("[tennant]", "no table `tennant`: it knows the tables tenant, route,");
-    check("base_url = \"x\"", "no table `base_url`: it knows the tables");
-    check("[tenant]\nrequests_per_minute = 1.5", "`tenant.requests_per_minute` must be");
-    check("[tenant]\nclient_id = [1]", "`tenant.client_id` must be");
-    check("tenant = 5", "must have `tenant` as a table: write `[tenant]`");
-    check("[tenant", "is not TOML");
+#[tokio::test]
+async fn a_key_or_table_that_there_is_not_is_named_with_those_that_there_are() {
+    check_file("[tenant]\nbase_uri = \"x\"", "no setting `tenant.base_uri`: it knows tenant.base_url,").await;
+    check_file("[tennant]\nbase_url = \"x\"", "no table `tennant`: it knows the tables tenant, route,").await;
+    check_file("[tennant]", "no table `tennant`: it knows the tables tenant, route,").await;
+    check_file("base_url = \"x\"", "no table `base_url`: it knows the tables").await;
+    check_file("[tenant]\nrequests_per_minute = 1.5", "`tenant.requests_per_minute` must be").await;
+    check_file("[tenant]\nclient_id = [1]", "`tenant.client_id` must be").await;
+    check_file("tenant = 5", "must have `tenant` as a table: write `[tenant]`").await;
+    check_file("[tenant", "is not TOML").await;
 }
 
-#[test]
-fn an_empty_list_or_element_is_an_error_and_never_means_any() {
-    let check = |toml: &str, expected: &str| {
-        let problems = Program::new().file("settings.toml", toml).problems(&REQUIRED);
-        let [problem] = problems.as_slice() else { panic!("{toml}: one problem, not {problems:#?}") };
-        assert!(problem.contains(expected), "{toml}: {problem}");
-    };
-    check("[route]\nallowed_flows = []", "route.allowed_flows");
-    check("[route]\nallowed_flows = [\"\"]", "route.allowed_flows");
-    check("[route]\nallowed_flows = [\"f1\", \"\"]", "route.allowed_flows");
+#[tokio::test]
+async fn an_empty_list_or_element_is_an_error_and_never_means_any() {
+    check_file("[route]\nallowed_flows = []", "route.allowed_flows").await;
+    check_file("[route]\nallowed_flows = [\"\"]", "route.allowed_flows").await;
+    check_file("[route]\nallowed_flows = [\"f1\", \"\"]", "route.allowed_flows").await;
     check_refused(
         &[("FLOWHOOK_ALLOWED_FLOWS", "f1,,f2")],
         "FLOWHOOK_ALLOWED_FLOWS",
@@ -282,8 +253,8 @@ fn a_secret_comes_from_one_place() {
     check_refused(&[("FLOWHOOK_ADMIN_TOKEN_FILE", path)], "FLOWHOOK_ADMIN_TOKEN_FILE", "one line");
 }
 
-#[test]
-fn secrets_are_in_no_message_and_in_no_debug() {
+#[tokio::test]
+async fn secrets_are_in_no_message_and_in_no_debug() {
     const SECRET: &str = "correct-horse-battery-staple";
     let check_hidden = |said: &str| assert!(!said.contains(SECRET) && !said.contains("horse"), "{said}");
     let wrong = format!("{SECRET},whsec_{SECRET},whpk_{SECRET}");
@@ -307,12 +278,12 @@ fn secrets_are_in_no_message_and_in_no_debug() {
         format!("secret = \"{SECRET}\""),
         format!("[source]\nsecret = \"{SECRET}\"\nsecret = \"{SECRET}\""),
     ] {
-        check_hidden(&Program::new().file("settings.toml", &toml).problems(&[]).join("\n"));
+        check_hidden(&problems_of_serve(&[("settings.toml", &toml)], &[]).await.join("\n"));
     }
     for env in
-        [format!("FLOWHOOK_WEBHOOK_SECRET={SECRET} {SECRET}"), format!("{SECRET}"), format!("A='{SECRET}")]
+        [format!("FLOWHOOK_WEBHOOK_SECRET={SECRET} {SECRET}"), SECRET.to_owned(), format!("A='{SECRET}")]
     {
-        check_hidden(&Program::new().file(".env", &env).problems(&[]).join("\n"));
+        check_hidden(&problems_of_serve(&[(".env", &env)], &[]).await.join("\n"));
     }
 }
 
@@ -355,7 +326,7 @@ fn the_token_endpoint_follows_the_tenant_unless_it_is_set() {
 #[test]
 fn the_admin_api_is_on_loopback_unless_it_has_a_token() {
     let off = |listen| {
-        check_refused(&[("FLOWHOOK_ADMIN_LISTEN", listen)], "FLOWHOOK_ADMIN_LISTEN", "FLOWHOOK_ADMIN_TOKEN")
+        check_refused(&[("FLOWHOOK_ADMIN_LISTEN", listen)], "FLOWHOOK_ADMIN_LISTEN", "FLOWHOOK_ADMIN_TOKEN");
     };
     off("0.0.0.0:8081");
     off("[::]:8081");
@@ -409,7 +380,7 @@ fn a_long_value_is_cut_in_its_message() {
     assert!(problems.iter().all(|problem| problem.len() < 300), "{problems:?}");
 }
 
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test]
 async fn a_command_needs_only_the_settings_that_it_uses() {
     let tenant = Sandbox::start(sandbox::Settings::default()).await.expect("a free port");
     tenant.add_flow("ivr", &sample_flow("ivr", "Support line")).expect("a flow");
@@ -420,15 +391,13 @@ async fn a_command_needs_only_the_settings_that_it_uses() {
         ("CXONE_CLIENT_SECRET", tenant.client_secret()),
         ("FLOWHOOK_LISTEN", "nowhere"),
     ];
-    let nodes = Program::new().run(&["nodes", "ivr"], &settings);
-    let said = String::from_utf8_lossy(&nodes.stderr);
-    assert_eq!(nodes.status.code(), Some(0), "{said}");
-    assert!(String::from_utf8_lossy(&nodes.stdout).contains("routing_priority = \"normal\""));
+    let nodes = program(&["nodes", "ivr"], &[], &settings).output().await;
+    assert_eq!(nodes.code, Some(0), "{nodes:?}");
+    assert!(nodes.stdout.contains("routing_priority = \"normal\""), "{nodes:?}");
 
-    let missing = Program::new().run(&["nodes", "ivr"], &[]);
-    let said = String::from_utf8_lossy(&missing.stderr);
-    assert_eq!(missing.status.code(), Some(64), "{said}");
-    assert!(said.contains("CXONE_CLIENT_ID") && !said.contains("WEBHOOK"), "{said}");
+    let missing = program(&["nodes", "ivr"], &[], &[]).output().await;
+    assert_eq!(missing.code, Some(64), "{missing:?}");
+    assert!(missing.stderr.contains("CXONE_CLIENT_ID") && !missing.stderr.contains("WEBHOOK"), "{missing:?}");
 }
 
 #[test]

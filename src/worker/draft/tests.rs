@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Decision, Draft, decide, draft};
+use super::{Decision, Draft, all_superseded, decide, draft};
 use crate::change::{Change, FlowId, Mode, NewChange, NodeId, Seq, Values, Variable};
 use crate::flow::Document;
 use crate::journal::{Attempt, Mark, Target};
@@ -149,6 +149,18 @@ fn what_marks_have_beaten_is_superseded_whatever_the_document_is() {
     let draft = drafted(&[merge(1, "gone", "a=2")], &[mark("gone", "a", 5)]);
     assert_eq!(endings(&draft), "1 superseded");
     assert!(draft.text.is_none() && draft.plan.marks.is_empty() && draft.plan.edits.is_empty());
+}
+
+#[test]
+fn only_if_marks_have_beaten_all_is_no_document_needed() {
+    let marks = [mark("n", "a", 5), mark("gone", "a", 5)];
+    let check = |changes: &[Change], expected: Option<usize>| {
+        assert_eq!(all_superseded(changes, &marks).map(|endings| endings.len()), expected);
+    };
+    check(&[merge(1, "n", "a=2"), merge(2, "gone", "a=2")], Some(2));
+    check(&[merge(1, "n", "a=2"), merge(2, "n", "b=2")], None);
+    check(&[merge(1, "n", "a=2"), merge(6, "gone", "a=2")], None);
+    check(&[merge(1, "m", "a=2")], None);
 }
 
 #[test]
