@@ -38,8 +38,9 @@ pub(super) async fn fetch(rooms: &Rooms, config_api: &ConfigApi, url: &str) -> F
             (Fetched::Unfit(reason), FetchEnd::Done)
         }
         Err(unavailable) => {
-            tracing::warn!(fetch.url = url, reason = %unavailable, "thin changes wait");
-            (Fetched::Nothing(unavailable.to_string()), FetchEnd::Failed)
+            let reason = format!("{unavailable}, in EXTERNAL_API_URL");
+            tracing::warn!(fetch.url = url, reason, "thin changes wait");
+            (Fetched::Nothing(reason), FetchEnd::Failed)
         }
     };
     match rooms.ledger.record(Step::Fetched { url: url.to_owned(), up_to, fetched }).await {

@@ -47,13 +47,15 @@ async fn of_two_events_of_the_same_time_the_later_arrival_wins() {
 }
 
 #[tokio::test]
-async fn where_one_event_tells_no_time_the_later_arrival_wins() {
+async fn an_event_that_tells_no_time_wins_by_arrival_and_makes_no_older_event_new() {
     let world = World::start().await;
-    for event in [event(IVR, 1).at(20), event(IVR, 2), event(IVR, 3).at(10)] {
+    for event in [event(IVR, 1).at(20), event(IVR, 2)] {
         let id = world.deliver(event).await;
         assert_eq!(world.ended(&id).await.state, "published");
     }
-    assert_eq!(world.value(IVR), "3");
+    let stale = world.deliver(event(IVR, 3).at(10)).await;
+    assert_eq!(world.ended(&stale).await.state, "superseded");
+    assert_eq!(world.value(IVR), "2");
     world.judge().await;
 }
 
