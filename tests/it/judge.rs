@@ -70,22 +70,28 @@ fn untruths(world: &World, changes: &[Seen]) -> Vec<String> {
 }
 
 /// The variables that do not have the value of the last winner.
+///
+/// What is older than the latest time that any winner told stays old, also after a winner that told none.
 fn wrong_values(world: &World, changes: &[Seen]) -> Vec<String> {
-    let mut winners: BTreeMap<(&str, &str, &str), &Seen> = BTreeMap::new();
-    for change in changes.iter().filter(|change| change.state != "failed") {
+    let mut arrived: Vec<&Seen> = changes.iter().filter(|change| change.state != "failed").collect();
+    arrived.sort_by_key(|change| change.seq);
+    let mut standing: BTreeMap<(&str, &str, &str), (&Seen, Option<&String>)> = BTreeMap::new();
+    for change in arrived {
         for variable in &change.variables {
-            let winner = winners.entry((&change.flow, &change.node, &variable.name)).or_insert(change);
-            if beats(change, winner) {
-                *winner = change;
+            let key = change.order_key.as_ref();
+            let address = (change.flow.as_str(), change.node.as_str(), variable.name.as_str());
+            let latest = standing.get(&address).and_then(|(_, latest)| *latest);
+            if key.is_none() || key >= latest {
+                standing.insert(address, (change, key.or(latest)));
             }
         }
     }
-    let wrong = |((flow, node, name), winner): ((&str, &str, &str), &Seen)| {
+    let wrong = |((flow, node, name), (winner, _)): ((&str, &str, &str), (&Seen, Option<&String>))| {
         let wanted = winner.variables.iter().find(|variable| variable.name == name)?.value();
         let there = world.tenant.variable(flow, node, name).unwrap_or_default();
         (there != wanted).then(|| format!("{flow} {node} {name} is {there}, and {winner:?} won"))
     };
-    winners.into_iter().filter_map(wrong).collect()
+    standing.into_iter().filter_map(wrong).collect()
 }
 
 fn has_won(change: &Seen) -> bool {
