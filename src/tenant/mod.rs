@@ -184,7 +184,12 @@ impl Tenant {
         match response.status() {
             status if status.is_success() => Ok(Ok(response)),
             StatusCode::UNAUTHORIZED => Ok(Err(token)),
-            _ => Err(self.refused(pass, flow, call, response).await),
+            status => {
+                if status == StatusCode::FORBIDDEN {
+                    self.tokens.forbidden(&token).await;
+                }
+                Err(self.refused(pass, flow, call, response).await)
+            }
         }
     }
 

@@ -20,6 +20,8 @@ const REFRESH_BEFORE: Duration = Duration::from_secs(60);
 const ASSUMED_LIFETIME: Duration = Duration::from_secs(300);
 /// A longer lifetime is not believed.
 const LONGEST_LIFETIME: Duration = Duration::from_secs(24 * 3600);
+/// A token that is younger than this carries what the client is granted now.
+const FORBIDDEN_YOUNG: Duration = Duration::from_secs(60);
 /// The token endpoint's own pause after a failure.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
@@ -58,6 +60,7 @@ pub(super) struct Token {
     pub(super) secret: SecretString,
     /// Which of our tokens it is.
     generation: u64,
+    issued_at: Instant,
 }
 
 /// No token is to be had.
@@ -132,6 +135,14 @@ impl Tokens {
         }
     }
 
+    /// The tenant does not allow this token what was asked: a client may have been granted more since it was
+    /// issued, so an old one is dropped. A young one is kept, or every refusal would ask for another.
+    pub(super) async fn forbidden(&self, token: &Token) {
+        if token.issued_at.elapsed() >= FORBIDDEN_YOUNG {
+            self.refused(token).await;
+        }
+    }
+
     async fn renew(&self, state: &mut State) -> Result<Token, Paused> {
         let asked_at = Instant::now();
         match self.request().await {
@@ -139,7 +150,7 @@ impl Tokens {
                 state.backoff.reset();
                 state.paused = None;
                 state.generation += 1;
-                let token = Token { secret, generation: state.generation };
+                let token = Token { secret, generation: state.generation, issued_at: asked_at };
                 let expires_at = asked_at + lifetime;
                 let refresh_at = expires_at - REFRESH_BEFORE.min(lifetime / 10);
                 state.current = Some(Current { token: token.clone(), refresh_at, expires_at });
@@ -226,5 +237,24 @@ mod tests {
         check(json!(-1), 300);
         check(json!("soon"), 300);
         check(json!(1_000_000_000_000_u64), 24 * 3600);
+    }
+
+    async fn is_kept_when_forbidden(age: Duration) -> bool {
+        let http = crate::http::client().expect("a client");
+        let tokens = Tokens::new(http, String::new(), String::new(), SecretString::default());
+        let issued_at = Instant::now();
+        let token = Token { secret: SecretString::default(), generation: 1, issued_at };
+        let end = issued_at + LONGEST_LIFETIME;
+        let current = Current { token: token.clone(), refresh_at: end, expires_at: end };
+        tokens.state.lock().await.current = Some(current);
+        tokio::time::advance(age).await;
+        tokens.forbidden(&token).await;
+        tokens.state.lock().await.current.is_some()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_refusal_drops_an_old_token_that_may_lack_a_new_scope_and_keeps_a_young_one() {
+        assert!(is_kept_when_forbidden(Duration::from_secs(59)).await);
+        assert!(!is_kept_when_forbidden(Duration::from_secs(60)).await);
     }
 }

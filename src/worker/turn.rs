@@ -16,7 +16,7 @@ use crate::tenant::{Failure, Kind, Pass, Tenant, Written};
 
 /// How often a conflict is answered with a fresh read and another PUT before the lane backs off.
 const QUICK_TRIES: usize = 5;
-/// The longest pause before another try.
+/// The longest pause before the read that follows a conflict.
 const JITTER_MS: u64 = 20;
 /// A change that its lane has backed off with for this long fails.
 const HELD_AT_MOST_MS: i64 = 24 * 3600 * 1000;
@@ -158,10 +158,7 @@ impl<'a> Turn<'a> {
             self.settle(Settlement { endings, ..Settlement::default() }).await?;
             return Ok(End::Settled { again });
         }
-        for quick_try in 0..QUICK_TRIES {
-            if quick_try > 0 {
-                tokio::time::sleep(Duration::from_millis(fastrand::u64(0..=JITTER_MS))).await;
-            }
+        for _quick_try in 0..QUICK_TRIES {
             let (document, draft) = self.draft(&marks).await?;
             let Draft { text: Some(text), plan } = draft else {
                 let Draft { plan, .. } = draft;
@@ -217,9 +214,16 @@ impl<'a> Turn<'a> {
         let written = self.rooms.tenant.write(&mut self.pass, &self.flow, text).await;
         let failure = match written {
             Ok(Written::Document(text)) => match Document::parse(text) {
-                Ok(document) => {
+                Ok(document) if decide(attempt, &document) == Decision::Landed => {
                     self.settle_landed(attempt, document.version(), None).await?;
                     return Ok(Put::Landed(Some(document)));
+                }
+                Ok(_without_our_values) => {
+                    self.close(attempt, Outcome::Lost).await?;
+                    // Not tried again at once: each try would make a version of the flow.
+                    return Err(Stop::BackOff(
+                        "the tenant took the change and shows the flow without it".to_owned(),
+                    ));
                 }
                 Err(error) => return self.confirm(attempt, error.to_string()).await,
             },
@@ -230,7 +234,11 @@ impl<'a> Turn<'a> {
         };
         self.close(attempt, Outcome::Refused).await?;
         match failure.kind {
-            Kind::Conflict => Ok(Put::NotThere { why: failure.message, now: self.read().await? }),
+            Kind::Conflict => {
+                // The pause comes before the read, so that what is read is fresh when it is used.
+                tokio::time::sleep(Duration::from_millis(fastrand::u64(0..=JITTER_MS))).await;
+                Ok(Put::NotThere { why: failure.message, now: self.read().await? })
+            }
             Kind::Refused => Ok(Put::Refused(failure.message)),
             Kind::Throttled | Kind::Credentials | Kind::GateClosed => {
                 // The tenant did not even look at the document, so the base is as good as it was.

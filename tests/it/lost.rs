@@ -55,6 +55,20 @@ async fn a_put_that_did_not_land_is_made_again() {
 }
 
 #[tokio::test]
+async fn a_change_that_the_tenant_takes_and_drops_is_not_called_published() {
+    let world = World::start().await;
+    world.tenant.fault(Fault::put(FaultKind::SilentDrop));
+    let id = world.deliver(event(IVR, 1)).await;
+    let change = world.waiting(&id).await;
+    assert!(change.reason.contains("shows the flow without it"), "{change:?}");
+    assert_eq!(world.value(IVR), "120");
+    let change = world.ended(&id).await;
+    assert_eq!((change.state.as_str(), change.version()), ("published", "16"), "{change:?}");
+    assert_eq!(world.value(IVR), "1");
+    world.judge_conduct();
+}
+
+#[tokio::test]
 async fn a_lost_put_is_decided_by_reading_before_anything_newer_is_folded() {
     for (fault, landed) in [(FaultKind::ResetAfterCommit, true), (FaultKind::ResetBefore, false)] {
         let world = World::start().await;
