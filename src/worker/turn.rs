@@ -111,6 +111,8 @@ pub(super) struct Turn<'a> {
     base: Option<Base>,
     /// The changes it is about.
     changes: Vec<Change>,
+    /// Whether an attempt is open, so that nobody knows yet how its changes end.
+    undecided: bool,
 }
 
 impl<'a> Turn<'a> {
@@ -121,7 +123,8 @@ impl<'a> Turn<'a> {
         strain: Strain,
         warm: Option<Document>,
     ) -> Self {
-        Self { rooms, flow, pass, strain, base: warm.map(Base::Warm), changes: Vec::new() }
+        let (base, changes) = (warm.map(Base::Warm), Vec::new());
+        Self { rooms, flow, pass, strain, base, changes, undecided: false }
     }
 
     /// Takes the turn.
@@ -146,9 +149,13 @@ impl<'a> Turn<'a> {
     }
 
     async fn publish(&mut self) -> Result<End, Stop> {
-        self.decide_open_attempt().await?;
         let at_most = self.strain.fold_at_most();
         self.changes = self.rooms.reader.ready(&self.flow, at_most).await?;
+        if let Some(attempt) = self.rooms.reader.open_attempt(&self.flow).await? {
+            self.decide_open(&attempt).await?;
+            // Some of them may have ended by it.
+            self.changes = self.rooms.reader.ready(&self.flow, at_most).await?;
+        }
         if self.changes.is_empty() {
             return Ok(End::Idle);
         }
@@ -229,7 +236,10 @@ impl<'a> Turn<'a> {
             },
             Ok(Written::Unseen(why)) => return self.confirm(attempt, why).await,
             // The attempt stays open: the next turn decides it by reading, before anything newer.
-            Err(failure) if failure.may_have_landed => return Err(Stop::Call(failure)),
+            Err(failure) if failure.may_have_landed => {
+                self.undecided = true;
+                return Err(Stop::Call(failure));
+            }
             Err(failure) => failure,
         };
         self.close(attempt, Outcome::Refused).await?;
@@ -251,7 +261,9 @@ impl<'a> Turn<'a> {
 
     /// The tenant took a PUT and showed no document: reading says whether and as which version it landed.
     async fn confirm(&mut self, attempt: &Attempt, why: String) -> Result<Put, Stop> {
+        self.undecided = true;
         let now = self.read().await?;
+        self.undecided = false;
         match decide(attempt, &now) {
             Decision::Landed => {
                 self.settle_landed(attempt, now.version(), Some(&why)).await?;
@@ -266,26 +278,25 @@ impl<'a> Turn<'a> {
 
     /// An attempt whose answer was lost, in an earlier turn or an earlier life of the process, is decided
     /// before anything newer is folded.
-    async fn decide_open_attempt(&mut self) -> Result<(), Stop> {
-        let Some(attempt) = self.rooms.reader.open_attempt(&self.flow).await? else { return Ok(()) };
+    async fn decide_open(&mut self, attempt: &Attempt) -> Result<(), Stop> {
+        self.undecided = true;
         match self.read().await {
-            Ok(now) => match decide(&attempt, &now) {
-                Decision::Landed => {
-                    let version = now.version().to_owned();
-                    self.settle_landed(&attempt, &version, Some("its answer was lost")).await?;
-                    self.base = Some(Base::Fresh(now));
+            Ok(now) => {
+                match decide(attempt, &now) {
+                    Decision::Landed => {
+                        self.settle_landed(attempt, now.version(), Some("its answer was lost")).await?;
+                    }
+                    Decision::NotThere => self.close(attempt, Outcome::Lost).await?,
                 }
-                Decision::NotThere => {
-                    self.close(&attempt, Outcome::Lost).await?;
-                    self.base = Some(Base::Fresh(now));
-                }
-            },
+                self.base = Some(Base::Fresh(now));
+            }
             // Whatever it did is gone with the flow; its changes fail like all others.
             Err(Stop::Call(failure)) if failure.kind == Kind::NoSuchFlow => {
-                self.close(&attempt, Outcome::Lost).await?;
+                self.close(attempt, Outcome::Lost).await?;
             }
             Err(stop) => return Err(stop),
         }
+        self.undecided = false;
         Ok(())
     }
 
@@ -393,7 +404,8 @@ impl<'a> Turn<'a> {
         }
     }
 
-    /// The lane backs off with its changes; those that it has held for too long fail.
+    /// The lane backs off with its changes; those that it has held for too long fail, unless a PUT of theirs
+    /// may have landed.
     async fn hold(&mut self, reason: &str) -> Result<End, Stop> {
         let wait = self.strain.back_off();
         tracing::warn!(
@@ -403,7 +415,8 @@ impl<'a> Turn<'a> {
             reason,
             "a lane backs off"
         );
-        let too_long = |change: &Change| change.held_ms >= HELD_AT_MOST_MS;
+        let decided = !self.undecided;
+        let too_long = |change: &Change| decided && change.held_ms >= HELD_AT_MOST_MS;
         if self.changes.iter().any(too_long) {
             self.fail(too_long, &format!("given up after a day: {reason}")).await?;
         }

@@ -35,7 +35,7 @@ pub(crate) async fn patiently<T>(wait: impl Future<Output = T>) -> T {
 }
 
 /// Looks again and again until something is there.
-async fn seen<T>(mut look: impl AsyncFnMut() -> Option<T>) -> T {
+pub(crate) async fn seen<T>(mut look: impl AsyncFnMut() -> Option<T>) -> T {
     patiently(async {
         loop {
             match look().await {

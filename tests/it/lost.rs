@@ -5,7 +5,7 @@ use std::time::Duration;
 use flowhook::sandbox::{By, Call, Canned, Fault, FaultKind, Human, Landing, SAMPLE_NODE, Sandbox};
 
 use crate::event::event;
-use crate::harness::{IVR, World};
+use crate::harness::{IVR, World, seen};
 
 /// Whether a fault saves what was PUT.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,6 +66,22 @@ async fn a_change_that_the_tenant_takes_and_drops_is_not_called_published() {
     assert_eq!((change.state.as_str(), change.version()), ("published", "16"), "{change:?}");
     assert_eq!(world.value(IVR), "1");
     world.judge_conduct();
+}
+
+#[tokio::test]
+async fn a_lost_put_that_cannot_be_looked_up_says_what_it_waits_for_also_after_a_restart() {
+    let mut world = World::start().await;
+    world.tenant.fault(Fault::put(FaultKind::ResetAfterCommit));
+    world.tenant.fault(Fault::get(FaultKind::Status(Canned::status(500))).after(1).forever());
+    let id = world.deliver(event(IVR, 1)).await;
+    world.waiting(&id).await;
+    world.restart().await;
+    let told = async || Some(world.change(&id).await).filter(|change| change.reason.contains("500"));
+    assert_eq!(seen(told).await.state, "pending");
+    world.tenant.clear_faults();
+    let change = world.ended(&id).await;
+    assert_eq!((change.state.as_str(), change.version()), ("published", "15"), "{change:?}");
+    world.judge().await;
 }
 
 #[tokio::test]
