@@ -268,6 +268,8 @@ impl<'a> Turn<'a> {
     /// before anything newer is folded.
     async fn decide_open_attempt(&mut self) -> Result<(), Stop> {
         let Some(attempt) = self.rooms.reader.open_attempt(&self.flow).await? else { return Ok(()) };
+        // They wait for whatever keeps the attempt from being decided.
+        self.changes = self.rooms.reader.ready(&self.flow, self.strain.fold_at_most()).await?;
         match self.read().await {
             Ok(now) => match decide(&attempt, &now) {
                 Decision::Landed => {

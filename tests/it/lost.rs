@@ -192,3 +192,21 @@ async fn every_ending_of_a_lost_put_comes_with_its_confirmation() {
     assert_eq!(world.tenant.calls().put, 2);
     world.judge().await;
 }
+
+#[tokio::test]
+async fn a_change_whose_lost_put_cannot_be_decided_tells_what_it_waits_for() {
+    let world = World::start().await;
+    let sick = FaultKind::Status(Canned::status(502));
+    world.tenant.fault(Fault::put(FaultKind::ResetBefore));
+    world.tenant.fault(Fault::get(sick).after(1).times(1));
+    let id = world.deliver(event(IVR, 1)).await;
+    world.flow_calls(IVR, 3).await;
+    let told = tokio::time::timeout(Duration::from_millis(700), async {
+        while !world.change(&id).await.reason.contains("502") {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    });
+    assert!(told.await.is_ok(), "{}", world.change(&id).await.reason);
+    assert_eq!(world.ended(&id).await.state, "published");
+    world.judge().await;
+}
