@@ -87,10 +87,11 @@ impl Journal {
         // `read_only` would keep SQLite from recovering the WAL; refusing writes is enough.
         let pool = SqlitePoolOptions::new()
             .max_connections(READERS)
-            .connect_with(options.pragma("query_only", "true"))
+            .connect_with(options.clone().pragma("query_only", "true"))
             .await
             .map_err(unusable)?;
-        Ok(Self { writer: Writer::new(connection, lock), reader: Reader::new(pool) })
+        let again = options.create_if_missing(false);
+        Ok(Self { writer: Writer::new(connection, again, lock), reader: Reader::new(pool) })
     }
 }
 

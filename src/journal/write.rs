@@ -3,8 +3,8 @@
 use std::fs::File;
 
 use jiff::Timestamp;
-use sqlx::sqlite::SqliteConnection;
-use sqlx::{Connection as _, Row as _, Sqlite, Transaction, query};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
+use sqlx::{ConnectOptions as _, Connection as _, Row as _, Sqlite, Transaction, query};
 
 use super::{Attempt, Fetched, JournalError, Mark, Outcome, Settlement, Step};
 use crate::change::{Admission, Delivery, FlowId, NewChange, Seq, State, Values, Verdict};
@@ -15,6 +15,10 @@ type Result<T> = std::result::Result<T, JournalError>;
 #[derive(Debug)]
 pub struct Writer {
     connection: SqliteConnection,
+    /// How to connect again.
+    options: SqliteConnectOptions,
+    /// Whether the last commit has not been finished.
+    unfinished: bool,
     /// Held as long as the journal is open.
     _lock: File,
 }
@@ -23,6 +27,7 @@ pub struct Writer {
 #[derive(Debug)]
 pub struct Commit<'w> {
     transaction: Transaction<'w, Sqlite>,
+    unfinished: &'w mut bool,
     now_ms: i64,
 }
 
@@ -43,8 +48,8 @@ impl Admitted {
 }
 
 impl Writer {
-    pub(super) fn new(connection: SqliteConnection, lock: File) -> Self {
-        Self { connection, _lock: lock }
+    pub(super) fn new(connection: SqliteConnection, options: SqliteConnectOptions, lock: File) -> Self {
+        Self { connection, options, unfinished: false, _lock: lock }
     }
 
     /// Begins a commit whose entries are dated `now`.
@@ -52,8 +57,23 @@ impl Writer {
     /// # Errors
     /// When SQLite does not give the write lock.
     pub async fn begin(&mut self, now: Timestamp) -> Result<Commit<'_>> {
+        if self.unfinished {
+            self.recover().await?;
+        }
+        self.unfinished = true;
         let transaction = self.connection.begin_with("BEGIN IMMEDIATE").await?;
-        Ok(Commit { transaction, now_ms: now.as_millisecond() })
+        Ok(Commit { transaction, unfinished: &mut self.unfinished, now_ms: now.as_millisecond() })
+    }
+
+    /// Makes the connection usable again after a commit that was dropped. Where SQLite rolled that back by
+    /// itself, as it does when the disk is full, sqlx cannot roll it back and counts it as open for ever.
+    async fn recover(&mut self) -> Result<()> {
+        // The rollback that dropping it asked for comes first.
+        let alive = self.connection.ping().await.is_ok();
+        if !alive || self.connection.is_in_transaction() {
+            self.connection = self.options.connect().await?;
+        }
+        Ok(())
     }
 
     /// Closes the file in order, so that the next start finds no WAL to recover.
@@ -71,7 +91,9 @@ impl Commit<'_> {
     /// # Errors
     /// When the commit failed: then nothing of it is stored.
     pub async fn finish(self) -> Result<()> {
-        Ok(self.transaction.commit().await?)
+        self.transaction.commit().await?;
+        *self.unfinished = false;
+        Ok(())
     }
 
     fn sql(&mut self) -> &mut SqliteConnection {

@@ -5,9 +5,10 @@ use std::fmt;
 use serde::de::{Deserializer as _, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-/// An object's members in order, their values unparsed.
+/// An object's members in order, their values unparsed. A name that is no text, for it has half of a
+/// surrogate pair, is none: nobody asks for it.
 #[derive(Debug, Default)]
-pub(super) struct Members<'a>(Vec<(String, &'a RawValue)>);
+pub(super) struct Members<'a>(Vec<(Option<String>, &'a RawValue)>);
 
 /// A member that an object must have once is there twice, so that it cannot be told which is meant.
 #[derive(Debug, thiserror::Error)]
@@ -26,7 +27,7 @@ impl<'a> Members<'a> {
     pub(super) fn of(value: &'a RawValue) -> Option<Self> {
         struct Collect;
         impl<'de> Visitor<'de> for Collect {
-            type Value = Vec<(String, &'de RawValue)>;
+            type Value = Vec<(Option<String>, &'de RawValue)>;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("an object")
@@ -34,8 +35,8 @@ impl<'a> Members<'a> {
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
                 let mut members = Vec::new();
-                while let Some(member) = map.next_entry()? {
-                    members.push(member);
+                while let Some((name, value)) = map.next_entry::<&RawValue, &RawValue>()? {
+                    members.push((serde_json::from_str(name.get()).ok(), value));
                 }
                 Ok(members)
             }
@@ -46,13 +47,14 @@ impl<'a> Members<'a> {
 
     /// The member of that name, if there is one.
     pub(super) fn get(&self, name: &str) -> Result<Option<&'a RawValue>, Twice> {
-        let mut found = self.0.iter().filter(|(member, _)| member == name).map(|(_, value)| *value);
+        let mut found =
+            self.0.iter().filter(|(member, _)| member.as_deref() == Some(name)).map(|(_, value)| *value);
         let first = found.next();
         if found.next().is_some() { Err(Twice(name.to_owned())) } else { Ok(first) }
     }
 
     /// Every member.
-    pub(super) fn into_iter(self) -> impl Iterator<Item = (String, &'a RawValue)> {
+    pub(super) fn into_iter(self) -> impl Iterator<Item = (Option<String>, &'a RawValue)> {
         self.0.into_iter()
     }
 }

@@ -263,6 +263,15 @@ mod tests {
     }
 
     #[test]
+    fn a_name_that_is_no_text_does_not_make_a_wanted_event_ignored() {
+        for odd in [r#""\ud800":1,"#, r#""\udc00\ud800":null,"#] {
+            let body = full(NOW).replacen('{', &format!("{{{odd}"), 1);
+            let judgement = judge(Settings::default(), &body);
+            assert!(!matches!(judgement, Judgement::Ignored), "{body}: {judgement:?}");
+        }
+    }
+
+    #[test]
     fn every_refusal_names_what_is_wrong() {
         let check = |data: &str, expected: &str| {
             let body = format!(r#"{{"type":"config.updated","data":{data}}}"#);

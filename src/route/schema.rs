@@ -34,6 +34,9 @@ pub enum Mismatch {
     /// It is not an object.
     #[error("`{0}` must be an object of variables")]
     NotAnObject(String),
+    /// A variable's name has half of a surrogate pair.
+    #[error("a name in `{0}` is not valid Unicode")]
+    NotText(String),
     /// A variable is not there.
     #[error("`{0}` is missing")]
     Missing(&'static str),
@@ -124,7 +127,8 @@ impl Schema {
 pub fn object(what: &str, config: &RawValue) -> Result<Vec<Variable>, Mismatch> {
     let members = Members::of(config).ok_or_else(|| Mismatch::NotAnObject(what.to_owned()))?;
     let mut names = BTreeSet::new();
-    let variable = |(name, value): (String, &RawValue)| {
+    let variable = |(name, value): (Option<String>, &RawValue)| {
+        let name = name.ok_or_else(|| Mismatch::NotText(what.to_owned()))?;
         if !names.insert(name.clone()) {
             return Err(Mismatch::Twice(name));
         }

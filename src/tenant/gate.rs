@@ -45,21 +45,27 @@ struct State {
     running: usize,
     /// The flows that got no answer or 5xx since anything last went well.
     troubled: BTreeSet<FlowId>,
+    /// How many probes there have been: the number of the last one.
+    probes: u64,
 }
 
 #[derive(Clone, Debug)]
 struct Closed {
     until: Instant,
     reason: String,
-    /// Whether a turn is on its way to find out if the tenant answers again.
-    probing: bool,
+    /// The turn that is on its way to find out if the tenant answers again. Whatever closes the gate
+    /// anew overtakes it: it may then neither call nor open.
+    probe: Option<Probe>,
 }
+
+/// Which probe.
+type Probe = u64;
 
 /// Leave for one turn to make calls. Given back when dropped.
 #[derive(Debug)]
 pub struct Pass {
     gate: Gate,
-    probe: bool,
+    probe: Option<Probe>,
     went_well: bool,
 }
 
@@ -149,7 +155,7 @@ impl Pass {
         if self.gate.state().answered(self.probe) {
             self.gate.0.moved.notify_one();
         }
-        self.probe = false;
+        self.probe = None;
     }
 
     /// The gate this pass is for.
@@ -165,6 +171,12 @@ impl Drop for Pass {
     }
 }
 
+impl Closed {
+    fn is_probed_by(&self, probe: Option<Probe>) -> bool {
+        probe.is_some() && self.probe == probe
+    }
+}
+
 impl State {
     fn new() -> Self {
         Self {
@@ -173,27 +185,29 @@ impl State {
             limit: FLOWS_AT_ONCE,
             running: 0,
             troubled: BTreeSet::new(),
+            probes: 0,
         }
     }
 
-    /// Whether a turn may start, and whether it is the probe.
-    fn admit(&mut self, now: Instant) -> Result<bool, Wait> {
+    /// Whether a turn may start, and whether it is a probe.
+    fn admit(&mut self, now: Instant) -> Result<Option<Probe>, Wait> {
         let probe = match &mut self.closed {
             Some(closed) if now < closed.until => return Err(Wait::Until(closed.until)),
-            Some(closed) if closed.probing => return Err(Wait::ForOthers),
+            Some(closed) if closed.probe.is_some() => return Err(Wait::ForOthers),
             Some(closed) => {
-                closed.probing = true;
-                true
+                self.probes += 1;
+                closed.probe = Some(self.probes);
+                closed.probe
             }
             None if self.running >= self.limit => return Err(Wait::ForOthers),
-            None => false,
+            None => None,
         };
         self.running += 1;
         Ok(probe)
     }
 
-    fn may_call(&self, now: Instant, probe: bool) -> bool {
-        self.closed.as_ref().is_none_or(|closed| probe && now >= closed.until)
+    fn may_call(&self, now: Instant, probe: Option<Probe>) -> bool {
+        self.closed.as_ref().is_none_or(|closed| closed.is_probed_by(probe) && now >= closed.until)
     }
 
     fn close(&mut self, now: Instant, reason: &str, wait: Option<Duration>, jitter: f64) {
@@ -208,11 +222,11 @@ impl State {
             Some(closed) => {
                 closed.until = closed.until.max(until);
                 reason.clone_into(&mut closed.reason);
-                closed.probing = false;
+                closed.probe = None;
             }
             None => {
                 self.limit = (self.limit / 2).max(1);
-                self.closed = Some(Closed { until, reason: reason.to_owned(), probing: false });
+                self.closed = Some(Closed { until, reason: reason.to_owned(), probe: None });
             }
         }
     }
@@ -227,9 +241,9 @@ impl State {
     }
 
     /// Says whether the gate was opened by it.
-    fn answered(&mut self, probe: bool) -> bool {
+    fn answered(&mut self, probe: Option<Probe>) -> bool {
         self.troubled.clear();
-        let opens = probe && self.closed.is_some();
+        let opens = self.closed.as_ref().is_some_and(|closed| closed.is_probed_by(probe));
         if opens {
             self.closed = None;
             self.backoff.reset();
@@ -237,11 +251,11 @@ impl State {
         opens
     }
 
-    fn finish(&mut self, probe: bool, went_well: bool) {
+    fn finish(&mut self, probe: Option<Probe>, went_well: bool) {
         self.running -= 1;
         match &mut self.closed {
             // A probe that made no call leaves the question open for the next one.
-            Some(closed) if probe => closed.probing = false,
+            Some(closed) if closed.is_probed_by(probe) => closed.probe = None,
             Some(_) => {}
             None if went_well => self.limit = (self.limit + 1).min(FLOWS_AT_ONCE),
             None => {}
@@ -270,20 +284,20 @@ mod tests {
     fn nothing_starts_before_the_end_and_then_one_probe_goes_first() {
         let (mut gate, now) = closed_for(Some(5 * SECOND));
         assert_eq!(gate.admit(now + 4 * SECOND), Err(Wait::Until(now + 5 * SECOND)));
-        assert_eq!(gate.admit(now + 5 * SECOND), Ok(true));
+        assert_eq!(gate.admit(now + 5 * SECOND), Ok(Some(1)));
         assert_eq!(gate.admit(now + 5 * SECOND), Err(Wait::ForOthers));
-        assert!(gate.may_call(now + 5 * SECOND, true) && !gate.may_call(now + 5 * SECOND, false));
+        assert!(gate.may_call(now + 5 * SECOND, Some(1)) && !gate.may_call(now + 5 * SECOND, None));
     }
 
     #[test]
     fn after_the_probe_half_as_many_follow_and_one_more_with_each_success() {
         let (mut gate, now) = closed_for(Some(SECOND));
-        assert_eq!(gate.admit(now + SECOND), Ok(true));
-        assert!(gate.answered(true));
-        gate.finish(false, true);
+        assert_eq!(gate.admit(now + SECOND), Ok(Some(1)));
+        assert!(gate.answered(Some(1)));
+        gate.finish(None, true);
         let admitted = (0..FLOWS_AT_ONCE).take_while(|_| gate.admit(now + SECOND).is_ok()).count();
         assert_eq!(admitted, FLOWS_AT_ONCE / 2 + 1);
-        gate.finish(false, true);
+        gate.finish(None, true);
         assert_eq!(gate.limit, FLOWS_AT_ONCE / 2 + 2);
     }
 
@@ -299,9 +313,9 @@ mod tests {
     #[test]
     fn a_refused_probe_closes_the_gate_for_longer() {
         let (mut gate, now) = closed_for(None);
-        assert_eq!(gate.admit(now + SECOND), Ok(true));
+        assert_eq!(gate.admit(now + SECOND), Ok(Some(1)));
         gate.close(now + SECOND, "429", None, 1.0);
-        gate.finish(true, false);
+        gate.finish(Some(1), false);
         assert_eq!(gate.admit(now + SECOND), Err(Wait::Until(now + 3 * SECOND)));
         assert_eq!(gate.limit, FLOWS_AT_ONCE / 2);
     }
@@ -309,17 +323,42 @@ mod tests {
     #[test]
     fn a_probe_that_makes_no_call_lets_the_next_one_try() {
         let (mut gate, now) = closed_for(Some(SECOND));
-        assert_eq!(gate.admit(now + SECOND), Ok(true));
-        gate.finish(true, false);
-        assert_eq!(gate.admit(now + SECOND), Ok(true));
+        assert_eq!(gate.admit(now + SECOND), Ok(Some(1)));
+        gate.finish(Some(1), false);
+        assert_eq!(gate.admit(now + SECOND), Ok(Some(2)));
     }
 
     #[test]
     fn three_flows_in_a_row_without_an_answer_close_it_and_one_answer_forgives() {
         let mut gate = State::new();
         assert!(!gate.trouble(&flow("a")) && !gate.trouble(&flow("a")) && !gate.trouble(&flow("b")));
-        gate.answered(false);
+        gate.answered(None);
         assert!(!gate.trouble(&flow("c")) && !gate.trouble(&flow("a")));
         assert!(gate.trouble(&flow("b")));
+    }
+
+    #[test]
+    fn a_probe_that_goes_well_does_not_open_what_was_closed_for_longer_meanwhile() {
+        let gate = Gate::default();
+        gate.close("429", Some(Duration::ZERO));
+        let mut probe = gate.admit().expect("its time has come");
+        // A call that was under way from before is answered 429 while the probe waits for its own answer.
+        gate.close("429", Some(10 * SECOND));
+        probe.answered();
+        drop(probe);
+        assert!(gate.closure().is_some());
+        assert!(matches!(gate.admit(), Err(Wait::Until(_))), "nothing starts before the end");
+    }
+
+    #[test]
+    fn a_probe_that_was_overtaken_by_a_closure_makes_room_for_no_third() {
+        let gate = Gate::default();
+        gate.close("429", Some(Duration::ZERO));
+        let overtaken = gate.admit().expect("its time has come");
+        gate.close("429", Some(Duration::ZERO));
+        let probe = gate.admit().expect("another closure, another probe");
+        assert!(!overtaken.may_call() && probe.may_call());
+        drop(overtaken);
+        assert_eq!(gate.admit().err(), Some(Wait::ForOthers));
     }
 }

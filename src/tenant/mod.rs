@@ -105,12 +105,16 @@ impl Tenant {
         let response = self.call(pass, flow, None).await?;
         let status = response.status();
         if status != StatusCode::OK {
+            pass.answered();
             return Err(Failure::odd(format!("the tenant answered the read with {status}")));
         }
         let body = http::text(response, DOCUMENT_MAX_BYTES).await;
         let document = body.map_err(|error| match error {
             BodyError::Broken(_) => self.broken(pass, flow, error.to_string()),
-            BodyError::TooLong { .. } | BodyError::NotText => Failure::odd(error.to_string()),
+            BodyError::TooLong { .. } | BodyError::NotText => {
+                pass.answered();
+                Failure::odd(error.to_string())
+            }
         })?;
         pass.answered();
         Ok(document)

@@ -259,6 +259,21 @@ async fn a_commit_that_fails_stores_nothing_gives_room_back_and_the_next_ones_re
 }
 
 #[tokio::test]
+async fn a_commit_that_sqlite_itself_rolls_back_is_recovered_from() {
+    let running = Running::new(Settings { capacity: 1 }).await;
+    let mut intruder = running.intruder().await;
+    // As SQLite does when the disk is full or does not answer: the transaction is gone by the time of our rollback.
+    execute(
+        &mut intruder,
+        "CREATE TRIGGER full_disk BEFORE INSERT ON changes BEGIN SELECT RAISE(ROLLBACK, 'disk full'); END",
+    )
+    .await;
+    assert_eq!(running.admit("1").await, Ok(Err(NotStored)));
+    execute(&mut intruder, "DROP TRIGGER full_disk").await;
+    assert_eq!(running.admit("1").await, Ok(ACCEPTED));
+}
+
+#[tokio::test]
 async fn flows_with_new_work_are_announced_once_they_are_on_disk() {
     let waiting = Waiting::new(ROOM).await;
     let wakeups = waiting.writing.wakeups();
