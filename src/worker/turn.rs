@@ -207,7 +207,7 @@ impl<'a> Turn<'a> {
                 if drafted.only_publishes() {
                     return Ok((document, drafted));
                 }
-                self.read().await?
+                self.read_past(document).await?
             }
             Some(Base::Fresh(document)) => document,
             None => self.read().await?,
@@ -305,6 +305,23 @@ impl<'a> Turn<'a> {
         let text = self.rooms.tenant.read(&mut self.pass, &self.flow).await?;
         Document::parse(text)
             .map_err(|error| Stop::BackOff(format!("flow `{}` cannot be read: {error}", self.flow)))
+    }
+
+    /// Reads the flow, which our last PUT returned as `ours`. A tenant that shows an older version may be
+    /// behind, and nothing true can be said by that; one that still does after two waits has another flow.
+    async fn read_past(&mut self, ours: Document) -> Result<Document, Stop> {
+        let now = self.read().await?;
+        if !is_older(now.version(), ours.version()) {
+            return Ok(now);
+        }
+        let why = format!(
+            "the tenant shows version {} of flow `{}` though it has had version {}",
+            now.version(),
+            self.flow,
+            ours.version()
+        );
+        self.base = self.strain.is_gone().then_some(Base::Warm(ours));
+        Err(Stop::BackOff(why))
     }
 
     async fn marks(&self) -> Result<Vec<Mark>, Stop> {
@@ -437,4 +454,9 @@ impl<'a> Turn<'a> {
     fn back_off(&mut self) -> End {
         End::BackOff(self.strain.back_off())
     }
+}
+
+/// Whether both versions are whole numbers and the first is the lower one.
+fn is_older(version: &str, than: &str) -> bool {
+    matches!((version.parse::<u64>(), than.parse::<u64>()), (Ok(version), Ok(than)) if version < than)
 }

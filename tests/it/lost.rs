@@ -208,3 +208,21 @@ async fn every_ending_of_a_lost_put_comes_with_its_confirmation() {
     assert_eq!(world.tenant.calls().put, 2);
     world.judge().await;
 }
+
+#[tokio::test]
+async fn a_read_that_is_behind_our_own_put_calls_nothing_unchanged() {
+    let world = World::start().await;
+    let first = world.deliver(event(IVR, 1)).await;
+    world.ended(&first).await;
+    let hold = world.tenant.hold(IVR);
+    let puts = world.tenant.calls().put;
+    world.deliver(event(IVR, 2)).await;
+    world.tenant.wait_until(|tenant| tenant.calls().put > puts).await.expect("it publishes");
+    world.deliver(event(IVR, 9).on("node_gone")).await;
+    let back = world.deliver(event(IVR, 1)).await;
+    world.tenant.fault(Fault::get(FaultKind::StaleRead));
+    hold.release();
+    world.settled().await;
+    assert_eq!(world.tenant.faults_waiting(), 0, "it read");
+    assert_eq!(world.value(IVR), "1", "{:?}", world.change(&back).await);
+}
