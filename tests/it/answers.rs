@@ -299,7 +299,26 @@ async fn a_tenant_that_asks_for_time_is_given_it_by_every_flow() {
         // Two or three seconds, as the answer's own `Date` has it.
         check(busy().retry_after(&date), long),
         check(Canned::status(503).retry_after("2"), long),
+        check(Canned::status(503).retry_after("0"), short),
+        check(Canned::status(503).retry_after("soon"), short),
     );
+}
+
+#[tokio::test]
+async fn a_probe_that_gets_an_odd_answer_is_not_sent_again_at_once() {
+    async fn check(odd: Canned) {
+        let world = World::start().await;
+        world.tenant.fault(Fault::get(FaultKind::Status(Canned::status(429).retry_after("1"))));
+        world.tenant.fault(Fault::get(FaultKind::Status(odd.clone())));
+        let id = world.deliver(event(IVR, 1)).await;
+        assert_eq!(world.ended(&id).await.state, "published");
+        let calls = flow_calls(&world);
+        let [_, probe, next, ..] = calls.as_slice() else { unreachable!("four calls were made") };
+        let pause = next.received_at - probe.ended_at.expect("it has ended");
+        assert!(pause >= Duration::from_millis(990), "{odd:?}: {pause:?}");
+        world.judge().await;
+    }
+    tokio::join!(check(Canned::status(204)), check(Canned::status(200).body(&b"\xff"[..])));
 }
 
 #[tokio::test]
