@@ -7,6 +7,7 @@ use std::time::Duration;
 use flowhook::change::{Change, FlowId, Mode, NewChange, NodeId, State, Values, Variable, shorten};
 use flowhook::config_api::ConfigApi;
 use flowhook::flow::{Document, laid_out};
+use flowhook::http::shown;
 use flowhook::route::{SCHEMA, fill, object};
 use flowhook::settings::{Layers, Problems, Settings};
 use flowhook::tenant::Written;
@@ -96,7 +97,7 @@ async fn variables(
     }
     match (args.from.as_deref(), fetch_url) {
         (Some(url), _) if url.starts_with("http://") || url.starts_with("https://") => {
-            checked(object(url, &fetch(url).await?).map_err(Fault::input)?)
+            checked(object(&shown(url), &fetch(url).await?).map_err(Fault::input)?)
         }
         (Some("-"), _) => {
             let mut text = String::new();
