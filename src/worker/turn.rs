@@ -339,7 +339,7 @@ impl<'a> Turn<'a> {
     async fn settle(&self, settlement: Settlement) -> Result<(), Stop> {
         for ending in settlement.endings.iter().filter(|ending| ending.state == State::Failed) {
             let reason = ending.reason.as_deref().unwrap_or_default();
-            tracing::warn!(flow.id = %self.flow, change.seq = ending.seq, reason, "a change failed");
+            tracing::warn!(flow.id = %self.flow, change.seq = ending.seq, change.reason = reason, "a change failed");
         }
         let flow = self.flow.clone();
         Ok(self.rooms.ledger.record(Step::Settle { flow, settlement }).await?)
@@ -353,7 +353,7 @@ impl<'a> Turn<'a> {
                 tracing::warn!(
                     flow.id = %self.flow,
                     change.count = changes.len(),
-                    reason = why,
+                    change.reason = why,
                     "the tenant does not take a flow with these changes; trying half of them"
                 );
                 self.strain.halve(changes.len());
@@ -399,8 +399,8 @@ impl<'a> Turn<'a> {
         tracing::warn!(
             flow.id = %self.flow,
             change.count = self.changes.len(),
-            wait_ms = wait.as_millis(),
-            reason,
+            lane.wait_ms = wait.as_millis(),
+            lane.reason = reason,
             "a lane backs off"
         );
         let too_long = |change: &Change| change.held_ms >= HELD_AT_MOST_MS;
