@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use sqlx::sqlite::SqliteConnection;
 use sqlx::{Connection as _, Row as _, Sqlite, Transaction, query};
 
-use super::{Attempt, Fetched, JournalError, Mark, Outcome, Settlement, Step};
+use super::{Attempt, Fetched, JournalError, Mark, Settlement, Step};
 use crate::change::{Admission, Delivery, FlowId, NewChange, Seq, State, Values, Verdict};
 
 type Result<T> = std::result::Result<T, JournalError>;
@@ -177,8 +177,8 @@ impl Commit<'_> {
             Step::Fetched { url, up_to, fetched } => self.fetched(url, *up_to, fetched).await,
             Step::Gate(end) => {
                 query("UPDATE gate SET until = ?, reason = ?")
-                    .bind(end.as_ref().map(|end| end.until.as_millisecond()))
-                    .bind(end.as_ref().map(|end| end.reason.as_str()))
+                    .bind(end.until.as_millisecond())
+                    .bind(end.reason.as_str())
                     .execute(self.sql())
                     .await?;
                 Ok(0)
@@ -207,7 +207,7 @@ impl Commit<'_> {
         let now = self.now_ms;
         if let Some((id, outcome)) = &settlement.attempt {
             query("UPDATE attempts SET outcome = ?, ended_at = ? WHERE id = ?")
-                .bind(Outcome::as_str(*outcome))
+                .bind(outcome.as_str())
                 .bind(now)
                 .bind(id)
                 .execute(self.sql())

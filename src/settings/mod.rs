@@ -27,7 +27,7 @@ use keys::{
     REQUESTS_PER_MINUTE, RETENTION_DAYS, TOKEN_URL, WEBHOOK_SCHEME, WEBHOOK_SECRET, WEBHOOK_SECRET_FILE,
 };
 pub use keys::{KEYS, Key};
-pub use layers::{CONFIG_VARIABLE, Layers};
+pub use layers::Layers;
 
 /// The name of the one source.
 pub const SOURCE: &str = "config";

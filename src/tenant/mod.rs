@@ -18,15 +18,15 @@ use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue, RETRY_AF
 use reqwest::{Client, Method, Response, StatusCode};
 use secrecy::{ExposeSecret as _, SecretString};
 
-pub use answer::{Call, Kind};
-pub use gate::{Closure, FLOWS_AT_ONCE, Gate, Pass, Wait};
-pub use pacer::Pacer;
+pub use answer::Kind;
+pub use gate::{Closure, Gate, Pass, Wait};
 pub use retry_after::LONGEST_WAIT;
-pub use tokens::TokenError;
 
 use crate::change::{FlowId, shorten};
 use crate::http::{self, BodyError, root_cause};
-use tokens::{Token, Tokens};
+use answer::Call;
+use pacer::Pacer;
+use tokens::{Token, TokenError, Tokens};
 
 /// The longest flow document that is read.
 const DOCUMENT_MAX_BYTES: usize = 32 * 1024 * 1024;

@@ -384,7 +384,7 @@ impl<'a> Turn<'a> {
                         + closure.until.saturating_duration_since(tokio::time::Instant::now());
                     let reason = closure.reason;
                     self.record_hold(self.seqs(), &reason, Duration::ZERO).await?;
-                    self.rooms.ledger.record(Step::Gate(Some(GateEnd { until, reason }))).await?;
+                    self.rooms.ledger.record(Step::Gate(GateEnd { until, reason })).await?;
                     Ok(End::Gated)
                 }
                 None if failure.kind.is_the_tenants() => Ok(End::Gated),
