@@ -146,9 +146,10 @@ impl<'a> Turn<'a> {
     }
 
     async fn publish(&mut self) -> Result<End, Stop> {
+        // Taken before an open attempt is decided, so that what stops that holds them and says why.
+        self.take_changes().await?;
         self.decide_open_attempt().await?;
         let at_most = self.strain.fold_at_most();
-        self.changes = self.rooms.reader.ready(&self.flow, at_most).await?;
         if self.changes.is_empty() {
             return Ok(End::Idle);
         }
@@ -286,6 +287,11 @@ impl<'a> Turn<'a> {
             }
             Err(stop) => return Err(stop),
         }
+        self.take_changes().await
+    }
+
+    async fn take_changes(&mut self) -> Result<(), Stop> {
+        self.changes = self.rooms.reader.ready(&self.flow, self.strain.fold_at_most()).await?;
         Ok(())
     }
 

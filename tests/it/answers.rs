@@ -8,7 +8,7 @@ use flowhook::sandbox::{
 };
 
 use crate::event::event;
-use crate::harness::{IVR, Seen, World};
+use crate::harness::{IVR, Seen, World, patiently};
 
 /// Nodes of the sample flow whose variables have nothing to do with each other.
 const NODES: [&str; 4] = [SAMPLE_NODE, "node_hours", "node_queue", "node_start"];
@@ -230,6 +230,19 @@ async fn a_missing_permission_is_waited_for_and_named() {
     // A token keeps the scope that it was given with.
     world.tenant.revoke_tokens();
     assert_eq!(world.ended(&id).await.state, "published");
+    world.judge().await;
+}
+
+#[tokio::test]
+async fn while_a_lost_answer_cannot_be_looked_up_its_change_says_why() {
+    let world = World::start().await;
+    world.tenant.fault(Fault::put(FaultKind::CommitThen(Canned::status(500))));
+    world.tenant.fault(Fault::get(status(403)).after(1).times(2));
+    let id = world.deliver(event(IVR, 1)).await;
+    patiently(async { while !world.change(&id).await.reason.contains("403") {} }).await;
+    let change = world.ended(&id).await;
+    assert!(change.state == "published" && change.reason.contains("confirmed by reading"), "{change:?}");
+    assert_eq!(world.tenant.calls().put, 1);
     world.judge().await;
 }
 
