@@ -20,7 +20,7 @@ pub const NODE_ID_MAX_BYTES: usize = 512;
 ///
 /// The pattern keeps an id from changing the path it is put into: percent-encoding alone would
 /// let `..` through, which URL parsers resolve.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct FlowId(Arc<str>);
 
 impl FlowId {
@@ -49,7 +49,7 @@ impl fmt::Display for FlowId {
 }
 
 /// The id of a node in a flow: any non-empty text of at most [`NODE_ID_MAX_BYTES`].
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct NodeId(Arc<str>);
 
 impl NodeId {
@@ -129,8 +129,7 @@ impl Variable {
 }
 
 /// What a change does to the variables of its node.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Mode {
     /// Replace or append the named variables; leave the others alone.
     #[default]
@@ -166,7 +165,7 @@ pub enum Values {
 /// The time at which the source made a change, where it says so: later wins.
 ///
 /// Comparable only between changes of the same route.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct OrderKey(pub Timestamp);
 
 /// A change as a route makes it, before it has a sequence number.

@@ -4,12 +4,12 @@ use reqwest::Client;
 use reqwest::header::ACCEPT;
 use serde_json::value::RawValue;
 
-use crate::http::{self, BodyError, root_cause};
+use crate::http::{self, BodyError, root_cause, shown};
 
 /// A longer answer than this is not a configuration.
 const ANSWER_MAX_BYTES: usize = 1024 * 1024;
 
-/// Fetches configurations. It sends no credentials.
+/// Fetches configurations. It sends no credentials but those that the URL itself holds, which no message shows.
 #[derive(Clone, Debug)]
 pub struct ConfigApi {
     http: Client,
@@ -19,6 +19,7 @@ pub struct ConfigApi {
 #[derive(Debug, thiserror::Error)]
 #[error("{url} gives no configuration ({why}): check that it is the right address")]
 pub struct Unavailable {
+    /// As it may be shown.
     url: String,
     why: String,
 }
@@ -37,7 +38,7 @@ impl ConfigApi {
     /// # Errors
     /// [`Unavailable`].
     pub async fn fetch(&self, url: &str) -> Result<Box<RawValue>, Unavailable> {
-        self.json(url).await.map_err(|why| Unavailable { url: url.to_owned(), why })
+        self.json(url).await.map_err(|why| Unavailable { url: shown(url), why })
     }
 
     async fn json(&self, url: &str) -> Result<Box<RawValue>, String> {

@@ -8,7 +8,7 @@ use reqwest::{Client, Response};
 /// How long a connection may take to be made.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a whole call may take, its body included.
-pub const CALL_TIMEOUT: Duration = Duration::from_secs(30);
+const CALL_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long an unused connection is kept: shorter than servers usually keep theirs.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -63,6 +63,19 @@ pub async fn text(mut response: Response, at_most: usize) -> Result<String, Body
     String::from_utf8(body).map_err(|_not_utf8| BodyError::NotText)
 }
 
+/// A URL as it may be shown: without the user, the password and the query, where people put keys. Taken as
+/// text, so that it is spelt as it was given, and that what is no URL shows nothing either.
+pub fn shown(url: &str) -> String {
+    let (address, query) = match url.split_once(['?', '#']) {
+        Some((address, _)) => (address, "?…"),
+        None => (url, ""),
+    };
+    let (scheme, rest) = address.find("://").map_or(("", address), |at| address.split_at(at + "://".len()));
+    let (authority, path) = rest.find(['/', '\\']).map_or((rest, ""), |at| rest.split_at(at));
+    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    format!("{scheme}{host}{path}{query}")
+}
+
 /// The innermost cause of an error: what the system said, without the layers above it.
 pub fn root_cause(error: &dyn std::error::Error) -> String {
     let mut innermost = error;
@@ -70,4 +83,23 @@ pub fn root_cause(error: &dyn std::error::Error) -> String {
         innermost = source;
     }
     innermost.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::shown;
+
+    #[test]
+    fn a_url_is_shown_without_what_may_be_a_key() {
+        let check = |url: &str, expected: &str| assert_eq!(shown(url), expected, "{url}");
+        check("https://api.example/v1/f%3A1", "https://api.example/v1/f%3A1");
+        check("https://api.example/{flow_id}/@me", "https://api.example/{flow_id}/@me");
+        check("https://me:hunter2@api.example:8443/v1", "https://api.example:8443/v1");
+        check("https://me:hun@ter2@api.example", "https://api.example");
+        check("https://api.example/v1?flow=f&key=hunter2", "https://api.example/v1?…");
+        check("https://api.example/v1#hunter2", "https://api.example/v1?…");
+        check("ftp://me:hunter2@api.example/", "ftp://api.example/");
+        check("me:hunter2@api.example/v1", "api.example/v1");
+        check("https://?key=hunter2", "https://?…");
+    }
 }

@@ -84,10 +84,8 @@ impl Service {
             tracing::warn!("{warning}");
         }
         let Journal { writer, reader } = Journal::open(&settings.journal).await?;
-        let public = listen(settings.listen, "FLOWHOOK_LISTEN").await?;
-        let private = listen(settings.admin.listen, "FLOWHOOK_ADMIN_LISTEN").await?;
-        let addresses = [&public, &private].map(|listener| listener.local_addr());
-        let [address, admin_address] = addresses.map(|bound| bound.unwrap_or(settings.listen));
+        let (public, address) = listen(settings.listen, "FLOWHOOK_LISTEN").await?;
+        let (private, admin_address) = listen(settings.admin.listen, "FLOWHOOK_ADMIN_LISTEN").await?;
         let tenant = Arc::new(Tenant::new(settings.tenant)?);
         restore_gate(tenant.gate(), &reader, &clock).await?;
 
@@ -152,8 +150,11 @@ impl Service {
     /// # Errors
     /// [`Broken`] when a part of it ended before that.
     pub async fn run(mut self, shutdown: impl Future<Output = ()>) -> Result<(), Broken> {
+        let [public, private] = &mut self.listeners;
         let broken = tokio::select! {
             () = shutdown => None,
+            ended = public => Some(Broken { part: "listener for webhooks", cause: ended.err() }),
+            ended = private => Some(Broken { part: "admin listener", cause: ended.err() }),
             ended = &mut self.worker => Some(Broken { part: "worker", cause: ended.err() }),
             ended = &mut self.writing => Some(Broken { part: "journal's writer", cause: ended.err() }),
         };
@@ -183,7 +184,7 @@ impl Service {
         self.no_more_deliveries.cancel();
         for (part, task) in [("worker", self.worker), ("journal's writer", self.writing)] {
             if let Err(error) = task.await {
-                tracing::error!(error = %error, part, "a part of the service broke down");
+                tracing::error!(error = %error, service.part = part, "a part of the service broke down");
             }
         }
         self.reader.close().await;
@@ -191,9 +192,15 @@ impl Service {
     }
 }
 
-async fn listen(address: SocketAddr, variable: &'static str) -> Result<TcpListener, StartError> {
-    let bound = TcpListener::bind(address).await;
-    bound.map_err(|source| StartError::Listen { address, variable, source })
+/// A bound listener, and the address that it got: the system chooses the port where the setting says 0.
+async fn listen(
+    address: SocketAddr,
+    variable: &'static str,
+) -> Result<(TcpListener, SocketAddr), StartError> {
+    let failed = |source| StartError::Listen { address, variable, source };
+    let listener = TcpListener::bind(address).await.map_err(failed)?;
+    let bound = listener.local_addr().map_err(failed)?;
+    Ok((listener, bound))
 }
 
 /// A tenant that asked us to wait before a restart still wants it.

@@ -7,6 +7,7 @@ use std::time::Duration;
 use flowhook::change::{Change, FlowId, Mode, NewChange, NodeId, State, Values, Variable, shorten};
 use flowhook::config_api::ConfigApi;
 use flowhook::flow::{Document, laid_out};
+use flowhook::http::shown;
 use flowhook::route::{SCHEMA, fill, object};
 use flowhook::settings::{Layers, Problems, Settings};
 use flowhook::tenant::Written;
@@ -96,7 +97,7 @@ async fn variables(
     }
     match (args.from.as_deref(), fetch_url) {
         (Some(url), _) if url.starts_with("http://") || url.starts_with("https://") => {
-            checked(object(url, &fetch(url).await?).map_err(Fault::input)?)
+            checked(object(&shown(url), &fetch(url).await?).map_err(Fault::input)?)
         }
         (Some("-"), _) => {
             let mut text = String::new();
@@ -151,6 +152,22 @@ async fn fetch(url: &str) -> Result<Box<RawValue>, Fault> {
     api.fetch(url).await.map_err(|error| Fault::new(Exit::Unreachable, error))
 }
 
+/// How it ended well.
+#[derive(Clone, Copy)]
+enum Done {
+    Published,
+    Unchanged,
+}
+
+impl Done {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Published => State::Published.as_str(),
+            Self::Unchanged => State::Unchanged.as_str(),
+        }
+    }
+}
+
 struct Apply {
     tenant: OneShot,
     change: Change,
@@ -185,15 +202,24 @@ impl Apply {
             }
             let document = self.tenant.read(&flow).await?;
             let Some(edited) = self.draft(&document)? else {
-                let status = if may_have_landed { "published" } else { "unchanged" };
-                return self.report(status, document.version(), as_json);
+                let done = if may_have_landed { Done::Published } else { Done::Unchanged };
+                return self.report(done, document.version(), as_json);
             };
             if tries == TRIES {
                 break;
             }
             match self.tenant.write(&flow, edited).await {
                 Ok(Written::Document(text)) => match Document::parse(text) {
-                    Ok(document) => return self.report("published", document.version(), as_json),
+                    Ok(document) if self.draft(&document).is_ok_and(|edited| edited.is_none()) => {
+                        return self.report(Done::Published, document.version(), as_json);
+                    }
+                    // Not tried again: each try would make a version of the flow.
+                    Ok(_without_our_values) => {
+                        let told = format!(
+                            "the tenant took the change and shows flow `{flow}` without it: look at the flow before you try again"
+                        );
+                        return Err(Fault::new(Exit::TryLater, anyhow::anyhow!(told)));
+                    }
                     Err(error) => {
                         may_have_landed = true;
                         last = Some(Fault::new(Exit::Unreachable, error));
@@ -224,18 +250,19 @@ impl Apply {
         }
     }
 
-    fn report(&self, status: &str, version: &str, as_json: bool) -> Result<(), Fault> {
+    fn report(&self, done: Done, version: &str, as_json: bool) -> Result<(), Fault> {
         let flow = self.flow();
         if as_json {
+            let status = done.as_str();
             // The version may be larger than any number type: it goes out as it is spelt.
             return print(&format!(
                 "{{\"flow\":{},\"status\":\"{status}\",\"version\":{version}}}",
                 json!(flow)
             ));
         }
-        print(&match status {
-            "unchanged" => format!("flow {flow} has these values already, in version {version}"),
-            _ => format!("flow {flow} is published as version {version}"),
+        print(&match done {
+            Done::Unchanged => format!("flow {flow} has these values already, in version {version}"),
+            Done::Published => format!("flow {flow} is published as version {version}"),
         })
     }
 

@@ -8,6 +8,7 @@ use sqlx::{QueryBuilder, Row as _};
 use super::read::time;
 use super::{JournalError, Reader};
 use crate::change::{FlowId, Seq, State, Variable};
+use crate::http::shown;
 
 type Result<T> = std::result::Result<T, JournalError>;
 
@@ -46,7 +47,7 @@ pub struct ChangeView {
     /// The variables it sets; absent while they are to be fetched.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub variables: Option<Vec<Variable>>,
-    /// Where they are to be fetched.
+    /// Where they are to be fetched, without what may be a key.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fetch_url: Option<String>,
     /// The source's own time for it.
@@ -175,7 +176,7 @@ fn view(row: &SqliteRow) -> Result<ChangeView> {
             .map(serde_json::from_str)
             .transpose()
             .map_err(unreadable("a list of variables"))?,
-        fetch_url: row.get("fetch_url"),
+        fetch_url: row.get::<Option<&str>, _>("fetch_url").map(shown),
         order_key: row.get("order_key"),
         state: row.get("state"),
         reason: row.get("reason"),

@@ -153,7 +153,7 @@ pub enum JournalError {
         source: MigrateError,
     },
     /// A statement failed.
-    #[error("the journal did not take a statement")]
+    #[error("the journal did not take a statement: check that its disk is there and has room")]
     Statement(#[from] sqlx::Error),
     /// A row holds what we never write.
     #[error("the journal holds `{value}` where {expected} belongs: restore it from a backup")]

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use crate::change::{FlowId, OrderKey, Seq, State, Variable};
+use crate::change::{FlowId, Seq, State, Variable};
 
 /// What a change contends for: one variable, or with `replace` the whole list.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -48,13 +48,6 @@ pub struct Mark {
     pub order_key: Option<Timestamp>,
     /// The winner's sequence number.
     pub seq: Seq,
-}
-
-impl Mark {
-    /// The winner's order key as the domain's type.
-    pub fn key(&self) -> Option<OrderKey> {
-        self.order_key.map(OrderKey)
-    }
 }
 
 /// How a change ends.
@@ -193,8 +186,8 @@ pub enum Step {
         /// What came back.
         fetched: Fetched,
     },
-    /// The tenant's gate was closed or opened.
-    Gate(Option<GateEnd>),
+    /// The tenant's gate was closed. That it opened is not written: an end that is past says so.
+    Gate(GateEnd),
     /// Drop what ended before a time, at most so many rows of each table.
     Prune {
         /// What ended before this goes.

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{ConnectOptions as _, Connection as _, Row as _, Sqlite, Transaction, query};
 
-use super::{Attempt, Fetched, JournalError, Mark, Outcome, Settlement, Step};
+use super::{Attempt, Fetched, JournalError, Mark, Settlement, Step};
 use crate::change::{Admission, Delivery, FlowId, NewChange, Seq, State, Values, Verdict};
 
 type Result<T> = std::result::Result<T, JournalError>;
@@ -199,8 +199,8 @@ impl Commit<'_> {
             Step::Fetched { url, up_to, fetched } => self.fetched(url, *up_to, fetched).await,
             Step::Gate(end) => {
                 query("UPDATE gate SET until = ?, reason = ?")
-                    .bind(end.as_ref().map(|end| end.until.as_millisecond()))
-                    .bind(end.as_ref().map(|end| end.reason.as_str()))
+                    .bind(end.until.as_millisecond())
+                    .bind(end.reason.as_str())
                     .execute(self.sql())
                     .await?;
                 Ok(0)
@@ -229,7 +229,7 @@ impl Commit<'_> {
         let now = self.now_ms;
         if let Some((id, outcome)) = &settlement.attempt {
             query("UPDATE attempts SET outcome = ?, ended_at = ? WHERE id = ?")
-                .bind(Outcome::as_str(*outcome))
+                .bind(outcome.as_str())
                 .bind(now)
                 .bind(id)
                 .execute(self.sql())

@@ -1,7 +1,8 @@
 //! One line for each request, written when its answer is known.
 //!
 //! Fields: `source.name` once the source is known, `delivery.id` once it is verified (before that,
-//! it is anybody's word), `http.status`, `refusal.reason`. Never a header or a body.
+//! it is anybody's word), `http.status`, `http.path` without its query, `http.took_us`, `client.address`, and
+//! `refusal.reason` for what was refused. Never a header or a body.
 
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;

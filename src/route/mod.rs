@@ -26,9 +26,9 @@ use members::{Members, Twice};
 pub use schema::{Mismatch, SCHEMA, Schema, object};
 
 /// The name of the one route.
-pub const DEFAULT: &str = "default";
+const DEFAULT: &str = "default";
 /// The `type` of the events that the default route wants.
-pub const EVENT_TYPE: &str = "config.updated";
+const EVENT_TYPE: &str = "config.updated";
 /// How far in the future an event's time may be: a sender's clock may be fast, not wrong. Without a bound
 /// one event from the year 3000 would win against every later one.
 const AHEAD_AT_MOST: SignedDuration = SignedDuration::from_secs(300);

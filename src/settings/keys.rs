@@ -64,5 +64,5 @@ keys! {
     RETENTION_DAYS = "FLOWHOOK_RETENTION_DAYS", "journal.retention_days", "30",
         "how long settled deliveries and changes are kept";
     LOG = "FLOWHOOK_LOG", "log.filter", "info",
-        "what is logged: `error`, `warn`, `info`, `debug`, `trace`, or `module=level,…`";
+        "what is logged: `off`, `error`, `warn`, `info`, `debug`, `trace`, or `module=level,…`; without it, commands other than `serve` log from `warn`";
 }

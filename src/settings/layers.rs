@@ -8,7 +8,7 @@ use super::keys::{KEYS, Key};
 use super::{Problem, Problems};
 
 /// Names the settings file.
-pub const CONFIG_VARIABLE: &str = "FLOWHOOK_CONFIG";
+const CONFIG_VARIABLE: &str = "FLOWHOOK_CONFIG";
 /// Read from the working directory, if it is there.
 const DOT_ENV: &str = ".env";
 

@@ -18,6 +18,7 @@ use secrecy::SecretString;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 
 use crate::change::{FlowId, NodeId, shorten};
+use crate::http::shown;
 use crate::source::{Scheme, Secret, Source, Sources};
 use crate::{admin, journal, queue, route, tenant, worker};
 use keys::{
@@ -26,7 +27,7 @@ use keys::{
     REQUESTS_PER_MINUTE, RETENTION_DAYS, TOKEN_URL, WEBHOOK_SCHEME, WEBHOOK_SECRET, WEBHOOK_SECRET_FILE,
 };
 pub use keys::{KEYS, Key};
-pub use layers::{CONFIG_VARIABLE, Layers};
+pub use layers::Layers;
 
 /// The name of the one source.
 pub const SOURCE: &str = "config";
@@ -371,14 +372,22 @@ impl<'l> Read<'l> {
     /// A URL that gets our credentials: not in the clear, unless it stays on this machine or it is allowed.
     fn tenant_url(&mut self, key: &'static Key, allow_http: bool) -> String {
         let text = self.text(key);
-        if let Some(url) = self.url(key, &text)
-            && url.scheme() == "http"
-            && !is_loopback(&url)
-            && !allow_http
-        {
+        let Some(url) = self.url(key, &text) else { return text };
+        if url.scheme() == "http" && !is_loopback(&url) && !allow_http {
             self.problem(
                 key,
                 &format!("is plain http, which would show the client's secret to the network: use https, or set {}=true", ALLOW_HTTP.variable),
+            );
+        }
+        // They would be shown with the URL, and paths are appended to it.
+        if !url.username().is_empty()
+            || url.password().is_some()
+            || url.query().is_some()
+            || url.fragment().is_some()
+        {
+            self.problem(
+                key,
+                &format!("has a user, a password, a query or a fragment: remove it, since {} and {} say who we are", CLIENT_ID.variable, CLIENT_SECRET.variable),
             );
         }
         text.trim_end_matches('/').to_owned()
@@ -388,7 +397,7 @@ impl<'l> Read<'l> {
         let url =
             Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
         if url.is_none() {
-            self.problem(key, &format!("must be an http or https URL, not `{}`", shorten(text)));
+            self.problem(key, &format!("must be an http or https URL, not `{}`", shorten(&shown(text))));
         }
         url
     }

@@ -57,11 +57,6 @@ impl Source {
         &self.name
     }
 
-    /// How it signs.
-    pub fn scheme(&self) -> Scheme {
-        self.scheme
-    }
-
     /// What is to be said about its secrets at start-up.
     pub fn warnings(&self) -> impl Iterator<Item = ShortSecret> {
         self.secrets.iter().filter_map(Secret::shortness)

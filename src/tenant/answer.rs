@@ -4,7 +4,7 @@ use reqwest::StatusCode;
 
 /// Which of the two flow calls was answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Call {
+pub(super) enum Call {
     /// `GET` of a flow.
     Read,
     /// `PUT` of a flow.

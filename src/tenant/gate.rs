@@ -17,7 +17,7 @@ use crate::backoff::Backoff;
 use crate::change::FlowId;
 
 /// How many flows may be published at once.
-pub const FLOWS_AT_ONCE: usize = 16;
+const FLOWS_AT_ONCE: usize = 16;
 /// So many flows in a row without an HTTP answer or with 5xx mean that the tenant is down.
 const TROUBLED_FLOWS: usize = 3;
 /// The gate's own waits, where the tenant names none.

@@ -14,19 +14,19 @@ mod tokens;
 
 use std::time::{Duration, SystemTime};
 
-use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue};
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use reqwest::{Client, Method, Response, StatusCode};
 use secrecy::{ExposeSecret as _, SecretString};
 
-pub use answer::{Call, Kind};
-pub use gate::{Closure, FLOWS_AT_ONCE, Gate, Pass, Wait};
-pub use pacer::Pacer;
+pub use answer::Kind;
+pub use gate::{Closure, Gate, Pass, Wait};
 pub use retry_after::LONGEST_WAIT;
-pub use tokens::TokenError;
 
 use crate::change::{FlowId, shorten};
 use crate::http::{self, BodyError, root_cause};
-use tokens::{Token, Tokens};
+use answer::Call;
+use pacer::Pacer;
+use tokens::{Token, TokenError, Tokens};
 
 /// The longest flow document that is read.
 const DOCUMENT_MAX_BYTES: usize = 32 * 1024 * 1024;
@@ -79,6 +79,14 @@ pub struct Failure {
     pub may_have_landed: bool,
 }
 
+/// What came back for one request, unless it failed.
+enum Reply {
+    /// 2xx.
+    Taken(Response),
+    /// 401: the request may be made again with another token.
+    TokenRefused(Token),
+}
+
 impl Tenant {
     /// A client that has made no call yet.
     ///
@@ -108,16 +116,18 @@ impl Tenant {
             pass.answered();
             return Err(Failure::odd(format!("the tenant answered the read with {status}")));
         }
-        let body = http::text(response, DOCUMENT_MAX_BYTES).await;
-        let document = body.map_err(|error| match error {
-            BodyError::Broken(_) => self.broken(pass, flow, error.to_string()),
-            BodyError::TooLong { .. } | BodyError::NotText => {
+        match http::text(response, DOCUMENT_MAX_BYTES).await {
+            Ok(document) => {
                 pass.answered();
-                Failure::odd(error.to_string())
+                Ok(document)
             }
-        })?;
-        pass.answered();
-        Ok(document)
+            Err(error @ BodyError::Broken(_)) => Err(self.broken(pass, flow, error.to_string())),
+            // Odd as it is, it is an answer: left in doubt, the gate would send the next probe at once.
+            Err(error @ (BodyError::TooLong { .. } | BodyError::NotText)) => {
+                pass.answered();
+                Err(Failure::odd(error.to_string()))
+            }
+        }
     }
 
     /// Writes a flow's document, which carries the version that it was read with.
@@ -145,13 +155,13 @@ impl Tenant {
         document: Option<bytes::Bytes>,
     ) -> Result<Response, Failure> {
         let refused = match self.attempt(pass, flow, document.clone()).await? {
-            Ok(response) => return Ok(response),
-            Err(token) => token,
+            Reply::Taken(response) => return Ok(response),
+            Reply::TokenRefused(token) => token,
         };
         self.tokens.refused(&refused).await;
         match self.attempt(pass, flow, document).await? {
-            Ok(response) => Ok(response),
-            Err(token) => {
+            Reply::Taken(response) => Ok(response),
+            Reply::TokenRefused(token) => {
                 // Dropped, so that the probe asks for another; the gate keeps us from doing so in a loop.
                 self.tokens.refused(&token).await;
                 let reason = "the tenant refuses a token that was just issued: check that \
@@ -162,13 +172,13 @@ impl Tenant {
         }
     }
 
-    /// One request. `Ok(Err(token))`: the token was refused.
+    /// One request.
     async fn attempt(
         &self,
         pass: &mut Pass,
         flow: &FlowId,
         document: Option<bytes::Bytes>,
-    ) -> Result<Result<Response, Token>, Failure> {
+    ) -> Result<Reply, Failure> {
         self.pacer.turn().await;
         let token = self.tokens.get().await.map_err(|paused| {
             let reason = paused.error.to_string();
@@ -186,8 +196,8 @@ impl Tenant {
             Err(error) => return Err(self.unanswered(pass, flow, call, &error)),
         };
         match response.status() {
-            status if status.is_success() => Ok(Ok(response)),
-            StatusCode::UNAUTHORIZED => Ok(Err(token)),
+            status if status.is_success() => Ok(Reply::Taken(response)),
+            StatusCode::UNAUTHORIZED => Ok(Reply::TokenRefused(token)),
             status => {
                 if status == StatusCode::FORBIDDEN {
                     self.tokens.forbidden(&token).await;
@@ -221,7 +231,8 @@ impl Tenant {
     async fn refused(&self, pass: &mut Pass, flow: &FlowId, call: Call, response: Response) -> Failure {
         let status = response.status();
         let wait = retry_after(&response);
-        let kind = answer::kind(call, status, wait.is_some());
+        // Whether one is there; what it says may be of no use, and then the gate's own wait holds.
+        let kind = answer::kind(call, status, response.headers().contains_key(RETRY_AFTER));
         if kind == Kind::Throttled {
             // At once, before the body is read: nothing may start from here on.
             pass.gate().close(&format!("the tenant answered {status}"), wait);

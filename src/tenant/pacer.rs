@@ -11,7 +11,7 @@ use tokio::time::Instant;
 /// Kept as the moment at which the bucket would be full again (the generic cell rate algorithm), which
 /// needs no refilling task.
 #[derive(Debug)]
-pub struct Pacer {
+pub(super) struct Pacer {
     /// Between two calls at the full rate; nothing when there is no limit.
     interval: Option<Duration>,
     /// How far the bucket may be drawn ahead.
@@ -21,7 +21,7 @@ pub struct Pacer {
 
 impl Pacer {
     /// A pacer for so many calls a minute; without a number it never waits.
-    pub fn new(per_minute: Option<u32>) -> Self {
+    pub(super) fn new(per_minute: Option<u32>) -> Self {
         let interval = per_minute.map(|calls| Duration::from_secs(60) / calls.max(1));
         let slack =
             interval.map_or(Duration::ZERO, |interval| Duration::from_secs(1).saturating_sub(interval));
@@ -29,7 +29,7 @@ impl Pacer {
     }
 
     /// Waits for a call's turn. Turns are given in the order of asking.
-    pub async fn turn(&self) {
+    pub(super) async fn turn(&self) {
         if let Some(at) = self.draw(Instant::now()) {
             tokio::time::sleep_until(at).await;
         }

@@ -65,7 +65,7 @@ pub(super) struct Token {
 
 /// No token is to be had.
 #[derive(Clone, Debug, thiserror::Error)]
-pub enum TokenError {
+pub(super) enum TokenError {
     /// The client id or secret, or the scope, is refused.
     #[error(
         "the token endpoint refused the client ({0}): check CXONE_CLIENT_ID, CXONE_CLIENT_SECRET and the client's scopes"

@@ -3,6 +3,7 @@
 use super::turn::Rooms;
 use crate::change::FlowId;
 use crate::config_api::ConfigApi;
+use crate::http::shown;
 use crate::journal::{Fetched, Step};
 use crate::route::SCHEMA;
 
@@ -33,13 +34,13 @@ pub(super) async fn fetch(rooms: &Rooms, config_api: &ConfigApi, url: &str) -> F
     let (fetched, end) = match answer.map(|config| SCHEMA.variables("the answer", &config)) {
         Ok(Ok(variables)) => (Fetched::Values(variables), FetchEnd::Woken(flows)),
         Ok(Err(mismatch)) => {
-            let reason = format!("{url} gives a configuration that does not fit: {mismatch}");
-            tracing::warn!(fetch.url = url, reason, "thin changes failed");
+            let reason = format!("{} gives a configuration that does not fit: {mismatch}", shown(url));
+            tracing::warn!(fetch.url = shown(url), fetch.reason = reason, "thin changes failed");
             (Fetched::Unfit(reason), FetchEnd::Done)
         }
         Err(unavailable) => {
-            let reason = format!("{unavailable}, in EXTERNAL_API_URL");
-            tracing::warn!(fetch.url = url, reason, "thin changes wait");
+            let reason = format!("EXTERNAL_API_URL cannot be fetched: {unavailable}");
+            tracing::warn!(fetch.url = shown(url), fetch.reason = reason, "thin changes wait");
             (Fetched::Nothing(reason), FetchEnd::Failed)
         }
     };

@@ -90,6 +90,8 @@ pub struct Worker {
     fetches: Lanes<String>,
     fetch_backoffs: BTreeMap<String, Backoff>,
     fetching: usize,
+    /// A pruning is under way: where the disk is slow they must not pile up.
+    pruning: bool,
     waits: DelayQueue<Due>,
     jobs: JoinSet<Done>,
 }
@@ -131,6 +133,7 @@ impl Worker {
             fetches: Lanes::new(),
             fetch_backoffs: BTreeMap::new(),
             fetching: 0,
+            pruning: false,
             waits: DelayQueue::new(),
             jobs: JoinSet::new(),
         }
@@ -154,7 +157,7 @@ impl Worker {
                 flows = self.wakeups.next() => flows.into_iter().for_each(|flow| self.lanes.add(flow)),
                 () = gate.moved(), if self.lanes.has_ready() => {}
                 () = sleep_until(opens_at) => {}
-                _ = prune.tick() => self.prune(),
+                _ = prune.tick(), if !self.pruning => self.prune(),
             }
         }
         self.drain().await;
@@ -202,10 +205,10 @@ impl Worker {
         match done {
             Ok(Done::Turn(flow, turned)) => self.turned(flow, *turned),
             Ok(Done::Fetch(url, end)) => self.fetched(url, end),
-            Ok(Done::Pruning) => {}
+            Ok(Done::Pruning) => self.pruning = false,
             // The lane stays out until the next start: with its state unknown that is the safe side.
             Err(error) => {
-                tracing::error!(error = %error, "a turn broke down; restart the service to resume its flow");
+                tracing::error!(error = %error, "a turn, a fetch or a pruning broke down; restart the service to resume it");
             }
         }
     }
@@ -268,6 +271,7 @@ impl Worker {
 
     /// Drops what is old from the journal, beside everything else.
     fn prune(&mut self) {
+        self.pruning = true;
         let ledger = self.rooms.ledger.clone();
         let before = self.rooms.clock.now() - self.settings.retention;
         self.jobs.spawn(async move {

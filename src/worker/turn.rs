@@ -367,7 +367,7 @@ impl<'a> Turn<'a> {
     async fn settle(&self, settlement: Settlement) -> Result<(), Stop> {
         for ending in settlement.endings.iter().filter(|ending| ending.state == State::Failed) {
             let reason = ending.reason.as_deref().unwrap_or_default();
-            tracing::warn!(flow.id = %self.flow, change.seq = ending.seq, reason, "a change failed");
+            tracing::warn!(flow.id = %self.flow, change.seq = ending.seq, change.reason = reason, "a change failed");
         }
         let flow = self.flow.clone();
         Ok(self.rooms.ledger.record(Step::Settle { flow, settlement }).await?)
@@ -381,7 +381,7 @@ impl<'a> Turn<'a> {
                 tracing::warn!(
                     flow.id = %self.flow,
                     change.count = changes.len(),
-                    reason = why,
+                    change.reason = why,
                     "the tenant does not take a flow with these changes; trying half of them"
                 );
                 self.strain.halve(changes.len());
@@ -412,7 +412,7 @@ impl<'a> Turn<'a> {
                         + closure.until.saturating_duration_since(tokio::time::Instant::now());
                     let reason = closure.reason;
                     self.record_hold(self.seqs(), &reason, Duration::ZERO).await?;
-                    self.rooms.ledger.record(Step::Gate(Some(GateEnd { until, reason }))).await?;
+                    self.rooms.ledger.record(Step::Gate(GateEnd { until, reason })).await?;
                     Ok(End::Gated)
                 }
                 None if failure.kind.is_the_tenants() => Ok(End::Gated),
@@ -428,8 +428,8 @@ impl<'a> Turn<'a> {
         tracing::warn!(
             flow.id = %self.flow,
             change.count = self.changes.len(),
-            wait_ms = wait.as_millis(),
-            reason,
+            lane.wait_ms = wait.as_millis(),
+            lane.reason = reason,
             "a lane backs off"
         );
         let decided = !self.undecided;

@@ -8,7 +8,7 @@ use flowhook::sandbox::{
 };
 
 use crate::event::event;
-use crate::harness::{IVR, Seen, World};
+use crate::harness::{IVR, Seen, World, patiently};
 
 /// Nodes of the sample flow whose variables have nothing to do with each other.
 const NODES: [&str; 4] = [SAMPLE_NODE, "node_hours", "node_queue", "node_start"];
@@ -234,6 +234,19 @@ async fn a_missing_permission_is_waited_for_and_named() {
 }
 
 #[tokio::test]
+async fn while_a_lost_answer_cannot_be_looked_up_its_change_says_why() {
+    let world = World::start().await;
+    world.tenant.fault(Fault::put(FaultKind::CommitThen(Canned::status(500))));
+    world.tenant.fault(Fault::get(status(403)).after(1).times(2));
+    let id = world.deliver(event(IVR, 1)).await;
+    patiently(async { while !world.change(&id).await.reason.contains("403") {} }).await;
+    let change = world.ended(&id).await;
+    assert!(change.state == "published" && change.reason.contains("confirmed by reading"), "{change:?}");
+    assert_eq!(world.tenant.calls().put, 1);
+    world.judge().await;
+}
+
+#[tokio::test]
 async fn a_flow_that_the_tenant_cannot_serve_waits_alone() {
     let world = World::start().await;
     world.add_flow("sick");
@@ -299,7 +312,26 @@ async fn a_tenant_that_asks_for_time_is_given_it_by_every_flow() {
         // Two or three seconds, as the answer's own `Date` has it.
         check(busy().retry_after(&date), long),
         check(Canned::status(503).retry_after("2"), long),
+        check(Canned::status(503).retry_after("0"), short),
+        check(Canned::status(503).retry_after("soon"), short),
     );
+}
+
+#[tokio::test]
+async fn a_probe_that_gets_an_odd_answer_is_not_sent_again_at_once() {
+    async fn check(odd: Canned) {
+        let world = World::start().await;
+        world.tenant.fault(Fault::get(FaultKind::Status(Canned::status(429).retry_after("1"))));
+        world.tenant.fault(Fault::get(FaultKind::Status(odd.clone())));
+        let id = world.deliver(event(IVR, 1)).await;
+        assert_eq!(world.ended(&id).await.state, "published");
+        let calls = flow_calls(&world);
+        let [_, probe, next, ..] = calls.as_slice() else { unreachable!("four calls were made") };
+        let pause = next.received_at - probe.ended_at.expect("it has ended");
+        assert!(pause >= Duration::from_millis(990), "{odd:?}: {pause:?}");
+        world.judge().await;
+    }
+    tokio::join!(check(Canned::status(204)), check(Canned::status(200).body(&b"\xff"[..])));
 }
 
 #[tokio::test]

@@ -263,6 +263,16 @@ async fn what_became_of_the_last_try_is_looked_up_too() {
 }
 
 #[tokio::test]
+async fn a_document_that_comes_back_without_the_values_is_not_called_published() {
+    let tenant = tenant().await;
+    let without = FaultKind::Status(Canned::status(200).json(sample_flow("f", "Support")));
+    tenant.fault(Fault::put(without).forever());
+    let output = apply(&tenant, &["--set", "routing_priority=high"]).await;
+    assert_failed(&output, 75, &["flow `f` without it", "look at the flow"]);
+    assert_eq!(tenant.calls().put, 1);
+}
+
+#[tokio::test]
 async fn bad_usage_is_64() {
     let tenant = tenant().await;
     let set = |text: &'static str| ["--set", text];

@@ -296,7 +296,6 @@ fn credentials_go_over_plain_http_on_loopback_only() {
     refused("http://10.0.0.1:8080/");
     refused("http://localhost.example");
     refused("http://127.0.0.1.example");
-    refused("http://127.0.0.1@tenant.example");
     refused("http://[2001:db8::1]/");
     refused("http://0.0.0.0/");
     for local in [
@@ -313,6 +312,10 @@ fn credentials_go_over_plain_http_on_loopback_only() {
     let elsewhere =
         [("CXONE_BASE_URL", "http://127.0.0.1:1"), ("CXONE_TOKEN_URL", "http://auth.example/token")];
     check_refused(&elsewhere, "CXONE_TOKEN_URL", "set CXONE_ALLOW_HTTP=true");
+    let disguised = problems(&[("CXONE_BASE_URL", "http://127.0.0.1@tenant.example")]);
+    for told in ["set CXONE_ALLOW_HTTP=true", "has a user, a password"] {
+        assert!(disguised.iter().any(|problem| problem.contains(told)), "{disguised:?}");
+    }
 }
 
 #[test]
@@ -353,6 +356,8 @@ fn what_is_not_an_address_a_number_an_id_or_a_scheme_is_refused_by_name() {
     check("TARGET_NODE_ID", &"n".repeat(513), "512 bytes");
     check("CXONE_BASE_URL", "tenant.example", "an http or https URL");
     check("CXONE_TOKEN_URL", "https://", "an http or https URL");
+    check("CXONE_BASE_URL", "https://tenant.example?region=1", "has a user, a password, a query");
+    check("CXONE_TOKEN_URL", "https://me:hunter2@tenant.example/token", "has a user, a password, a query");
     check("EXTERNAL_API_URL", "file:///etc/passwd", "an http or https URL");
     check("FLOWHOOK_WEBHOOK_SCHEME", "guess", "names no scheme");
     check("FLOWHOOK_JOURNAL", "flowhook.db", "write `sqlite:PATH`");
@@ -371,6 +376,14 @@ fn no_event_can_choose_the_host_that_is_asked_for_its_values() {
     check("https://{node_id}.example/");
     check("https://example{FLOW_ID}/");
     check_accepted(&[("EXTERNAL_API_URL", "https://example/{flow_id}/values?node={node_id}")]);
+}
+
+#[test]
+fn no_message_shows_the_key_in_a_url() {
+    let keyed = "ftp://me:hunter2@example/values?key=hunter2";
+    let problems = problems(&[("EXTERNAL_API_URL", keyed), ("CXONE_BASE_URL", keyed)]);
+    assert!(problems.iter().all(|problem| !problem.contains("hunter2")), "{problems:?}");
+    assert!(problems.iter().any(|problem| problem.contains("`ftp://example/values?…`")), "{problems:?}");
 }
 
 #[test]

@@ -65,11 +65,12 @@ async fn while_the_configuration_api_hangs_full_events_go_on() {
 
 #[tokio::test]
 async fn while_the_configuration_api_fails_thin_events_wait_and_say_why() {
-    let world = World::start().await;
+    let world = World::with(&[("EXTERNAL_API_URL", "{config}/all?key=hunter2")]).await;
     world.config_api.fails(StatusCode::BAD_GATEWAY);
     let waiting = world.deliver(thin(IVR)).await;
     let change = world.waiting(&waiting).await;
     assert!(change.reason.contains("502") && change.reason.contains("EXTERNAL_API_URL"), "{change:?}");
+    assert!(change.reason.contains("/all?…") && !change.reason.contains("hunter2"), "{change:?}");
     world.add_flow("other");
     let full = world.deliver(event("other", 1)).await;
     assert_eq!(world.ended(&full).await.state, "published");
