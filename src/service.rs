@@ -8,6 +8,7 @@ use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio::task::{JoinError, JoinHandle};
@@ -27,6 +28,9 @@ use crate::worker::Worker;
 
 /// The admin listener serves few: operators, probes, a scraper.
 const ADMIN_CONNECTIONS: usize = 64;
+
+/// How long the worker and the journal may take to end: longer than turns in flight may take to finish.
+const CLOSE: Duration = Duration::from_secs(15);
 
 /// A running service.
 #[derive(Debug)]
@@ -182,13 +186,18 @@ impl Service {
             }
         }
         self.no_more_deliveries.cancel();
-        for (part, task) in [("worker", self.worker), ("journal's writer", self.writing)] {
-            if let Err(error) = task.await {
-                tracing::error!(error = %error, service.part = part, "a part of the service broke down");
+        let close = async {
+            for (part, task) in [("worker", self.worker), ("journal's writer", self.writing)] {
+                if let Err(error) = task.await {
+                    tracing::error!(error = %error, service.part = part, "a part of the service broke down");
+                }
             }
+            self.reader.close().await;
+        };
+        match tokio::time::timeout(CLOSE, close).await {
+            Ok(()) => tracing::info!("stopped"),
+            Err(_elapsed) => tracing::warn!("the disk does not answer; stopped without waiting for it"),
         }
-        self.reader.close().await;
-        tracing::info!("stopped");
     }
 }
 
@@ -206,7 +215,7 @@ async fn listen(
 /// A tenant that asked us to wait before a restart still wants it.
 async fn restore_gate(gate: &Gate, reader: &Reader, clock: &Clock) -> Result<(), JournalError> {
     if let Some(end) = reader.gate().await?
-        && let Ok(left) = std::time::Duration::try_from(end.until.duration_since(clock.now()))
+        && let Ok(left) = Duration::try_from(end.until.duration_since(clock.now()))
         && !left.is_zero()
     {
         // A clock that was set back must not keep it closed for longer than a tenant can ask for.

@@ -21,7 +21,7 @@ mod step;
 mod write;
 
 pub use query::{ChangeFilter, ChangeView, DeliveryView};
-pub use read::Reader;
+pub use read::{Reader, Ready};
 pub use sqlite::{Journal, JournalError, Location};
 pub use step::{Attempt, Edit, Ending, Fetched, GateEnd, Mark, Outcome, Plan, Settlement, Step, Target};
 pub use write::{Admitted, Commit, Writer};

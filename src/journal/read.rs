@@ -17,6 +17,15 @@ pub struct Reader {
     pub(super) pool: SqlitePool,
 }
 
+/// Pending changes that can be folded.
+#[derive(Debug)]
+pub struct Ready {
+    /// The first ones, in order of arrival.
+    pub changes: Vec<Change>,
+    /// Whether there are more behind them.
+    pub more: bool,
+}
+
 impl Reader {
     pub(super) fn new(pool: SqlitePool) -> Self {
         Self { pool }
@@ -50,21 +59,27 @@ impl Reader {
         rows.iter().map(|row| flow_id(row.get(0))).collect()
     }
 
-    /// The first `at_most` pending changes of a flow whose values are known, in order of arrival.
+    /// The pending changes of a flow whose values are known, in order of arrival: the first ones, at most
+    /// `at_most` of them, and no more once there are `bytes` of values.
     ///
     /// # Errors
     /// When the journal cannot be read.
-    pub async fn ready(&self, flow: &FlowId, at_most: usize) -> Result<Vec<Change>> {
-        let rows = query(
-            "SELECT seq, route, flow, node, mode, variables, fetch_url, order_key, held_ms
-             FROM changes WHERE state = 'pending' AND flow = ? AND variables IS NOT NULL
-             ORDER BY seq LIMIT ?",
-        )
-        .bind(flow.as_str())
-        .bind(i64::try_from(at_most).unwrap_or(i64::MAX))
-        .fetch_all(&self.pool)
-        .await?;
-        rows.iter().map(change).collect()
+    pub async fn ready(&self, flow: &FlowId, at_most: usize, bytes: usize) -> Result<Ready> {
+        let sql = "SELECT * FROM (
+                SELECT *, COUNT(*) OVER () AS found, ROW_NUMBER() OVER (ORDER BY seq) AS place,
+                    SUM(length(variables)) OVER (ORDER BY seq) - length(variables) AS bytes_before
+                FROM (
+                    SELECT seq, route, flow, node, mode, variables, fetch_url, order_key, held_ms
+                    FROM changes WHERE state = 'pending' AND flow = ?1 AND variables IS NOT NULL
+                    ORDER BY seq LIMIT ?2 + 1))
+             WHERE place <= ?2 AND (bytes_before < ?3 OR place = 1) ORDER BY seq";
+        let at_most = i64::try_from(at_most).unwrap_or(i64::MAX - 1);
+        let bytes = i64::try_from(bytes).unwrap_or(i64::MAX);
+        let rows = query(sql).bind(flow.as_str()).bind(at_most).bind(bytes).fetch_all(&self.pool).await?;
+        let found = rows.first().map_or(0, |row| row.get::<i64, _>("found"));
+        let changes: Vec<Change> = rows.iter().map(change).collect::<Result<_>>()?;
+        let more = i64::try_from(changes.len()).is_ok_and(|taken| taken < found);
+        Ok(Ready { changes, more })
     }
 
     /// The URLs that pending thin changes of a flow wait for.

@@ -12,7 +12,8 @@ use crate::change::{Variable, shorten};
 enum Type {
     /// A JSON string.
     String,
-    /// A JSON number without sign, fraction or exponent.
+    /// A JSON number without sign, fraction or exponent, that fits 32 bits: no system on the way to a caller
+    /// has to be asked what it makes of more.
     Integer,
 }
 
@@ -65,14 +66,14 @@ impl Type {
     fn fits(self, json: &str) -> bool {
         match self {
             Self::String => json.starts_with('"'),
-            Self::Integer => json.bytes().all(|b| b.is_ascii_digit()),
+            Self::Integer => json.parse::<u32>().is_ok(),
         }
     }
 
     fn as_str(self) -> &'static str {
         match self {
             Self::String => "a string",
-            Self::Integer => "a whole number without sign",
+            Self::Integer => "a whole number from 0 to 4294967295",
         }
     }
 }

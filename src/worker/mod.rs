@@ -206,10 +206,12 @@ impl Worker {
             Ok(Done::Turn(flow, turned)) => self.turned(flow, *turned),
             Ok(Done::Fetch(url, end)) => self.fetched(url, end),
             Ok(Done::Pruning) => self.pruning = false,
-            // The lane stays out until the next start: with its state unknown that is the safe side.
-            Err(error) => {
-                tracing::error!(error = %error, "a turn, a fetch or a pruning broke down; restart the service to resume it");
-            }
+            // With what it left behind unknown, the worker ends too: the service says so and exits, and the next
+            // start decides everything from the journal. A lane that stayed out would go unnoticed.
+            Err(error) => match error.try_into_panic() {
+                Ok(panic) => std::panic::resume_unwind(panic),
+                Err(cancelled) => tracing::debug!(error = %cancelled, "a turn was given up"),
+            },
         }
     }
 

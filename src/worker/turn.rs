@@ -10,10 +10,14 @@ use super::strain::Strain;
 use crate::change::{Change, FlowId, Seq, State};
 use crate::clock::Clock;
 use crate::flow::Document;
-use crate::journal::{Attempt, Ending, GateEnd, JournalError, Mark, Outcome, Reader, Settlement, Step};
+use crate::journal::{
+    Attempt, Ending, GateEnd, JournalError, Mark, Outcome, Reader, Ready, Settlement, Step,
+};
 use crate::queue::{Ledger, NotStored};
 use crate::tenant::{Failure, Kind, Pass, Tenant, Written};
 
+/// How many bytes of values a publish folds; the change that passes it is the last.
+const FOLD_BYTES: usize = 4 * 1024 * 1024;
 /// How often a conflict is answered with a fresh read and another PUT before the lane backs off.
 const QUICK_TRIES: usize = 5;
 /// The longest pause before the read that follows a conflict.
@@ -149,17 +153,16 @@ impl<'a> Turn<'a> {
     }
 
     async fn publish(&mut self) -> Result<End, Stop> {
-        let at_most = self.strain.fold_at_most();
-        self.changes = self.rooms.reader.ready(&self.flow, at_most).await?;
+        // Taken before an open attempt is decided, so that what stops that holds them and says why.
+        let mut again = self.take_changes().await?;
         if let Some(attempt) = self.rooms.reader.open_attempt(&self.flow).await? {
             self.decide_open(&attempt).await?;
             // Some of them may have ended by it.
-            self.changes = self.rooms.reader.ready(&self.flow, at_most).await?;
+            again = self.take_changes().await?;
         }
         if self.changes.is_empty() {
             return Ok(End::Idle);
         }
-        let again = self.changes.len() == at_most;
         let marks = self.marks().await?;
         if let Some(endings) = all_superseded(&self.changes, &marks) {
             self.settle(Settlement { endings, ..Settlement::default() }).await?;
@@ -196,6 +199,14 @@ impl<'a> Turn<'a> {
             "flow `{}` was changed by others at each of {QUICK_TRIES} tries",
             self.flow
         )))
+    }
+
+    /// Takes the changes that the turn is about; says whether it leaves some behind.
+    async fn take_changes(&mut self) -> Result<bool, Stop> {
+        let at_most = self.strain.fold_at_most();
+        let Ready { changes, more } = self.rooms.reader.ready(&self.flow, at_most, FOLD_BYTES).await?;
+        self.changes = changes;
+        Ok(more)
     }
 
     /// Drafts the publish: on the warm document if it may rest on one, else on one that is read now.

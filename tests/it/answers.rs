@@ -491,16 +491,3 @@ async fn an_answer_that_is_no_answer_of_the_api_makes_its_lane_wait() {
         check(Fault::get(FaultKind::ResetBefore), "does not answer"),
     );
 }
-
-#[tokio::test]
-async fn an_answer_that_is_none_of_the_api_to_the_probe_is_not_asked_for_again_at_once() {
-    let world = World::start().await;
-    world.tenant.fault(Fault::get(FaultKind::Status(Canned::status(429).retry_after("1"))));
-    world.tenant.fault(Fault::get(status(204)).times(20));
-    let id = world.deliver(event(IVR, 1)).await;
-    world.waiting(&id).await;
-    world.flow_calls(IVR, 2).await;
-    tokio::time::sleep(Duration::from_millis(500)).await;
-    let calls = world.tenant.calls().get;
-    assert!(calls <= 3, "{calls} calls");
-}

@@ -72,7 +72,7 @@ impl Kept {
     }
 
     async fn pending(&self, flow_id: &str) -> Vec<Change> {
-        self.journal.reader.ready(&flow(flow_id), 100).await.expect("it can be read")
+        self.journal.reader.ready(&flow(flow_id), 100, usize::MAX).await.expect("it can be read").changes
     }
 
     async fn pending_seqs(&self, flow_id: &str) -> Vec<Seq> {
@@ -467,4 +467,24 @@ async fn a_fetch_gives_its_values_to_what_waited_when_it_began() {
     assert_eq!(kept.step(fetched("http://b/", 3, Fetched::Unfit("no number".to_owned()))).await, 1);
     assert_eq!(kept.changes().await, ["1 pending", "2 failed", "3 pending", "4 pending"]);
     assert_eq!(kept.journal.reader.wanted_urls(&flow("f1")).await.expect("read"), ["http://a/"]);
+}
+
+#[tokio::test]
+async fn a_fold_takes_the_first_changes_up_to_a_count_or_a_weight_and_tells_of_the_rest() {
+    let mut kept = Kept::new().await;
+    for (id, json) in [("m1", "1"), ("m2", r#""two""#), ("m3", "3")] {
+        kept.admit(&delivery(id, &[change("f1", "n", &[("a", json)])])).await;
+    }
+    let one = r#"[{"name":"a","value":1}]"#.len();
+    for (at_most, bytes, expected) in [
+        (3, usize::MAX, (vec![1, 2, 3], false)),
+        (2, usize::MAX, (vec![1, 2], true)),
+        (3, one + 1, (vec![1, 2], true)),
+        (3, one, (vec![1], true)),
+        (3, 0, (vec![1], true)),
+    ] {
+        let ready = kept.journal.reader.ready(&flow("f1"), at_most, bytes).await.expect("it can be read");
+        let seqs: Vec<Seq> = ready.changes.iter().map(|change| change.seq).collect();
+        assert_eq!((seqs, ready.more), expected, "at most {at_most} and {bytes} bytes");
+    }
 }
