@@ -1,0 +1,128 @@
+//! An attempt: from the commit before its PUT leaves until its outcome is known and settled.
+
+use std::time::Duration;
+
+use super::{Base, Put, Stop, Turn};
+use crate::change::State;
+use crate::flow::Document;
+use crate::journal::{Attempt, Outcome, Settlement, Step};
+use crate::tenant::{Kind, Written};
+use crate::worker::draft::{Decision, decide};
+
+/// The longest pause before the read that follows a conflict.
+const JITTER_MS: u64 = 20;
+
+impl Turn<'_> {
+    pub(super) async fn put(&mut self, attempt: &Attempt, base: Document, text: String) -> Result<Put, Stop> {
+        self.rooms.ledger.record(Step::Attempt(Box::new(attempt.clone()))).await?;
+        let written = self.rooms.tenant.write(&mut self.pass, &self.flow, text).await;
+        let failure = match written {
+            Ok(Written::Document(text)) => match Document::parse(text) {
+                Ok(document) if decide(attempt, &document) == Decision::Landed => {
+                    self.settle_landed(attempt, document.version(), None).await?;
+                    return Ok(Put::Landed(Some(document)));
+                }
+                Ok(_without_our_values) => {
+                    self.close(attempt, Outcome::Lost).await?;
+                    // Not tried again at once: each try would make a version of the flow.
+                    return Err(Stop::BackOff(
+                        "the tenant took the change and shows the flow without it".to_owned(),
+                    ));
+                }
+                Err(error) => return self.confirm(attempt, error.to_string()).await,
+            },
+            Ok(Written::Unseen(why)) => return self.confirm(attempt, why).await,
+            // The attempt stays open: the next turn decides it by reading, before anything newer.
+            Err(failure) if failure.may_have_landed => {
+                self.undecided = true;
+                return Err(Stop::Call(failure));
+            }
+            Err(failure) => failure,
+        };
+        self.close(attempt, Outcome::Refused).await?;
+        match failure.kind {
+            Kind::Conflict => {
+                // The pause comes before the read, so that what is read is fresh when it is used.
+                tokio::time::sleep(Duration::from_millis(fastrand::u64(0..=JITTER_MS))).await;
+                Ok(Put::NotThere { why: failure.message, now: self.read().await? })
+            }
+            Kind::Refused => Ok(Put::Refused(failure.message)),
+            Kind::Throttled | Kind::Credentials | Kind::GateClosed => {
+                // The tenant did not even look at the document, so the base is as good as it was.
+                self.base = Some(Base::Warm(base));
+                Err(Stop::Call(failure))
+            }
+            Kind::NoSuchFlow | Kind::Forbidden | Kind::Odd | Kind::Broken => Err(Stop::Call(failure)),
+        }
+    }
+
+    /// The tenant took a PUT and showed no document: reading says whether and as which version it landed.
+    async fn confirm(&mut self, attempt: &Attempt, why: String) -> Result<Put, Stop> {
+        self.undecided = true;
+        let now = self.read().await?;
+        self.undecided = false;
+        match decide(attempt, &now) {
+            Decision::Landed => {
+                self.settle_landed(attempt, now.version(), Some(&why)).await?;
+                Ok(Put::Landed(None))
+            }
+            Decision::NotThere => {
+                self.close(attempt, Outcome::Lost).await?;
+                Ok(Put::NotThere { why, now })
+            }
+        }
+    }
+
+    /// An attempt whose answer was lost, in an earlier turn or an earlier life of the process, is decided
+    /// before anything newer is folded.
+    pub(super) async fn decide_open(&mut self, attempt: &Attempt) -> Result<(), Stop> {
+        self.undecided = true;
+        match self.read().await {
+            Ok(now) => {
+                match decide(attempt, &now) {
+                    Decision::Landed => {
+                        self.settle_landed(attempt, now.version(), Some("its answer was lost")).await?;
+                    }
+                    Decision::NotThere => self.close(attempt, Outcome::Lost).await?,
+                }
+                self.base = Some(Base::Fresh(now));
+            }
+            // Whatever it did is gone with the flow; its changes fail like all others.
+            Err(Stop::Call(failure)) if failure.kind == Kind::NoSuchFlow => {
+                self.close(attempt, Outcome::Lost).await?;
+            }
+            Err(stop) => return Err(stop),
+        }
+        self.undecided = false;
+        Ok(())
+    }
+
+    async fn settle_landed(&self, attempt: &Attempt, version: &str, lost: Option<&str>) -> Result<(), Stop> {
+        let mut endings = attempt.plan.endings.clone();
+        if let Some(lost) = lost {
+            let published = endings.iter_mut().filter(|ending| ending.state == State::Published);
+            for ending in published {
+                ending.reason = Some(format!("confirmed by reading: {lost}"));
+            }
+        }
+        tracing::info!(
+            flow.id = %self.flow,
+            flow.version = version,
+            change.count = endings.len(),
+            "published a flow"
+        );
+        self.settle(Settlement {
+            attempt: Some((attempt.id.clone(), Outcome::Published)),
+            endings,
+            version: Some(version.to_owned()),
+            marks: attempt.plan.marks.clone(),
+        })
+        .await
+    }
+
+    /// Closes an attempt that did not land: its changes stay pending.
+    async fn close(&self, attempt: &Attempt, outcome: Outcome) -> Result<(), Stop> {
+        let attempt = Some((attempt.id.clone(), outcome));
+        self.settle(Settlement { attempt, ..Settlement::default() }).await
+    }
+}
