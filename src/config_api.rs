@@ -4,7 +4,7 @@ use reqwest::Client;
 use reqwest::header::ACCEPT;
 use serde_json::value::RawValue;
 
-use crate::http::{self, BodyError, root_cause, shown};
+use crate::http::{self, root_cause, shown};
 
 /// A longer answer than this is not a configuration.
 const ANSWER_MAX_BYTES: usize = 1024 * 1024;
@@ -47,8 +47,7 @@ impl ConfigApi {
         if !response.status().is_success() {
             return Err(response.status().to_string());
         }
-        let body =
-            http::text(response, ANSWER_MAX_BYTES).await.map_err(|error: BodyError| error.to_string())?;
+        let body = http::text(response, ANSWER_MAX_BYTES).await.map_err(|error| error.to_string())?;
         serde_json::from_str(&body).map_err(|error| format!("it is not JSON: {error}"))
     }
 }

@@ -10,10 +10,8 @@ use crate::route::SCHEMA;
 /// How a fetch ended.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum FetchEnd {
-    /// These flows have changes whose values are known now.
-    Woken(Vec<FlowId>),
-    /// Nothing waits for the URL, or what did has failed.
-    Done,
+    /// Nothing waits for the URL any more; these flows have changes whose values are known now.
+    Done { woken: Vec<FlowId> },
     /// Nothing came back: try again later.
     Failed,
 }
@@ -23,7 +21,7 @@ pub(super) enum FetchEnd {
 pub(super) async fn fetch(rooms: &Rooms, config_api: &ConfigApi, url: &str) -> FetchEnd {
     let waiting = match rooms.reader.waiting_for(url).await {
         Ok(Some(waiting)) => waiting,
-        Ok(None) => return FetchEnd::Done,
+        Ok(None) => return FetchEnd::Done { woken: Vec::new() },
         Err(error) => {
             tracing::error!(error = &error as &dyn std::error::Error, "the journal cannot be read");
             return FetchEnd::Failed;
@@ -32,11 +30,11 @@ pub(super) async fn fetch(rooms: &Rooms, config_api: &ConfigApi, url: &str) -> F
     let (up_to, flows) = waiting;
     let answer = config_api.fetch(url).await;
     let (fetched, end) = match answer.map(|config| SCHEMA.variables("the answer", &config)) {
-        Ok(Ok(variables)) => (Fetched::Values(variables), FetchEnd::Woken(flows)),
+        Ok(Ok(variables)) => (Fetched::Values(variables), FetchEnd::Done { woken: flows }),
         Ok(Err(mismatch)) => {
             let reason = format!("{} gives a configuration that does not fit: {mismatch}", shown(url));
             tracing::warn!(fetch.url = shown(url), fetch.reason = reason, "thin changes failed");
-            (Fetched::Unfit(reason), FetchEnd::Done)
+            (Fetched::Unfit(reason), FetchEnd::Done { woken: Vec::new() })
         }
         Err(unavailable) => {
             let reason = format!("EXTERNAL_API_URL cannot be fetched: {unavailable}");

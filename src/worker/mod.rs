@@ -206,8 +206,8 @@ impl Worker {
             Ok(Done::Turn(flow, turned)) => self.turned(flow, *turned),
             Ok(Done::Fetch(url, end)) => self.fetched(url, end),
             Ok(Done::Pruning) => self.pruning = false,
-            // With what it left behind unknown, the worker ends too: the service says so and exits, and the next
-            // start decides everything from the journal. A lane that stayed out would go unnoticed.
+            // With what it left behind unknown, the worker ends too: the service says so and exits, and
+            // the next start decides everything from the journal. A lane left out would go unnoticed.
             Err(error) => match error.try_into_panic() {
                 Ok(panic) => std::panic::resume_unwind(panic),
                 Err(cancelled) => tracing::debug!(error = %cancelled, "a turn was given up"),
@@ -246,14 +246,10 @@ impl Worker {
     fn fetched(&mut self, url: String, end: FetchEnd) {
         self.fetching -= 1;
         match end {
-            FetchEnd::Woken(flows) => {
+            FetchEnd::Done { woken } => {
                 self.fetch_backoffs.remove(&url);
                 self.fetches.finish(url, false);
-                flows.into_iter().for_each(|flow| self.lanes.add(flow));
-            }
-            FetchEnd::Done => {
-                self.fetch_backoffs.remove(&url);
-                self.fetches.finish(url, false);
+                woken.into_iter().for_each(|flow| self.lanes.add(flow));
             }
             FetchEnd::Failed => {
                 let fresh = || Backoff::new(FIRST_FETCH_WAIT, LONGEST_FETCH_WAIT);

@@ -167,9 +167,8 @@ impl<'a> Turn<'a> {
             return Ok(End::Settled { again });
         }
         for _quick_try in 0..QUICK_TRIES {
-            let (document, draft) = self.draft(&marks).await?;
-            let Draft { text: Some(text), plan } = draft else {
-                let Draft { plan, .. } = draft;
+            let (document, Draft { text, plan }) = self.draft(&marks).await?;
+            let Some(text) = text else {
                 self.settle(Settlement { endings: plan.endings, marks: plan.marks, ..Settlement::default() })
                     .await?;
                 return Ok(End::Settled { again });

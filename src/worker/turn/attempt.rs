@@ -58,43 +58,39 @@ impl Turn<'_> {
 
     /// The tenant took a PUT and showed no document: reading says whether and as which version it landed.
     async fn confirm(&mut self, attempt: &Attempt, why: String) -> Result<Put, Stop> {
-        self.undecided = true;
-        let now = self.read().await?;
-        self.undecided = false;
-        match decide(attempt, &now) {
-            Decision::Landed => {
-                self.settle_landed(attempt, now.version(), Some(&why)).await?;
-                Ok(Put::Landed(None))
-            }
-            Decision::NotThere => {
-                self.close(attempt, Outcome::Lost).await?;
-                Ok(Put::NotThere { why, now })
-            }
+        match self.look_up(attempt, &why).await? {
+            (Decision::Landed, _) => Ok(Put::Landed(None)),
+            (Decision::NotThere, now) => Ok(Put::NotThere { why, now }),
         }
     }
 
     /// An attempt whose answer was lost, in an earlier turn or an earlier life of the process, is decided
     /// before anything newer is folded.
     pub(super) async fn decide_open(&mut self, attempt: &Attempt) -> Result<(), Stop> {
-        self.undecided = true;
-        match self.read().await {
-            Ok(now) => {
-                match decide(attempt, &now) {
-                    Decision::Landed => {
-                        self.settle_landed(attempt, now.version(), Some("its answer was lost")).await?;
-                    }
-                    Decision::NotThere => self.close(attempt, Outcome::Lost).await?,
-                }
-                self.base = Some(Base::Fresh(now));
-            }
+        match self.look_up(attempt, "its answer was lost").await {
+            Ok((_, now)) => self.base = Some(Base::Fresh(now)),
             // Whatever it did is gone with the flow; its changes fail like all others.
             Err(Stop::Call(failure)) if failure.kind == Kind::NoSuchFlow => {
                 self.close(attempt, Outcome::Lost).await?;
+                self.undecided = false;
             }
             Err(stop) => return Err(stop),
         }
-        self.undecided = false;
         Ok(())
+    }
+
+    /// Decides an attempt by reading the flow, and settles or closes it; `lost` says what is missing of its
+    /// answer.
+    async fn look_up(&mut self, attempt: &Attempt, lost: &str) -> Result<(Decision, Document), Stop> {
+        self.undecided = true;
+        let now = self.read().await?;
+        let decision = decide(attempt, &now);
+        match decision {
+            Decision::Landed => self.settle_landed(attempt, now.version(), Some(lost)).await?,
+            Decision::NotThere => self.close(attempt, Outcome::Lost).await?,
+        }
+        self.undecided = false;
+        Ok((decision, now))
     }
 
     async fn settle_landed(&self, attempt: &Attempt, version: &str, lost: Option<&str>) -> Result<(), Stop> {
