@@ -4,11 +4,13 @@ use std::fmt;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Parser, Subcommand};
 use flowhook::service::{Broken, StartError};
 use flowhook::settings::Problems;
 use flowhook::tenant::{Failure, Kind};
 use tracing_subscriber::filter::{LevelFilter, Targets};
+
+use crate::commands::{apply, nodes, serve};
 
 /// Carries signed configuration webhooks into live NICE CXone flows.
 #[derive(Debug, Parser)]
@@ -28,25 +30,13 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Receive webhooks and publish what they ask for
-    #[command(after_help = "Examples:
-  flowhook serve                      with settings from the environment
-  flowhook --config flowhook.toml serve
-  flowhook serve --sandbox            no settings: with a practice tenant, and a snippet to paste")]
-    Serve(ServeArgs),
+    Serve(serve::Args),
     /// Show the whole path once, with a practice tenant on free ports
     Demo,
     /// Set variables of a node now, without a webhook
-    #[command(after_help = "Examples:
-  flowhook apply                                      fetch EXTERNAL_API_URL, set what it says
-  flowhook apply --set routing_priority=high --dry-run
-  flowhook apply --flow ID --node ID --set 'retries:=3' --set note=hello
-  jq .values config.json | flowhook apply --from -")]
-    Apply(ApplyArgs),
+    Apply(apply::Args),
     /// List a flow's nodes and their variables
-    #[command(after_help = "Examples:
-  flowhook nodes a1b2c3d4-0001-4000-8000-000000000001
-  flowhook nodes FLOW --json | jq '.nodes[].id'")]
-    Nodes(NodesArgs),
+    Nodes(nodes::Args),
 }
 
 impl Command {
@@ -58,47 +48,6 @@ impl Command {
             Self::Demo | Self::Apply(_) | Self::Nodes(_) => LevelFilter::WARN,
         })
     }
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct ServeArgs {
-    /// Start a practice tenant beside the service and publish there; needs no settings
-    #[arg(long)]
-    pub(crate) sandbox: bool,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct ApplyArgs {
-    /// The flow; default CXONE_FLOW_ID
-    #[arg(long, value_name = "ID")]
-    pub(crate) flow: Option<String>,
-    /// The node; default TARGET_NODE_ID
-    #[arg(long, value_name = "ID")]
-    pub(crate) node: Option<String>,
-    /// A variable as NAME=VALUE (text, or the type the schema knows) or NAME:=JSON
-    #[arg(long, value_name = "NAME=VALUE", conflicts_with = "from")]
-    pub(crate) set: Vec<String>,
-    /// Where to read an object of variables: a file, a URL, or - for standard input; default EXTERNAL_API_URL
-    #[arg(long, value_name = "FILE|URL|-")]
-    pub(crate) from: Option<String>,
-    /// Replace the node's whole list, so that variables not named disappear
-    #[arg(long)]
-    pub(crate) replace: bool,
-    /// Print how the document would change, and change nothing
-    #[arg(long)]
-    pub(crate) dry_run: bool,
-    /// Print the outcome as JSON
-    #[arg(long)]
-    pub(crate) json: bool,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct NodesArgs {
-    /// The flow's id
-    pub(crate) flow: String,
-    /// Print JSON
-    #[arg(long)]
-    pub(crate) json: bool,
 }
 
 /// The exit codes: those of `sysexits.h` that fit.

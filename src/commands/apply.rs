@@ -16,7 +16,7 @@ use serde_json::json;
 use serde_json::value::RawValue;
 
 use super::{OneShot, is_worth_another_try, print};
-use crate::cli::{ApplyArgs, Exit, Fault};
+use crate::cli::{Exit, Fault};
 
 /// How often a conflict or a lost answer is followed by a fresh read and another PUT.
 const TRIES: usize = 5;
@@ -25,7 +25,37 @@ const JITTER_MS: u64 = 20;
 /// How many unchanged lines a diff shows around a change.
 const CONTEXT_LINES: usize = 3;
 
-pub(super) async fn run(args: ApplyArgs, layers: &Layers) -> Result<(), Fault> {
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  flowhook apply                                      fetch EXTERNAL_API_URL, set what it says
+  flowhook apply --set routing_priority=high --dry-run
+  flowhook apply --flow ID --node ID --set 'retries:=3' --set note=hello
+  jq .values config.json | flowhook apply --from -")]
+pub(crate) struct Args {
+    /// The flow; default CXONE_FLOW_ID
+    #[arg(long, value_name = "ID")]
+    flow: Option<String>,
+    /// The node; default TARGET_NODE_ID
+    #[arg(long, value_name = "ID")]
+    node: Option<String>,
+    /// A variable as NAME=VALUE (text, or the type the schema knows) or NAME:=JSON
+    #[arg(long, value_name = "NAME=VALUE", conflicts_with = "from")]
+    set: Vec<String>,
+    /// Where to read an object of variables: a file, a URL, or - for standard input; default EXTERNAL_API_URL
+    #[arg(long, value_name = "FILE|URL|-")]
+    from: Option<String>,
+    /// Replace the node's whole list, so that variables not named disappear
+    #[arg(long)]
+    replace: bool,
+    /// Print how the document would change, and change nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// Print the outcome as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) async fn run(args: Args, layers: &Layers) -> Result<(), Fault> {
     let Asked { flow, node, fetch_url, tenant } = asked(&args, layers)?;
     let variables = variables(&args, fetch_url.as_deref(), &flow, &node).await?;
     let mode = if args.replace { Mode::Replace } else { Mode::Merge };
@@ -42,7 +72,7 @@ struct Asked {
 }
 
 /// Everything that is missing is told at once.
-fn asked(args: &ApplyArgs, layers: &Layers) -> Result<Asked, Fault> {
+fn asked(args: &Args, layers: &Layers) -> Result<Asked, Fault> {
     let flow = args.flow.as_deref().map(FlowId::parse).transpose().map_err(Fault::input)?;
     let node = args.node.as_deref().map(NodeId::parse).transpose().map_err(Fault::input)?;
     let mut problems = Problems::default();
@@ -81,7 +111,7 @@ fn change(flow: FlowId, node: NodeId, mode: Mode, variables: Vec<Variable>) -> C
 
 /// The variables to set: from `--set`, from `--from`, or fetched where thin events are.
 async fn variables(
-    args: &ApplyArgs,
+    args: &Args,
     fetch_url: Option<&str>,
     flow: &FlowId,
     node: &NodeId,

@@ -1,10 +1,10 @@
 //! The commands, one file each.
 
-mod apply;
+pub(crate) mod apply;
 mod demo;
-mod nodes;
+pub(crate) mod nodes;
 mod practice;
-mod serve;
+pub(crate) mod serve;
 
 use std::io::{self, IsTerminal as _};
 

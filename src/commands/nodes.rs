@@ -6,9 +6,21 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::{OneShot, flow_id, print};
-use crate::cli::{Exit, Fault, NodesArgs};
+use crate::cli::{Exit, Fault};
 
-pub(super) async fn run(args: &NodesArgs, layers: &Layers) -> Result<(), Fault> {
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  flowhook nodes a1b2c3d4-0001-4000-8000-000000000001
+  flowhook nodes FLOW --json | jq '.nodes[].id'")]
+pub(crate) struct Args {
+    /// The flow's id
+    flow: String,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) async fn run(args: &Args, layers: &Layers) -> Result<(), Fault> {
     let flow = flow_id(&args.flow)?;
     let mut tenant = OneShot::new(Settings::tenant(layers)?)?;
     let document = tenant.read(&flow).await?;

@@ -11,7 +11,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use super::{practice, print};
-use crate::cli::{Exit, Fault, ServeArgs};
+use crate::cli::{Exit, Fault};
 
 /// The settings that also hold for practice. Above all not the journal: what is pending in a real one would
 /// be published into the practice tenant, and be lost to the real one.
@@ -24,7 +24,18 @@ const KEPT: [&str; 6] = [
     "CXONE_REQUESTS_PER_MINUTE",
 ];
 
-pub(super) async fn run(args: &ServeArgs, mut layers: Layers) -> Result<(), Fault> {
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  flowhook serve                      with settings from the environment
+  flowhook --config flowhook.toml serve
+  flowhook serve --sandbox            no settings: with a practice tenant, and a snippet to paste")]
+pub(crate) struct Args {
+    /// Start a practice tenant beside the service and publish there; needs no settings
+    #[arg(long)]
+    sandbox: bool,
+}
+
+pub(super) async fn run(args: &Args, mut layers: Layers) -> Result<(), Fault> {
     // Before anything else: a signal that comes while the service starts must not kill it half-way.
     let mut signals = Signals::listen().map_err(|error| Fault::new(Exit::Other, error))?;
     // Dropped at the end: the practice tenant and its folder live as long as the service.
