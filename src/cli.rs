@@ -10,7 +10,7 @@ use flowhook::settings::Problems;
 use flowhook::tenant::{Failure, Kind};
 use tracing_subscriber::filter::{LevelFilter, Targets};
 
-use crate::commands::{apply, nodes, serve};
+use crate::commands::{apply, check, nodes, serve};
 
 /// Carries signed configuration webhooks into live NICE CXone flows.
 #[derive(Debug, Parser)]
@@ -35,6 +35,8 @@ pub(crate) enum Command {
     Demo,
     /// Set variables of a node now, without a webhook
     Apply(apply::Args),
+    /// Look whether the service would start, and reach its tenant, flow and node
+    Check(check::Args),
     /// List a flow's nodes and their variables
     Nodes(nodes::Args),
 }
@@ -45,7 +47,7 @@ impl Command {
     pub(crate) fn log(&self) -> Targets {
         Targets::new().with_default(match self {
             Self::Serve(_) => LevelFilter::INFO,
-            Self::Demo | Self::Apply(_) | Self::Nodes(_) => LevelFilter::WARN,
+            Self::Demo | Self::Apply(_) | Self::Check(_) | Self::Nodes(_) => LevelFilter::WARN,
         })
     }
 }
@@ -65,6 +67,12 @@ pub(crate) enum Exit {
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
         Self::from(exit as u8)
+    }
+}
+
+impl serde::Serialize for Exit {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_u8(*self as u8)
     }
 }
 

@@ -12,6 +12,7 @@ mod commands;
 use std::io::Write as _;
 use std::process::ExitCode;
 
+use anstyle::AnsiColor;
 use clap::Parser as _;
 
 use cli::{Cli, Exit, Fault};
@@ -29,8 +30,9 @@ fn main() -> ExitCode {
     match run(cli) {
         Ok(()) => Exit::Done.into(),
         Err(fault) => {
+            let style = AnsiColor::Red.on_default().bold();
             // `eprintln!` would panic where standard error cannot be written, and change the exit code.
-            _ = writeln!(std::io::stderr(), "error: {fault}");
+            _ = writeln!(anstream::stderr(), "{style}error:{style:#} {fault}");
             fault.exit.into()
         }
     }

@@ -39,6 +39,7 @@ pub struct Service {
     pub address: SocketAddr,
     /// Where the admin API listens.
     pub admin_address: SocketAddr,
+    tenant: Arc<Tenant>,
     reader: Reader,
     shutting_down: CancellationToken,
     /// Cancelled when nobody brings deliveries any more.
@@ -103,7 +104,7 @@ impl Service {
         let writing = tokio::spawn(writing.run());
         let worker = Worker::new(
             settings.worker,
-            tenant,
+            Arc::clone(&tenant),
             ConfigApi::new()?,
             reader.clone(),
             ledger.clone(),
@@ -140,6 +141,7 @@ impl Service {
         Ok(Self {
             address,
             admin_address,
+            tenant,
             reader,
             shutting_down,
             no_more_deliveries,
@@ -147,6 +149,11 @@ impl Service {
             worker,
             writing,
         })
+    }
+
+    /// The client of the tenant, with the gate that all calls of this service pass.
+    pub fn tenant(&self) -> Arc<Tenant> {
+        Arc::clone(&self.tenant)
     }
 
     /// Serves until `shutdown`, then ends in order.

@@ -1,12 +1,14 @@
 //! The commands, one file each.
 
 pub(crate) mod apply;
+pub(crate) mod check;
 mod demo;
 pub(crate) mod nodes;
 mod practice;
+mod preflight;
 pub(crate) mod serve;
 
-use std::io::{self, IsTerminal as _};
+use std::io;
 
 use flowhook::change::FlowId;
 use flowhook::flow::Document;
@@ -24,15 +26,17 @@ pub(crate) async fn run(command: Command, layers: Layers) -> Result<(), Fault> {
         Command::Serve(args) => serve::run(&args, layers).await,
         Command::Demo => demo::run(&layers).await,
         Command::Apply(args) => apply::run(args, &layers).await,
+        Command::Check(args) => check::run(&args, &layers).await,
         Command::Nodes(args) => nodes::run(&args, &layers).await,
     }
 }
 
-/// Logs go to standard error, so that standard output is the command's own.
+/// Logs go to standard error, so that standard output is the command's own; in colour if that is a terminal
+/// and nothing speaks against it (`NO_COLOR`).
 pub(crate) fn begin_log(filter: Targets) {
     let lines = tracing_subscriber::fmt::layer()
         .with_writer(io::stderr)
-        .with_ansi(io::stderr().is_terminal())
+        .with_ansi(anstream::AutoStream::choice(&io::stderr()) != anstream::ColorChoice::Never)
         .with_target(false);
     tracing_subscriber::registry().with(lines).with(filter).init();
 }
@@ -73,10 +77,18 @@ fn flow_id(text: &str) -> Result<FlowId, Fault> {
     FlowId::parse(text).map_err(Fault::input)
 }
 
+/// Writes to standard output, in colour if that is a terminal and nothing speaks against it (`NO_COLOR`).
+fn print_styled(text: &str) -> Result<(), Fault> {
+    write(&mut anstream::stdout(), text)
+}
+
 /// Writes to standard output; a reader that has gone away (`| head`) is no fault.
 fn print(text: &str) -> Result<(), Fault> {
-    use io::Write as _;
-    match writeln!(io::stdout(), "{text}") {
+    write(&mut io::stdout(), text)
+}
+
+fn write(out: &mut impl io::Write, text: &str) -> Result<(), Fault> {
+    match writeln!(out, "{text}") {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Fault::new(Exit::Other, error)),
         Ok(()) | Err(_) => Ok(()),
     }

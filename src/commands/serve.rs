@@ -9,7 +9,9 @@ use flowhook::settings::{Layers, Settings};
 use tempfile::TempDir;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 
+use super::preflight::{self, Finding, Verdict};
 use super::{practice, print};
 use crate::cli::{Exit, Fault};
 
@@ -44,7 +46,13 @@ pub(super) async fn run(args: &Args, mut layers: Layers) -> Result<(), Fault> {
         problems.add("(to try flowhook without any settings: flowhook serve --sandbox)");
         problems
     })?;
+    let routes = settings.routes.clone();
     let service = Service::start(settings, Clock::system()).await?;
+    let tenant = service.tenant();
+    // Beside the service, which accepts whatever the tenant does; dropped with it.
+    let _preflight = AbortOnDropHandle::new(tokio::spawn(async move {
+        preflight::look(&tenant, &routes).await.iter().for_each(tell);
+    }));
     if let Some(practice) = &practice {
         print(&practice.snippet(&service))?;
     }
@@ -63,6 +71,17 @@ pub(super) async fn run(args: &Args, mut layers: Layers) -> Result<(), Fault> {
                 "a second signal ended the service at once; what is journaled is safe, and the next start goes on with it"
             ),
         )),
+    }
+}
+
+/// Says at the start what would otherwise be found out with the first event.
+fn tell(Finding { subject, verdict, message }: &Finding) {
+    match verdict {
+        Verdict::Ok | Verdict::Skipped => tracing::info!("{subject}: {message}"),
+        Verdict::Warning => tracing::warn!("{subject}: {message}"),
+        Verdict::Failed { .. } => {
+            tracing::warn!("changes would wait or fail: {subject}: {message}");
+        }
     }
 }
 

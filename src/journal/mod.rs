@@ -22,6 +22,6 @@ mod write;
 
 pub use query::{ChangeFilter, ChangeView, DeliveryView};
 pub use read::{Reader, Ready};
-pub use sqlite::{Journal, JournalError, Location};
+pub use sqlite::{Found, Journal, JournalError, Location};
 pub use step::{Attempt, Edit, Ending, Fetched, GateEnd, Mark, Outcome, Plan, Settlement, Step, Target};
 pub use write::{Admitted, Commit, Writer};

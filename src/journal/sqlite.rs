@@ -7,7 +7,9 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
+};
 use sqlx::{ConnectOptions as _, SqlSafeStr as _};
 
 use super::{Reader, Writer};
@@ -93,6 +95,57 @@ impl Journal {
         let again = options.create_if_missing(false);
         Ok(Self { writer: Writer::new(connection, again, lock), reader: Reader::new(pool) })
     }
+
+    /// Looks whether the journal could be opened, without doing so: none is made, and none is migrated.
+    ///
+    /// # Errors
+    /// [`JournalError`] as [`Journal::open`] would give it.
+    pub async fn look(location: &Location) -> Result<Found, JournalError> {
+        let path = location.path();
+        let unwritable = |source| JournalError::Unwritable { path: path.to_owned(), source };
+        if !path.exists() {
+            let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+            tempfile::tempfile_in(folder.unwrap_or(Path::new("."))).map_err(unwritable)?;
+            return Ok(Found::Nothing);
+        }
+        OpenOptions::new().append(true).open(path).map_err(unwritable)?;
+        let _lock = lock(path)?;
+        let unusable = |source| JournalError::Unusable { path: path.to_owned(), source };
+        let options = SqliteConnectOptions::new().filename(path).pragma("query_only", "true");
+        let pool =
+            SqlitePoolOptions::new().max_connections(1).connect_with(options).await.map_err(unusable)?;
+        let found = found(&pool, path).await;
+        pool.close().await;
+        found
+    }
+}
+
+/// What is where the journal is to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Found {
+    /// No journal yet; it can be made.
+    Nothing,
+    /// A journal.
+    Journal {
+        /// How many changes are pending in it.
+        pending: usize,
+    },
+}
+
+async fn found(pool: &SqlitePool, path: &Path) -> Result<Found, JournalError> {
+    let unusable = |source| JournalError::Unusable { path: path.to_owned(), source };
+    let tables = "SELECT COUNT(*) FROM sqlite_schema WHERE name = '_sqlx_migrations'";
+    let tables: i64 = sqlx::query_scalar(tables).fetch_one(pool).await.map_err(unusable)?;
+    if tables == 0 {
+        return Ok(Found::Nothing);
+    }
+    let version = "SELECT COALESCE(MAX(version), 0) FROM _sqlx_migrations";
+    let version: i64 = sqlx::query_scalar(version).fetch_one(pool).await.map_err(unusable)?;
+    if !migrator().version_exists(version) {
+        let source = MigrateError::VersionMissing(version);
+        return Err(JournalError::Schema { path: path.to_owned(), source });
+    }
+    Ok(Found::Journal { pending: Reader::new(pool.clone()).pending_count().await? })
 }
 
 fn migrator() -> Migrator {

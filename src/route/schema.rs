@@ -106,6 +106,11 @@ impl Schema {
         Ok(())
     }
 
+    /// The names of the schema's variables.
+    pub fn names(&self) -> impl Iterator<Item = &'static str> {
+        self.0.iter().map(|(name, _)| *name)
+    }
+
     /// The JSON text for a value that was typed as plain text: of the variable's type where the schema knows
     /// it, else a string.
     pub fn json(&self, name: &str, text: &str) -> String {

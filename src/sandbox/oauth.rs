@@ -99,15 +99,17 @@ impl OAuth {
             ClientAuth::Either => basic.or(posted.map(owned)),
         };
         if given != Some(owned((&self.settings.client_id, &self.settings.client_secret))) {
-            let refused = refusal(StatusCode::UNAUTHORIZED, "invalid_client");
+            let is_known = given.is_some_and(|(id, _)| id == self.settings.client_id);
+            let why = if is_known { "this client has another secret" } else { "there is no such client" };
+            let refused = refusal(StatusCode::UNAUTHORIZED, "invalid_client", why);
             return refused.with(WWW_AUTHENTICATE, "Basic realm=\"practice tenant\"");
         }
         if field("grant_type") != Some("client_credentials") {
-            return refusal(StatusCode::BAD_REQUEST, "unsupported_grant_type");
+            return refusal(StatusCode::BAD_REQUEST, "unsupported_grant_type", "use client_credentials");
         }
         let scope = granted(&self.settings.scope, field("scope"));
         if scope.is_empty() {
-            return refusal(StatusCode::BAD_REQUEST, "invalid_scope");
+            return refusal(StatusCode::BAD_REQUEST, "invalid_scope", "the client is granted none of these");
         }
         self.grant(scope, now)
     }
@@ -173,8 +175,8 @@ fn granted(allowed: &str, asked: Option<&str>) -> String {
     asked.split(' ').filter(fits).collect::<Vec<_>>().join(" ")
 }
 
-fn refusal(status: StatusCode, error: &str) -> Answer {
-    Answer::json(status, &json!({"error": error})).with(CACHE_CONTROL, "no-store")
+fn refusal(status: StatusCode, error: &str, why: &str) -> Answer {
+    Answer::json(status, &json!({"error": error, "error_description": why})).with(CACHE_CONTROL, "no-store")
 }
 
 /// What follows the scheme, whose name has no case (RFC 9110, section 11.1).

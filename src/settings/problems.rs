@@ -34,6 +34,11 @@ impl Problems {
         read.map_err(add).ok()
     }
 
+    /// Each of them, to be read by people.
+    pub fn iter(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|Problem(text)| text.as_str())
+    }
+
     /// Whether nothing is wrong.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()

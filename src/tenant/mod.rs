@@ -105,6 +105,15 @@ impl Tenant {
         &self.gate
     }
 
+    /// Which of the scopes that flowhook needs the client is not granted. Asks for a token, if there is none;
+    /// no flow call is made.
+    ///
+    /// # Errors
+    /// [`Failure`] when there is no token to be had.
+    pub async fn missing_scopes(&self, pass: &Pass) -> Result<Vec<&'static str>, Failure> {
+        Ok(self.token(pass).await?.lacks)
+    }
+
     /// Reads a flow's document.
     ///
     /// # Errors
@@ -180,11 +189,7 @@ impl Tenant {
         document: Option<bytes::Bytes>,
     ) -> Result<Reply, Failure> {
         self.pacer.turn().await;
-        let token = self.tokens.get().await.map_err(|paused| {
-            let reason = paused.error.to_string();
-            pass.gate().close(&reason, Some(paused.wait));
-            Failure::new(Kind::of_token(&paused.error), reason)
-        })?;
+        let token = self.token(pass).await?;
         if !pass.may_call() {
             let reason =
                 pass.gate().closure().map_or_else(|| "the gate is closed".to_owned(), |c| c.to_string());
@@ -202,9 +207,17 @@ impl Tenant {
                 if status == StatusCode::FORBIDDEN {
                     self.tokens.forbidden(&token).await;
                 }
-                Err(self.refused(pass, flow, call, response).await)
+                Err(self.refused(pass, flow, call, &token, response).await)
             }
         }
+    }
+
+    async fn token(&self, pass: &Pass) -> Result<Token, Failure> {
+        self.tokens.get().await.map_err(|paused| {
+            let reason = paused.error.to_string();
+            pass.gate().close(&reason, Some(paused.wait));
+            Failure::new(Kind::of_token(&paused.error), reason)
+        })
     }
 
     fn request(
@@ -228,7 +241,14 @@ impl Tenant {
     }
 
     /// A status that says no.
-    async fn refused(&self, pass: &mut Pass, flow: &FlowId, call: Call, response: Response) -> Failure {
+    async fn refused(
+        &self,
+        pass: &mut Pass,
+        flow: &FlowId,
+        call: Call,
+        token: &Token,
+        response: Response,
+    ) -> Failure {
         let status = response.status();
         let wait = retry_after(&response);
         // Whether one is there; what it says may be of no use, and then the gate's own wait holds.
@@ -238,7 +258,7 @@ impl Tenant {
             pass.gate().close(&format!("the tenant answered {status}"), wait);
         }
         let said = http::text(response, MESSAGE_MAX_BYTES).await.unwrap_or_default();
-        let mut failure = Failure::new(kind, explain(kind, flow, status, &said));
+        let mut failure = Failure::new(kind, explain(kind, flow, status, &said, &token.lacks));
         failure.may_have_landed = call == Call::Write && answer::may_have_landed(status);
         match kind {
             Kind::Broken => pass.gate().trouble(flow, &status.to_string()),
@@ -252,7 +272,11 @@ impl Tenant {
 
     fn unanswered(&self, pass: &Pass, flow: &FlowId, call: Call, error: &reqwest::Error) -> Failure {
         let why = if error.is_timeout() { "it timed out".to_owned() } else { root_cause(error) };
-        let mut failure = self.broken(pass, flow, format!("{} does not answer: {why}", self.base_url));
+        let mut failure = self.broken(
+            pass,
+            flow,
+            format!("{} does not answer ({why}): check CXONE_BASE_URL", self.base_url),
+        );
         failure.may_have_landed = call == Call::Write && !error.is_connect();
         failure
     }
@@ -276,7 +300,7 @@ impl Failure {
 impl Kind {
     fn of_token(error: &TokenError) -> Self {
         match error {
-            TokenError::Refused(_) => Self::Credentials,
+            TokenError::Refused { .. } => Self::Credentials,
             TokenError::Throttled(_) => Self::Throttled,
             TokenError::Unreachable { .. } => Self::Broken,
         }
@@ -288,11 +312,15 @@ fn retry_after(response: &Response) -> Option<Duration> {
 }
 
 /// What happened and what to do about it.
-fn explain(kind: Kind, flow: &FlowId, status: StatusCode, said: &str) -> String {
+fn explain(kind: Kind, flow: &FlowId, status: StatusCode, said: &str, lacks: &[&str]) -> String {
     let said = message(said);
     match kind {
         Kind::NoSuchFlow => format!(
             "the tenant has no flow `{flow}` ({status}{said}): check the flow id, and that CXONE_BASE_URL names its region"
+        ),
+        Kind::Forbidden if !lacks.is_empty() => format!(
+            "the client may not do this to flow `{flow}` ({status}{said}): have it granted the scope {}",
+            lacks.join(" and ")
         ),
         Kind::Forbidden => format!(
             "the client may not do this to flow `{flow}` ({status}{said}): it needs the scopes flow:flows:read and flow:flows:write, and CXONE_BASE_URL must name its region"

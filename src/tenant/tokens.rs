@@ -10,10 +10,11 @@ use tokio::time::Instant;
 
 use super::retry_after::retry_after;
 use crate::backoff::Backoff;
+use crate::change::shorten;
 use crate::http::{root_cause, text};
 
-/// The scopes that flowhook needs.
-const SCOPE: &str = "flow:flows:read flow:flows:write";
+/// The scopes that flowhook needs: to read flows and to write them.
+const SCOPES: [&str; 2] = ["flow:flows:read", "flow:flows:write"];
 /// A token is refreshed when it has this long to live, or a tenth of its life if that is less.
 const REFRESH_BEFORE: Duration = Duration::from_secs(60);
 /// The lifetime of a token whose answer states none that makes sense.
@@ -58,6 +59,8 @@ struct Current {
 #[derive(Clone, Debug)]
 pub(super) struct Token {
     pub(super) secret: SecretString,
+    /// Which of the scopes that we need were not granted.
+    pub(super) lacks: Vec<&'static str>,
     /// Which of our tokens it is.
     generation: u64,
     issued_at: Instant,
@@ -67,10 +70,13 @@ pub(super) struct Token {
 #[derive(Clone, Debug, thiserror::Error)]
 pub(super) enum TokenError {
     /// The client id or secret, or the scope, is refused.
-    #[error(
-        "the token endpoint refused the client ({0}): check CXONE_CLIENT_ID, CXONE_CLIENT_SECRET and the client's scopes"
-    )]
-    Refused(String),
+    #[error("the token endpoint refused the client ({said}): {}", fix.as_str())]
+    Refused {
+        /// The status and what the endpoint said.
+        said: String,
+        /// What to do about it.
+        fix: Fix,
+    },
     /// It wants us to wait.
     #[error("the token endpoint limits its requests ({0})")]
     Throttled(String),
@@ -86,6 +92,39 @@ pub(super) enum TokenError {
     },
 }
 
+/// What to do about a refusal (RFC 6749, section 5.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fix {
+    /// It does not know the client, or not with this secret.
+    Credentials,
+    /// It does not grant the client what we ask for.
+    Scopes,
+    /// It does not say.
+    Either,
+}
+
+impl Fix {
+    fn of(error: &str) -> Self {
+        match error {
+            "invalid_client" => Self::Credentials,
+            "invalid_scope" | "unauthorized_client" => Self::Scopes,
+            _ => Self::Either,
+        }
+    }
+
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Credentials => {
+                "check CXONE_CLIENT_ID and CXONE_CLIENT_SECRET, and that they belong to the region of CXONE_BASE_URL"
+            }
+            Self::Scopes => "have the client granted the scopes flow:flows:read and flow:flows:write",
+            Self::Either => {
+                "check CXONE_CLIENT_ID, CXONE_CLIENT_SECRET, and that the client has the scopes flow:flows:read and flow:flows:write"
+            }
+        }
+    }
+}
+
 /// A failure, and until when the endpoint is left alone.
 #[derive(Clone, Debug)]
 pub(super) struct Paused {
@@ -98,6 +137,16 @@ struct Answer {
     access_token: SecretString,
     #[serde(default)]
     expires_in: serde_json::Value,
+    /// What was granted; absent where that is what was asked for (section 5.1).
+    #[serde(default)]
+    scope: Option<String>,
+}
+
+/// A token as it came.
+struct Issued {
+    secret: SecretString,
+    lifetime: Duration,
+    lacks: Vec<&'static str>,
 }
 
 impl Tokens {
@@ -146,11 +195,11 @@ impl Tokens {
     async fn renew(&self, state: &mut State) -> Result<Token, Paused> {
         let asked_at = Instant::now();
         match self.request().await {
-            Ok((secret, lifetime)) => {
+            Ok(Issued { secret, lifetime, lacks }) => {
                 state.backoff.reset();
                 state.paused = None;
                 state.generation += 1;
-                let token = Token { secret, generation: state.generation, issued_at: asked_at };
+                let token = Token { secret, lacks, generation: state.generation, issued_at: asked_at };
                 let expires_at = asked_at + lifetime;
                 let refresh_at = expires_at - REFRESH_BEFORE.min(lifetime / 10);
                 state.current = Some(Current { token: token.clone(), refresh_at, expires_at });
@@ -165,12 +214,13 @@ impl Tokens {
         }
     }
 
-    async fn request(&self) -> Result<(SecretString, Duration), (TokenError, Option<Duration>)> {
+    async fn request(&self) -> Result<Issued, (TokenError, Option<Duration>)> {
+        let scope = SCOPES.join(" ");
         let form = [
             ("grant_type", "client_credentials"),
             ("client_id", &self.client_id),
             ("client_secret", self.client_secret.expose_secret()),
-            ("scope", SCOPE),
+            ("scope", &scope),
         ];
         let sent = self.http.post(&self.url).form(&form).send().await;
         let unreachable = |why: String| TokenError::Unreachable { url: self.url.clone(), why };
@@ -178,7 +228,9 @@ impl Tokens {
         let status = response.status();
         let wait = retry_after(response.headers(), SystemTime::now());
         if !status.is_success() {
-            return Err((refusal(status).unwrap_or_else(|| unreachable(status.to_string())), wait));
+            let body = text(response, ANSWER_MAX_BYTES).await.unwrap_or_default();
+            let refused = refusal(status, &body, self.client_secret.expose_secret());
+            return Err((refused.unwrap_or_else(|| unreachable(status.to_string())), wait));
         }
         let unreadable = |why: String| (unreachable(why), wait);
         let body = text(response, ANSWER_MAX_BYTES).await.map_err(|error| unreadable(error.to_string()))?;
@@ -188,7 +240,11 @@ impl Tokens {
         if answer.access_token.expose_secret().is_empty() {
             return Err(unreadable("its `access_token` is empty".to_owned()));
         }
-        Ok((answer.access_token, lifetime(&answer.expires_in)))
+        Ok(Issued {
+            lifetime: lifetime(&answer.expires_in),
+            lacks: lacks(answer.scope.as_deref()),
+            secret: answer.access_token,
+        })
     }
 }
 
@@ -200,13 +256,36 @@ impl State {
     }
 }
 
-/// What a status says of us; nothing where it says that this is no token endpoint.
-fn refusal(status: StatusCode) -> Option<TokenError> {
+/// An error as the endpoint tells it.
+#[derive(Default, Deserialize)]
+struct Told {
+    #[serde(default)]
+    error: String,
+    #[serde(default)]
+    error_description: String,
+}
+
+/// What a refusal says of us; nothing where it says that this is no token endpoint.
+fn refusal(status: StatusCode, body: &str, secret: &str) -> Option<TokenError> {
     match status.as_u16() {
-        400 | 401 | 403 => Some(TokenError::Refused(status.to_string())),
+        400 | 401 | 403 => {
+            let told: Told = serde_json::from_str(body).unwrap_or_default();
+            let words = [told.error.as_str(), told.error_description.as_str()];
+            // An endpoint that repeats what it was sent must not make us show it.
+            let shown = words.iter().filter(|words| !words.is_empty() && !words.contains(secret));
+            let said = shown.fold(status.to_string(), |said, words| format!("{said}: {}", shorten(words)));
+            Some(TokenError::Refused { said, fix: Fix::of(&told.error) })
+        }
         429 | 503 => Some(TokenError::Throttled(status.to_string())),
         _ => None,
     }
+}
+
+/// The scopes that were not granted.
+fn lacks(granted: Option<&str>) -> Vec<&'static str> {
+    let Some(granted) = granted else { return Vec::new() };
+    let is_missing = |scope: &&str| !granted.split_whitespace().any(|granted| granted == *scope);
+    SCOPES.into_iter().filter(is_missing).collect()
 }
 
 /// Seconds as a number or, as some endpoints send them, as a string.
@@ -239,11 +318,51 @@ mod tests {
         check(json!(1_000_000_000_000_u64), 24 * 3600);
     }
 
+    #[test]
+    fn a_scope_that_was_not_granted_is_named_and_silence_grants_all() {
+        let check =
+            |granted: Option<&str>, expected: &[&str]| assert_eq!(lacks(granted), expected, "{granted:?}");
+        check(None, &[]);
+        check(Some("flow:flows:write other flow:flows:read"), &[]);
+        check(Some("flow:flows:read"), &["flow:flows:write"]);
+        check(Some("flow:flows:reader flow:flows:write"), &["flow:flows:read"]);
+        check(Some(""), &SCOPES);
+    }
+
+    #[test]
+    fn a_refusal_tells_what_to_do_and_never_the_secret() {
+        let check = |status: u16, body: &str, expected: &[&str]| {
+            let status = StatusCode::from_u16(status).expect("a status");
+            let told = refusal(status, body, "s3cret").map(|error| error.to_string()).unwrap_or_default();
+            assert!(expected.iter().all(|words| told.contains(words)), "{body}: {told}");
+            assert!(!told.contains("s3cret"), "{told}");
+        };
+        check(
+            401,
+            r#"{"error":"invalid_client"}"#,
+            &["401 Unauthorized: invalid_client", "check CXONE_CLIENT_ID and"],
+        );
+        check(
+            400,
+            r#"{"error":"invalid_scope","error_description":"not yours"}"#,
+            &["not yours", "granted the scopes"],
+        );
+        check(
+            401,
+            r#"{"error":"invalid_client","error_description":"`s3cret` is wrong"}"#,
+            &["invalid_client)"],
+        );
+        check(403, "<html>", &["(403 Forbidden)", "CXONE_CLIENT_SECRET", "scopes"]);
+        check(429, "", &["limits its requests"]);
+        assert!(refusal(StatusCode::NOT_FOUND, "", "s").is_none());
+    }
+
     async fn is_kept_when_forbidden(age: Duration) -> bool {
         let http = crate::http::client().expect("a client");
         let tokens = Tokens::new(http, String::new(), String::new(), SecretString::default());
         let issued_at = Instant::now();
-        let token = Token { secret: SecretString::default(), generation: 1, issued_at };
+        let secret = SecretString::default();
+        let token = Token { secret, lacks: Vec::new(), generation: 1, issued_at };
         let end = issued_at + LONGEST_LIFETIME;
         let current = Current { token: token.clone(), refresh_at: end, expires_at: end };
         tokens.state.lock().await.current = Some(current);

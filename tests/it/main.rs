@@ -5,6 +5,7 @@
 mod admin;
 mod answers;
 mod architecture;
+mod check;
 mod cli;
 mod config_api;
 mod crash;
