@@ -10,7 +10,7 @@ use flowhook::settings::Problems;
 use flowhook::tenant::{Failure, Kind};
 use tracing_subscriber::filter::{LevelFilter, Targets};
 
-use crate::commands::{apply, check, nodes, serve};
+use crate::commands::{apply, check, completions, man, nodes, serve};
 
 /// Carries signed configuration webhooks into live NICE CXone flows.
 #[derive(Debug, Parser)]
@@ -39,6 +39,10 @@ pub(crate) enum Command {
     Check(check::Args),
     /// List a flow's nodes and their variables
     Nodes(nodes::Args),
+    /// Print what a shell needs to complete commands and flags
+    Completions(completions::Args),
+    /// Print the manual page, or write all of them into a folder
+    Man(man::Args),
 }
 
 impl Command {
@@ -47,7 +51,12 @@ impl Command {
     pub(crate) fn log(&self) -> Targets {
         Targets::new().with_default(match self {
             Self::Serve(_) => LevelFilter::INFO,
-            Self::Demo | Self::Apply(_) | Self::Check(_) | Self::Nodes(_) => LevelFilter::WARN,
+            Self::Demo
+            | Self::Apply(_)
+            | Self::Check(_)
+            | Self::Nodes(_)
+            | Self::Completions(_)
+            | Self::Man(_) => LevelFilter::WARN,
         })
     }
 }

@@ -2,7 +2,9 @@
 
 pub(crate) mod apply;
 pub(crate) mod check;
+pub(crate) mod completions;
 mod demo;
+pub(crate) mod man;
 pub(crate) mod nodes;
 mod practice;
 mod preflight;
@@ -28,6 +30,8 @@ pub(crate) async fn run(command: Command, layers: Layers) -> Result<(), Fault> {
         Command::Apply(args) => apply::run(args, &layers).await,
         Command::Check(args) => check::run(&args, &layers).await,
         Command::Nodes(args) => nodes::run(&args, &layers).await,
+        Command::Completions(args) => completions::run(&args),
+        Command::Man(args) => man::run(&args),
     }
 }
 

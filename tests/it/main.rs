@@ -13,6 +13,7 @@ mod deliveries;
 mod document;
 mod duplicates;
 mod event;
+mod generated;
 mod harness;
 mod journal;
 mod judge;
