@@ -21,6 +21,7 @@ mod load;
 mod log;
 mod lost;
 mod order;
+mod pages;
 mod practice_tenant;
 mod program;
 mod publishing;
