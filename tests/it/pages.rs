@@ -122,7 +122,7 @@ fn find(lines: &[String], chunk: &[String]) -> Option<usize> {
 /// A shell that is told one block after the other, as a person would.
 struct Shell {
     bash: Child,
-    /// Where it works: the home folder, what is installed, what is printed.
+    /// Where what is printed goes.
     folder: TempDir,
 }
 
@@ -135,11 +135,12 @@ impl Drop for Shell {
 }
 
 impl Shell {
-    fn begin() -> Self {
+    /// A shell with this home folder, where also goes what is installed.
+    fn begin(at: &Path) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let home = PathBuf::from(std::env::var_os("HOME").expect("a home folder"));
         let of = |name: &str, usual: &str| std::env::var_os(name).unwrap_or_else(|| home.join(usual).into());
-        let mut path = folder.path().join("bin").into_os_string();
+        let mut path = at.join("bin").into_os_string();
         path.push(":");
         path.push(std::env::var_os("PATH").unwrap_or_default());
         let bash = Command::new("bash")
@@ -147,10 +148,10 @@ impl Shell {
             .current_dir(env!("CARGO_MANIFEST_DIR"))
             .env_clear()
             .env("PATH", path)
-            .env("HOME", folder.path())
+            .env("HOME", at)
             .env("CARGO_HOME", of("CARGO_HOME", ".cargo"))
             .env("RUSTUP_HOME", of("RUSTUP_HOME", ".rustup"))
-            .env("CARGO_INSTALL_ROOT", folder.path())
+            .env("CARGO_INSTALL_ROOT", at)
             .env("CARGO_TERM_QUIET", "true")
             .stdin(Stdio::piped())
             .spawn()
@@ -252,10 +253,11 @@ fn every_command_of_the_pages_prints_what_they_show() {
     assert_nothing_in_the_way();
     let ci = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(".ci/run"))
         .expect("there is a .ci/run");
+    let home = tempfile::tempdir().expect("a folder");
     for page in pages() {
         let text =
             fs::read_to_string(&page).unwrap_or_else(|error| fail(&format!("{}: {error}", page.display())));
-        let mut shell = Shell::begin();
+        let mut shell = Shell::begin(home.path());
         for block in blocks(&text) {
             let place = format!("{}:{}", page.display(), block.line);
             eprintln!("{place}: {:?}", block.kind);
