@@ -13,6 +13,7 @@ mod document;
 mod duplicates;
 mod event;
 mod harness;
+mod hub_signature;
 mod journal;
 mod judge;
 mod load;

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use flowhook::sandbox::{self, Sandbox, sample_flow};
 use flowhook::settings::{KEYS, Layers, Settings};
+use flowhook::source::Scheme;
 
 use crate::program::Program;
 
@@ -367,6 +368,20 @@ fn what_is_not_an_address_a_number_an_id_or_a_scheme_is_refused_by_name() {
     let elsewhere = [("CXONE_FLOW_ID", "f1"), ("FLOWHOOK_ALLOWED_FLOWS", "f2, f3")];
     check_refused(&elsewhere, "CXONE_FLOW_ID", "not among FLOWHOOK_ALLOWED_FLOWS");
     check_accepted(&[("CXONE_FLOW_ID", "f3"), ("FLOWHOOK_ALLOWED_FLOWS", "f2, f3")]);
+}
+
+#[test]
+fn a_scheme_that_is_none_is_the_only_problem_as_it_says_what_a_good_secret_is() {
+    let github = [("FLOWHOOK_WEBHOOK_SCHEME", "gihub"), ("FLOWHOOK_WEBHOOK_SECRET", "It's a Secret")];
+    check_refused(&github, "FLOWHOOK_WEBHOOK_SCHEME", "use `standard-webhooks` or `github`");
+}
+
+#[test]
+fn the_setting_for_the_scheme_tells_every_scheme() {
+    let key = KEYS.iter().find(|key| key.variable == "FLOWHOOK_WEBHOOK_SCHEME").expect("there is one");
+    for scheme in Scheme::all() {
+        assert!(key.about.contains(&format!("`{}`", scheme.name())), "{} is missing", scheme.name());
+    }
 }
 
 #[test]
