@@ -43,7 +43,7 @@ keys! {
     FLOW_ID = "CXONE_FLOW_ID", "route.flow_id", "none", "the flow to change when the event names none";
     NODE_ID = "TARGET_NODE_ID", "route.node_id", "none", "the node to change when the event names none";
     FETCH_URL = "EXTERNAL_API_URL", "route.fetch_url", "none",
-        "where the variables of an event without `data.config` are fetched; may hold `{flow_id}` and `{node_id}`";
+        "where the variables of an event without `data.config` are fetched; may hold `{flow_id}`, `{node_id}` and `{revision}`, the commit of a git push";
     ALLOWED_FLOWS = "FLOWHOOK_ALLOWED_FLOWS", "route.allowed_flows", "any",
         "the flows that may be changed, comma-separated: bounds what a leaked webhook secret can do";
     WEBHOOK_SECRET = "FLOWHOOK_WEBHOOK_SECRET", "source.secret", "required",

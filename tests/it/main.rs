@@ -12,6 +12,7 @@ mod deliveries;
 mod document;
 mod duplicates;
 mod event;
+mod github;
 mod harness;
 mod hub_signature;
 mod journal;
