@@ -20,6 +20,7 @@ mod judge;
 mod load;
 mod log;
 mod lost;
+mod octokit;
 mod order;
 mod practice_tenant;
 mod program;
