@@ -8,7 +8,7 @@ use flowhook::change::{Change, FlowId, Mode, NewChange, NodeId, State, Values, V
 use flowhook::config_api::ConfigApi;
 use flowhook::flow::{Document, laid_out};
 use flowhook::http::shown;
-use flowhook::route::{SCHEMA, fill, object};
+use flowhook::route::{Revision, SCHEMA, fill, object};
 use flowhook::settings::{Layers, Problems, Settings};
 use flowhook::tenant::Written;
 use flowhook::worker::draft;
@@ -143,7 +143,7 @@ async fn variables(
         }
         // As for a thin event: what it answers must be whole.
         (None, Some(template)) => {
-            let config = fetch(&fill(template, flow, node)).await?;
+            let config = fetch(&fill(template, flow, node, &Revision::HEAD)).await?;
             SCHEMA.variables("the answer", &config).map_err(Fault::input)
         }
         (None, None) => Err(Fault::usage("nothing is to be set")),

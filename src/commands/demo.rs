@@ -78,7 +78,7 @@ async fn demo() -> anyhow::Result<()> {
 
 /// Signs the event and posts it; the status and body of the answer.
 async fn deliver(service: &Service, id: &str) -> anyhow::Result<String> {
-    let secret = Secret::parse(practice::SECRET)?;
+    let secret = Secret::parse(Scheme::STANDARD_WEBHOOKS, practice::SECRET)?;
     let headers =
         Scheme::STANDARD_WEBHOOKS.sign(&secret, id, Timestamp::now(), practice::EVENT.as_bytes())?;
     let url = format!("http://{}/hooks/config", service.address);

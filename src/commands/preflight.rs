@@ -4,7 +4,7 @@
 use flowhook::change::{FlowId, NodeId};
 use flowhook::config_api::ConfigApi;
 use flowhook::flow::{AddressError, Document};
-use flowhook::route::{self, SCHEMA, fill};
+use flowhook::route::{self, Revision, SCHEMA, fill};
 use flowhook::tenant::{Failure, Kind, Pass, Tenant};
 use serde::Serialize;
 
@@ -183,7 +183,7 @@ impl Preflight<'_> {
         const SUBJECT: &str = "fetch";
         let Some(template) = &self.routes.fetch_url else { return };
         let url = match (&self.routes.flow, &self.routes.node) {
-            (Some(flow), Some(node)) => fill(template, flow, node),
+            (Some(flow), Some(node)) => fill(template, flow, node, &Revision::HEAD),
             _ if template.contains('{') => {
                 let why = "EXTERNAL_API_URL has placeholders, and CXONE_FLOW_ID and TARGET_NODE_ID do not fill them";
                 return self.add(SUBJECT, Verdict::Skipped, why);

@@ -58,3 +58,8 @@ impl<'a> Members<'a> {
         self.0.into_iter()
     }
 }
+
+/// The text of a JSON string.
+pub(super) fn string(raw: &RawValue) -> Option<String> {
+    serde_json::from_str(raw.get()).ok()
+}

@@ -1,6 +1,6 @@
 //! Routes: what a verified delivery means.
 //!
-//! There is one route, `default`. It wants the native event:
+//! The route `default` wants the native event:
 //!
 //! ```json
 //! {"type": "config.updated", "timestamp": "2026-11-22T06:00:00Z",
@@ -11,8 +11,14 @@
 //! `timestamp` is optional and orders the changes; `flow_id` and `node_id` fall back to the settings. An
 //! event without `data.config` is *thin*: its variables are fetched from a URL in the settings, never from
 //! one in the payload.
+//!
+//! The route `push` wants what a git host says of a push to the default branch. It has no `type`, and names
+//! no flow, node or variable: so the settings must name flow and node, and the variables are fetched. All
+//! that the URL may take from it is the commit.
 
 mod members;
+mod push;
+mod revision;
 mod schema;
 
 use std::collections::BTreeSet;
@@ -22,13 +28,20 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::value::RawValue;
 
 use crate::change::{BadId, FlowId, Mode, NewChange, NodeId, OrderKey, Values, shorten};
-use members::{Members, Twice};
+use members::{Members, Twice, string};
+pub use revision::Revision;
 pub use schema::{Mismatch, SCHEMA, Schema, object};
 
-/// The name of the one route.
+/// The name of the route for native events.
 const DEFAULT: &str = "default";
+/// The name of the route for pushes to a git repository.
+const PUSH: &str = "push";
 /// The `type` of the events that the default route wants.
 const EVENT_TYPE: &str = "config.updated";
+/// What a form begins with in which a git host sends its JSON, if it is told to.
+const FORM: &[u8] = b"payload=";
+/// What stands for the commit in a URL.
+const REVISION: &str = "{revision}";
 /// How far in the future an event's time may be: a sender's clock may be fast, not wrong. Without a bound
 /// one event from the year 3000 would win against every later one.
 const AHEAD_AT_MOST: SignedDuration = SignedDuration::from_secs(300);
@@ -41,10 +54,17 @@ pub struct Settings {
     /// The node to change when the event names none; `TARGET_NODE_ID`.
     pub node: Option<NodeId>,
     /// Where the variables of a thin event are fetched; `EXTERNAL_API_URL`. `{flow_id}` and `{node_id}` in
-    /// it stand for the event's.
+    /// it stand for the event's, `{revision}` for the commit of a push and for `HEAD` with any other event.
     pub fetch_url: Option<String>,
     /// The flows that may be changed, or any; `FLOWHOOK_ALLOWED_FLOWS`.
     pub allowed_flows: Option<BTreeSet<FlowId>>,
+}
+
+impl Settings {
+    /// Whether what is fetched for a push is what it was then, and not what it is now.
+    pub fn fetches_revisions(&self) -> bool {
+        self.fetch_url.as_ref().is_some_and(|template| template.contains(REVISION))
+    }
 }
 
 /// What the routes say of a verified body.
@@ -64,7 +84,8 @@ pub enum Judgement {
 #[derive(Clone, Debug)]
 pub struct Routes {
     settings: Arc<Settings>,
-    name: Arc<str>,
+    default: Arc<str>,
+    push: Arc<str>,
 }
 
 /// Why a route cannot carry an event out, for the sender to read.
@@ -93,11 +114,15 @@ enum Refusal {
 impl Routes {
     /// The routes with these settings.
     pub fn new(settings: Settings) -> Self {
-        Self { settings: Arc::new(settings), name: Arc::from(DEFAULT) }
+        Self { settings: Arc::new(settings), default: Arc::from(DEFAULT), push: Arc::from(PUSH) }
     }
 
     /// Judges a verified body that arrived at `now`.
     pub fn judge(&self, body: &[u8], now: Timestamp) -> Judgement {
+        if body.starts_with(FORM) {
+            let reason = "the body is a form, not JSON: choose the content type application/json in the webhook's settings";
+            return Judgement::NotJson(reason.to_owned());
+        }
         let text = match std::str::from_utf8(body) {
             Ok(text) => text,
             Err(error) => return Judgement::NotJson(format!("the body is not UTF-8: {error}")),
@@ -113,13 +138,38 @@ impl Routes {
         }
     }
 
-    /// The change that an event asks for, if it is one for this route.
+    /// The change that an event asks for, if a route wants it.
     fn change(&self, event: &RawValue, now: Timestamp) -> Result<Option<NewChange>, Refusal> {
         let Some(event) = Members::of(event) else { return Ok(None) };
-        let wanted = event.get("type")?.and_then(string).is_some_and(|kind| kind == EVENT_TYPE);
-        if !wanted {
-            return Ok(None);
+        match event.get("type")?.map(string) {
+            None => Ok(self.pushed(&event)),
+            Some(kind) if kind.as_deref() == Some(EVENT_TYPE) => self.updated(&event, now).map(Some),
+            Some(_) => Ok(None),
         }
+    }
+
+    /// The change that follows from a push. Where the settings do not say all that it lacks nobody has asked
+    /// for pushes, and it is none.
+    fn pushed(&self, body: &Members<'_>) -> Option<NewChange> {
+        let Settings { flow: Some(flow), node: Some(node), fetch_url: Some(template), .. } = &*self.settings
+        else {
+            return None;
+        };
+        let revision = push::pushed(body)?;
+        let values = Values::Fetch(fill(template, flow, node, &revision));
+        let (flow, node) = (flow.clone(), node.clone());
+        Some(NewChange {
+            route: Arc::clone(&self.push),
+            flow,
+            node,
+            mode: Mode::Merge,
+            values,
+            order_key: None,
+        })
+    }
+
+    /// The change that a native event asks for.
+    fn updated(&self, event: &Members<'_>, now: Timestamp) -> Result<NewChange, Refusal> {
         let order_key = event.get("timestamp")?.map(|raw| order_key(raw, now)).transpose()?;
         let data = match event.get("data")? {
             Some(raw) => Members::of(raw).ok_or(Refusal::WrongType("data", "an object"))?,
@@ -131,8 +181,8 @@ impl Routes {
             Some(config) => Values::Known(SCHEMA.variables("data.config", config)?),
             None => Values::Fetch(self.fetch_url(&flow, &node)?),
         };
-        let route = Arc::clone(&self.name);
-        Ok(Some(NewChange { route, flow, node, mode: Mode::Merge, values, order_key }))
+        let route = Arc::clone(&self.default);
+        Ok(NewChange { route, flow, node, mode: Mode::Merge, values, order_key })
     }
 
     fn flow(&self, data: &Members<'_>) -> Result<FlowId, Refusal> {
@@ -161,12 +211,12 @@ impl Routes {
 
     fn fetch_url(&self, flow: &FlowId, node: &NodeId) -> Result<String, Refusal> {
         let template = self.settings.fetch_url.as_deref().ok_or(Refusal::NothingToFetch)?;
-        Ok(fill(template, flow, node))
+        Ok(fill(template, flow, node, &Revision::HEAD))
     }
 }
 
-/// A URL from settings with `{flow_id}` and `{node_id}` filled in, percent-encoded.
-pub fn fill(template: &str, flow: &FlowId, node: &NodeId) -> String {
+/// A URL from settings with `{flow_id}` and `{node_id}`, percent-encoded, and `{revision}` filled in.
+pub fn fill(template: &str, flow: &FlowId, node: &NodeId, revision: &Revision) -> String {
     let encode = |id: &str| -> String {
         let plain = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b'~');
         id.as_bytes()
@@ -174,11 +224,10 @@ pub fn fill(template: &str, flow: &FlowId, node: &NodeId) -> String {
             .map(|b| if plain(b) { char::from(*b).to_string() } else { format!("%{b:02X}") })
             .collect()
     };
-    template.replace("{flow_id}", &encode(flow.as_str())).replace("{node_id}", &encode(node.as_str()))
-}
-
-fn string(raw: &RawValue) -> Option<String> {
-    serde_json::from_str(raw.get()).ok()
+    template
+        .replace("{flow_id}", &encode(flow.as_str()))
+        .replace("{node_id}", &encode(node.as_str()))
+        .replace(REVISION, revision.as_str())
 }
 
 fn order_key(raw: &RawValue, now: Timestamp) -> Result<OrderKey, Refusal> {
@@ -244,6 +293,63 @@ mod tests {
         let change = change(settings, r#"{"type":"config.updated"}"#);
         let Values::Fetch(url) = change.values else { panic!("thin") };
         assert_eq!(url, "http://127.0.0.1/f%3A1?node=a%2Fb%20%C3%BC");
+    }
+
+    const COMMIT: &str = "6dcb09b5b57875f334f61aebed695e2e4193db5e";
+
+    fn push(reference: &str) -> String {
+        format!(
+            r#"{{"ref":"{reference}","after":"{COMMIT}","repository":{{"default_branch":"main"}},"config":{CONFIG}}}"#
+        )
+    }
+
+    fn complete() -> Settings {
+        Settings {
+            flow: FlowId::parse("f-1").ok(),
+            node: NodeId::parse("n").ok(),
+            fetch_url: Some("http://127.0.0.1/{revision}/{flow_id}/{node_id}?at={revision}".to_owned()),
+            allowed_flows: None,
+        }
+    }
+
+    #[test]
+    fn a_push_fetches_its_commit_for_the_flow_and_node_of_the_settings() {
+        let change = change(complete(), &push("refs/heads/main"));
+        assert_eq!((&*change.route, change.flow.as_str(), change.node.as_str()), ("push", "f-1", "n"));
+        assert!(change.order_key.is_none());
+        let Values::Fetch(url) = change.values else { panic!("thin") };
+        assert_eq!(url, format!("http://127.0.0.1/{COMMIT}/f-1/n?at={COMMIT}"));
+    }
+
+    #[test]
+    fn a_thin_event_fetches_the_newest_commit_that_the_host_knows() {
+        let change = change(complete(), r#"{"type":"config.updated"}"#);
+        let Values::Fetch(url) = change.values else { panic!("thin") };
+        assert_eq!((&*change.route, url.as_str()), ("default", "http://127.0.0.1/HEAD/f-1/n?at=HEAD"));
+    }
+
+    #[test]
+    fn a_push_is_ignored_unless_the_settings_name_flow_node_and_url() {
+        let check = |settings: Settings, body: &str| {
+            let judgement = judge(settings, body);
+            assert!(matches!(judgement, Judgement::Ignored), "{body}: {judgement:?}");
+        };
+        let good = push("refs/heads/main");
+        check(Settings { flow: None, ..complete() }, &good);
+        check(Settings { node: None, ..complete() }, &good);
+        check(Settings { fetch_url: None, ..complete() }, &good);
+        check(complete(), &push("refs/heads/other"));
+        check(complete(), &good.replacen('{', r#"{"type":"push","#, 1));
+        check(complete(), r#"{"zen":"Keep it logically awesome.","hook_id":1}"#);
+    }
+
+    #[test]
+    fn a_form_is_told_which_content_type_to_choose() {
+        for body in ["payload=%7B%22zen%22%3A1%7D", "payload="] {
+            let judgement = judge(Settings::default(), body);
+            let Judgement::NotJson(reason) = &judgement else { panic!("{body} became {judgement:?}") };
+            assert!(reason.contains("application/json in the webhook's settings"), "{reason}");
+        }
     }
 
     #[test]

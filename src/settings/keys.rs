@@ -43,7 +43,7 @@ keys! {
     FLOW_ID = "CXONE_FLOW_ID", "route.flow_id", "none", "the flow to change when the event names none";
     NODE_ID = "TARGET_NODE_ID", "route.node_id", "none", "the node to change when the event names none";
     FETCH_URL = "EXTERNAL_API_URL", "route.fetch_url", "none",
-        "where the variables of an event without `data.config` are fetched; may hold `{flow_id}` and `{node_id}`";
+        "where the variables of an event without `data.config` are fetched; may hold `{flow_id}`, `{node_id}` and `{revision}`, the commit of a git push";
     ALLOWED_FLOWS = "FLOWHOOK_ALLOWED_FLOWS", "route.allowed_flows", "any",
         "the flows that may be changed, comma-separated: bounds what a leaked webhook secret can do";
     WEBHOOK_SECRET = "FLOWHOOK_WEBHOOK_SECRET", "source.secret", "required",
@@ -51,7 +51,7 @@ keys! {
     WEBHOOK_SECRET_FILE = "FLOWHOOK_WEBHOOK_SECRET_FILE", "source.secret_file", "none",
         "a file that holds the secrets instead, one a line";
     WEBHOOK_SCHEME = "FLOWHOOK_WEBHOOK_SCHEME", "source.scheme", "standard-webhooks",
-        "how the configuration system signs";
+        "how the configuration system signs: `standard-webhooks` or `github`";
     LISTEN = "FLOWHOOK_LISTEN", "server.listen", "127.0.0.1:8080", "where webhooks are received";
     ADMIN_LISTEN = "FLOWHOOK_ADMIN_LISTEN", "server.admin_listen", "127.0.0.1:8081",
         "where the admin API listens; off loopback only with a token";

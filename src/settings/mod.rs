@@ -7,6 +7,7 @@ mod keys;
 mod layers;
 mod problems;
 mod read;
+mod warnings;
 
 use std::net::SocketAddr;
 
@@ -32,7 +33,7 @@ pub struct Settings {
     pub admin: admin::Settings,
     /// Who may call.
     pub sources: Sources,
-    /// What to say about the secrets at start-up.
+    /// What to say about them at start-up.
     pub warnings: Vec<String>,
     /// What deliveries mean.
     pub routes: route::Settings,
@@ -53,13 +54,15 @@ impl Settings {
     /// [`Problems`], all at once.
     pub fn service(layers: &Layers) -> Result<Self, Problems> {
         let mut read = Read::begin(layers);
-        let (sources, warnings) = read.sources();
+        let (sources, mut warnings) = read.sources();
+        let routes = read.routes();
+        warnings.extend(sources.find(SOURCE).and_then(|source| warnings::replays(source.scheme(), &routes)));
         let settings = Self {
             listen: read.parsed(LISTEN, "an address such as 127.0.0.1:8080").unwrap_or_else(unspecified),
             admin: read.admin(),
             sources,
             warnings,
-            routes: read.routes(),
+            routes,
             journal: read.journal(),
             queue: read.queue(),
             worker: read.worker(),

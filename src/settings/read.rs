@@ -129,13 +129,9 @@ impl<'l> Read<'l> {
     }
 
     pub(super) fn sources(&mut self) -> (Sources, Vec<String>) {
-        let scheme = match Scheme::parse(&self.text(WEBHOOK_SCHEME)) {
-            Ok(scheme) => scheme,
-            Err(error) => {
-                self.problem(WEBHOOK_SCHEME, &format!("names no scheme: {error}"));
-                Scheme::STANDARD_WEBHOOKS
-            }
-        };
+        let scheme = Scheme::parse(&self.text(WEBHOOK_SCHEME));
+        let scheme =
+            scheme.map_err(|error| self.problem(WEBHOOK_SCHEME, &format!("names no scheme: {error}"))).ok();
         let missing =
             self.layers.get(WEBHOOK_SECRET).is_none() && self.layers.get(WEBHOOK_SECRET_FILE).is_none();
         if missing {
@@ -144,12 +140,14 @@ impl<'l> Read<'l> {
         let in_file = self.layers.get(WEBHOOK_SECRET).is_none();
         let separator = if in_file { '\n' } else { ',' };
         let key = if in_file { WEBHOOK_SECRET_FILE } else { WEBHOOK_SECRET };
-        let Some(text) = self.secret_text(WEBHOOK_SECRET, WEBHOOK_SECRET_FILE) else {
+        // What a good secret is, only the scheme says.
+        let (Some(text), Some(scheme)) = (self.secret_text(WEBHOOK_SECRET, WEBHOOK_SECRET_FILE), scheme)
+        else {
             return Default::default();
         };
         let mut secrets = Vec::new();
         for (index, text) in text.trim_end_matches(['\r', '\n']).split(separator).enumerate() {
-            match Secret::parse(text.trim()) {
+            match Secret::parse(scheme, text.trim()) {
                 Ok(secret) => secrets.push(secret),
                 Err(error) => self.problem(key, &format!("is wrong at number {}: {error}", index + 1)),
             }

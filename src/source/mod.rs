@@ -4,8 +4,11 @@
 //! signs with. [`Source::verify`] is the only way to a [`Verified`] delivery, and everything behind the
 //! receiver takes nothing else: what has no signature cannot be parsed, stored or looked up.
 //!
-//! A scheme is a row of data ([`scheme`]): another sender is another row, not another code path.
+//! A scheme is a row of data ([`scheme`], of the knobs in [`row`]): another sender is another row, not another code path.
 
+mod content;
+mod digest;
+mod row;
 mod scheme;
 mod secret;
 mod sign;
@@ -55,6 +58,11 @@ impl Source {
     /// Its name, as in `POST /hooks/{source}`.
     pub fn name(&self) -> &SourceName {
         &self.name
+    }
+
+    /// How it signs.
+    pub fn scheme(&self) -> Scheme {
+        self.scheme
     }
 
     /// What is to be said about its secrets at start-up.
@@ -138,8 +146,9 @@ mod tests {
     const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 
     fn source(name: &str, secrets: usize) -> Result<Source, BadSource> {
-        let secrets = (0..secrets).map(|_| Secret::parse(SECRET).expect("a good secret")).collect();
-        Source::new(name, Scheme::STANDARD_WEBHOOKS, secrets)
+        let scheme = Scheme::STANDARD_WEBHOOKS;
+        let secrets = (0..secrets).map(|_| Secret::parse(scheme, SECRET).expect("a good secret")).collect();
+        Source::new(name, scheme, secrets)
     }
 
     #[test]

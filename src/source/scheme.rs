@@ -2,63 +2,78 @@
 
 use std::fmt;
 
+use super::content::Part::{Body, Id, Literal, Timestamp};
+use super::digest::Encoding;
+use super::row::{KeyEncoding, Row, SignatureHeader, TimestampHeader};
 use crate::change::shorten;
 
 /// How a sender signs: a row of the table below.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Scheme(&'static Row);
 
-/// What there is to know about a scheme. Every row is HMAC-SHA256 over
-/// `{id}.{timestamp}.{body}` in base64, with the time in whole seconds.
-#[derive(PartialEq, Eq)]
-pub(super) struct Row {
-    /// Its name in settings.
-    pub(super) name: &'static str,
-    /// The header that names the delivery (lower case, as in each row's headers).
-    pub(super) id_header: &'static str,
-    /// The header that says when this attempt was signed.
-    pub(super) timestamp_header: &'static str,
-    /// The header with the list of signatures.
-    pub(super) signature_header: &'static str,
-    /// What separates the signatures of the list.
-    pub(super) separator: char,
-    /// What marks a signature that this scheme can check; others are skipped.
-    pub(super) prefix: &'static str,
-    /// How far the timestamp may be from now, before or after, in seconds; the bound is allowed.
-    pub(super) tolerance_s: u64,
-}
+/// Every scheme.
+static ROWS: [&Row; 2] = [&STANDARD_WEBHOOKS, &GITHUB];
 
-/// Every scheme. The tolerance of Standard Webhooks is that of its reference libraries; the
-/// specification only asks for some.
+/// The tolerance is that of the reference libraries; the specification only asks for some.
 /// <https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md>
-static ROWS: [Row; 1] = [Row {
+static STANDARD_WEBHOOKS: Row = Row {
     name: "standard-webhooks",
+    key: KeyEncoding::Standard,
+    signature: SignatureHeader {
+        name: "webhook-signature",
+        separator: Some(' '),
+        prefix: "v1,",
+        encoding: Encoding::Base64,
+    },
+    content: &[Id, Literal("."), Timestamp, Literal("."), Body],
+    timestamp: Some(TimestampHeader { name: "webhook-timestamp", tolerance_s: 300 }),
     id_header: "webhook-id",
-    timestamp_header: "webhook-timestamp",
-    signature_header: "webhook-signature",
-    separator: ' ',
-    prefix: "v1,",
-    tolerance_s: 300,
-}];
+};
+
+/// The id is the same when a person has GitHub send the delivery again. The `X-Hub-Signature` beside it is
+/// SHA-1 for receivers of long ago.
+/// <https://docs.github.com/en/webhooks/using-webhooks/validating-webhook-deliveries>
+static GITHUB: Row = Row {
+    name: "github",
+    key: KeyEncoding::Utf8,
+    signature: SignatureHeader {
+        name: "x-hub-signature-256",
+        separator: None,
+        prefix: "sha256=",
+        encoding: Encoding::Hex,
+    },
+    content: &[Body],
+    timestamp: None,
+    id_header: "x-github-delivery",
+};
 
 impl Scheme {
     /// Standard Webhooks with symmetric keys (`v1`).
-    pub const STANDARD_WEBHOOKS: Self = Self(&ROWS[0]);
+    pub const STANDARD_WEBHOOKS: Self = Self(&STANDARD_WEBHOOKS);
+    /// GitHub's webhooks.
+    pub const GITHUB: Self = Self(&GITHUB);
+
+    /// Every scheme.
+    pub fn all() -> impl Iterator<Item = Self> {
+        ROWS.into_iter().map(Self)
+    }
 
     /// The scheme of that name.
     ///
     /// # Errors
     /// [`UnknownScheme`], which lists those that there are.
     pub fn parse(name: &str) -> Result<Self, UnknownScheme> {
-        ROWS.iter()
-            .find(|row| row.name == name)
-            .map(Self)
-            .ok_or_else(|| UnknownScheme { name: shorten(name) })
+        Self::all().find(|scheme| scheme.name() == name).ok_or_else(|| UnknownScheme { name: shorten(name) })
     }
 
     /// Its name in settings.
     pub fn name(self) -> &'static str {
         self.0.name
+    }
+
+    /// Whether it signs the time of sending, so that a delivery cannot be replayed later.
+    pub fn signs_time(self) -> bool {
+        self.0.timestamp.is_some()
     }
 
     pub(super) fn row(self) -> &'static Row {
@@ -80,23 +95,42 @@ pub struct UnknownScheme {
 }
 
 fn known() -> String {
-    ROWS.each_ref().map(|row| format!("`{}`", row.name)).join(" or ")
+    ROWS.map(|row| format!("`{}`", row.name)).join(" or ")
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{ROWS, Scheme};
+    use super::{Body, ROWS, Scheme, Timestamp};
 
     #[test]
     fn every_scheme_is_found_by_its_name() {
-        for row in &ROWS {
+        for row in ROWS {
             assert_eq!(Scheme::parse(row.name).map(Scheme::name), Ok(row.name));
+        }
+    }
+
+    #[test]
+    fn every_scheme_signs_the_body_and_the_time_that_it_is_judged_by() {
+        for row in ROWS {
+            assert!(row.content.contains(&Body), "{row:?}");
+            assert_eq!(row.content.contains(&Timestamp), row.timestamp.is_some(), "{row:?}");
+        }
+    }
+
+    #[test]
+    fn every_header_is_spelt_in_lower_case() {
+        for row in ROWS {
+            let timestamp = row.timestamp.as_ref().map(|header| header.name);
+            for name in [row.id_header, row.signature.name].into_iter().chain(timestamp) {
+                assert_eq!(name, name.to_ascii_lowercase());
+            }
         }
     }
 
     #[test]
     fn an_unknown_scheme_is_told_the_known_ones() {
         let told = Scheme::parse("standart-webhooks").map_err(|error| error.to_string());
-        assert_eq!(told, Err("there is no scheme `standart-webhooks`: use `standard-webhooks`".into()));
+        let expected = "there is no scheme `standart-webhooks`: use `standard-webhooks` or `github`";
+        assert_eq!(told, Err(expected.into()));
     }
 }

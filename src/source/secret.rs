@@ -6,7 +6,11 @@ use hmac::{Hmac, KeyInit as _};
 use secrecy::{ExposeSecret as _, SecretSlice};
 use sha2::Sha256;
 
-/// The shortest secret that the Standard Webhooks specification allows, in bytes of key.
+use super::Scheme;
+use super::row::KeyEncoding;
+
+/// The shortest secret that is not remarked upon, in bytes of key: the least that the Standard Webhooks
+/// specification allows. Other schemes name none, and their keys are as easy to guess.
 pub const SECRET_MIN_BYTES: usize = 24;
 
 /// What marks a symmetric secret; it is not part of the key.
@@ -22,21 +26,19 @@ pub struct Secret {
 }
 
 impl Secret {
-    /// Reads a secret: `whsec_` and base64, or base64 alone, as the reference libraries take it.
+    /// Reads a secret as the senders of `scheme` do.
     ///
     /// # Errors
     /// [`BadSecret`], which never shows what it was given.
-    pub fn parse(text: &str) -> Result<Self, BadSecret> {
-        if ASYMMETRIC_PREFIXES.iter().any(|prefix| text.starts_with(prefix)) {
-            return Err(BadSecret::Asymmetric);
-        }
-        let encoded = text.strip_prefix(PREFIX).unwrap_or(text);
-        // The decoder's error quotes a byte of the secret, so it goes no further.
-        let Ok(key) = BASE64_STANDARD.decode(encoded) else { return Err(BadSecret::NotBase64) };
+    pub fn parse(scheme: Scheme, text: &str) -> Result<Self, BadSecret> {
+        let key = match scheme.row().key {
+            KeyEncoding::Standard => standard(text)?,
+            KeyEncoding::Utf8 => text.as_bytes().to_vec(),
+        };
         if key.is_empty() { Err(BadSecret::Empty) } else { Ok(Self { key: key.into() }) }
     }
 
-    /// What to say when it is shorter than the specification allows. It works all the same: senders
+    /// What to say when it is shorter than [`SECRET_MIN_BYTES`]. It works all the same: senders
     /// hand out such secrets, and refusing them would lose their events.
     pub fn shortness(&self) -> Option<ShortSecret> {
         let bytes = self.key.expose_secret().len();
@@ -47,6 +49,17 @@ impl Secret {
     pub(super) fn mac(&self) -> Hmac<Sha256> {
         Hmac::new_from_slice(self.key.expose_secret()).expect("HMAC takes a key of any length")
     }
+}
+
+/// `whsec_` and base64, or base64 alone, as the reference libraries take it.
+fn standard(text: &str) -> Result<Vec<u8>, BadSecret> {
+    if ASYMMETRIC_PREFIXES.iter().any(|prefix| text.starts_with(prefix)) {
+        return Err(BadSecret::Asymmetric);
+    }
+    let encoded = text.strip_prefix(PREFIX).unwrap_or(text);
+    // The decoder's error quotes a byte of the secret, so it goes no further.
+    let Ok(key) = BASE64_STANDARD.decode(encoded) else { return Err(BadSecret::NotBase64) };
+    Ok(key)
 }
 
 /// A text that is not a secret. No variant holds the text.
@@ -65,19 +78,22 @@ pub enum BadSecret {
 
 /// A secret below [`SECRET_MIN_BYTES`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a secret is only {bytes} bytes long: have the sender make one of at least {SECRET_MIN_BYTES}")]
+#[error("a secret is only {bytes} bytes long: set one of at least {SECRET_MIN_BYTES} here and at the sender")]
 pub struct ShortSecret {
     bytes: usize,
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{BadSecret, Secret, ShortSecret};
+    use secrecy::ExposeSecret as _;
+
+    use super::{BadSecret, Scheme, Secret, ShortSecret};
 
     #[test]
-    fn a_secret_is_base64_with_or_without_its_prefix() {
+    fn a_standard_secret_is_base64_with_or_without_its_prefix() {
         let check = |text: &str, expected: Result<(), BadSecret>| {
-            assert_eq!(Secret::parse(text).map(drop), expected, "`{text}`");
+            let secret = Secret::parse(Scheme::STANDARD_WEBHOOKS, text);
+            assert_eq!(secret.map(drop), expected, "`{text}`");
         };
         check("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", Ok(()));
         check("MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", Ok(()));
@@ -93,16 +109,35 @@ mod tests {
     }
 
     #[test]
+    fn a_github_secret_is_its_own_bytes_whatever_it_begins_with() {
+        let check = |text: &str, expected: Result<&[u8], BadSecret>| {
+            let secret = Secret::parse(Scheme::GITHUB, text);
+            let key = secret.as_ref().map(|secret| secret.key.expose_secret()).map_err(|error| *error);
+            assert_eq!(key, expected, "`{text}`");
+        };
+        check("It's a Secret to Everybody", Ok(b"It's a Secret to Everybody"));
+        check("whsec_MfKQ", Ok(b"whsec_MfKQ"));
+        check("whpk_MfKQ", Ok(b"whpk_MfKQ"));
+        check("geheim, süß", Ok("geheim, süß".as_bytes()));
+        check("", Err(BadSecret::Empty));
+    }
+
+    #[test]
     fn a_secret_below_24_bytes_is_remarked_upon() {
-        let shortness = |text| Secret::parse(text).expect("a good secret").shortness();
-        assert_eq!(shortness("MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"), None);
-        assert_eq!(shortness("MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaQ="), Some(ShortSecret { bytes: 23 }));
+        let check = |scheme, text, expected: Option<usize>| {
+            let shortness = Secret::parse(scheme, text).expect("a good secret").shortness();
+            assert_eq!(shortness, expected.map(|bytes| ShortSecret { bytes }), "{text}");
+        };
+        check(Scheme::STANDARD_WEBHOOKS, "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", None);
+        check(Scheme::STANDARD_WEBHOOKS, "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaQ=", Some(23));
+        check(Scheme::GITHUB, "MfKQ9r8GKYqrTwjUPD8ILPZI", None);
+        check(Scheme::GITHUB, "MfKQ9r8GKYqrTwjUPD8ILPZ", Some(23));
     }
 
     #[test]
     fn no_message_shows_the_secret() {
         for text in ["hunter2!", "whsk_hunter2", "whsec_hunter2!"] {
-            let error = Secret::parse(text).expect_err("a bad secret");
+            let error = Secret::parse(Scheme::STANDARD_WEBHOOKS, text).expect_err("a bad secret");
             assert!(!format!("{error} {error:?}").contains("hunter"), "{error}");
         }
     }

@@ -1,13 +1,12 @@
 //! Signing, for our own senders: the demo, `sign`, `send` and the tests.
 
-use base64::Engine as _;
-use base64::prelude::BASE64_STANDARD;
 use hmac::Mac as _;
 use hyper::HeaderMap;
 use hyper::header::{HeaderName, HeaderValue};
 use jiff::Timestamp;
 
-use super::verify::{check_id, signed};
+use super::content::Content;
+use super::verify::check_id;
 use super::{BadDeliveryId, Scheme, Secret, Source};
 
 impl Source {
@@ -33,29 +32,35 @@ impl Scheme {
         at: Timestamp,
         body: &[u8],
     ) -> Result<HeaderMap, CannotSign> {
-        check_id(id)?;
-        if at.as_second() < 1 {
-            return Err(CannotSign::BeforeTime);
-        }
         let row = self.row();
-        let timestamp = at.as_second().to_string();
-        let mac = signed(secret.mac(), id, &timestamp, body).finalize().into_bytes();
-        let signature = format!("{}{}", row.prefix, BASE64_STANDARD.encode(mac));
+        check_id(id, row)?;
+        let timestamp = match &row.timestamp {
+            Some(header) => Some((header.name, seconds(at)?)),
+            None => None,
+        };
+        let text = timestamp.as_ref().map(|(_, text)| text.as_str()).unwrap_or_default();
+        let content = Content { id, timestamp: text, body };
+        let mac = content.signed(row.content, secret.mac()).finalize().into_bytes();
+        let signature = format!("{}{}", row.signature.prefix, row.signature.encoding.encode(&mac.into()));
 
-        let lines =
-            [(row.id_header, id), (row.timestamp_header, &timestamp), (row.signature_header, &signature)];
-        Ok(lines.into_iter().map(|(name, value)| (HeaderName::from_static(name), header(value))).collect())
+        let lines = [(row.id_header, id.to_owned()), (row.signature.name, signature)];
+        let line = |(name, value): (_, String)| (HeaderName::from_static(name), header(&value));
+        Ok(lines.into_iter().chain(timestamp).map(line).collect())
     }
 }
 
+fn seconds(at: Timestamp) -> Result<String, CannotSign> {
+    if at.as_second() < 1 { Err(CannotSign::BeforeTime) } else { Ok(at.as_second().to_string()) }
+}
+
 fn header(value: &str) -> HeaderValue {
-    HeaderValue::from_str(value).expect("ids, numbers and base64 are visible ASCII")
+    HeaderValue::from_str(value).expect("ids, numbers and digests are visible ASCII")
 }
 
 /// A delivery that nobody could verify.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum CannotSign {
-    /// The id is refused by every receiver that follows the specification.
+    /// The id is refused by every receiver that follows the scheme.
     #[error(transparent)]
     Id(#[from] BadDeliveryId),
     /// Timestamps start at 1970.

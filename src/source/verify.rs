@@ -5,16 +5,16 @@
 
 use std::fmt;
 
-use base64::Engine as _;
-use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
-use hmac::{Hmac, Mac as _};
+use hmac::Mac as _;
 use hyper::HeaderMap;
 use jiff::Timestamp;
-use sha2::Sha256;
 use subtle::{Choice, ConstantTimeEq as _};
+use uuid::Uuid;
 
-use super::scheme::Row;
+use super::content::Content;
+use super::digest::Digest;
+use super::row::{Row, SignatureHeader, TimestampHeader};
 use super::{Secret, Source};
 use crate::change::SourceName;
 
@@ -26,12 +26,9 @@ pub const DELIVERY_ID_MAX_BYTES: usize = 200;
 const CANDIDATES_MAX: usize = 8;
 /// The most digits of a timestamp: more than any unit of time needs, fewer than overflow.
 const TIMESTAMP_MAX_DIGITS: usize = 16;
-/// Bytes of an HMAC-SHA256.
-const MAC_BYTES: usize = 32;
 
-type Candidate = [u8; MAC_BYTES];
-
-/// A delivery whose source, id and body are what the source signed. Only [`Source::verify`] makes one.
+/// A delivery whose source and body, and whose id if its scheme signs one, are what the source signed. Only
+/// [`Source::verify`] makes one.
 pub struct Verified {
     source: SourceName,
     id: String,
@@ -45,7 +42,8 @@ impl Verified {
         &self.source
     }
 
-    /// The source's id for it: visible ASCII, at most [`DELIVERY_ID_MAX_BYTES`].
+    /// The source's id for it: visible ASCII, at most [`DELIVERY_ID_MAX_BYTES`]. Where the source gave none
+    /// it is one of ours, and new: what comes twice without an id cannot be told from two deliveries.
     pub fn id(&self) -> &str {
         &self.id
     }
@@ -70,30 +68,39 @@ impl fmt::Debug for Verified {
 }
 
 impl Source {
-    /// Checks that this source signed `body` as the delivery that `headers` name, not long before
-    /// or after `now`.
+    /// Checks that this source signed `body` as the delivery that `headers` name, and, where its scheme
+    /// signs the time, not long before or after `now`.
     ///
     /// # Errors
     /// [`VerifyError`], for the log only: a sender is never told which it was.
     pub fn verify(&self, headers: &HeaderMap, body: Bytes, now: Timestamp) -> Result<Verified, VerifyError> {
         let row = self.scheme.row();
-        let id = only_line(headers, row.id_header)?;
-        check_id(id)?;
-        let timestamp = only_line(headers, row.timestamp_header)?;
-        let signed_at_s = seconds(timestamp)?;
-        let candidates = candidates(only_line(headers, row.signature_header)?, row)?;
+        let id = delivery_id(headers, row)?;
+        let signed_at = row.timestamp.as_ref().map(|header| SignedAt::of(headers, header)).transpose()?;
+        let candidates = candidates(only_line(headers, row.signature.name)?, &row.signature)?;
 
-        if !any_matches(&self.secrets, &candidates, id, timestamp, &body) {
+        let timestamp = signed_at.as_ref().map(|time| time.text).unwrap_or_default();
+        let content = Content { id: id.unwrap_or_default(), timestamp, body: &body };
+        if !any_matches(&self.secrets, &candidates, row, &content) {
             return Err(VerifyError::WrongSignature);
         }
-        // Only now, so that an outsider cannot sound out our clock. Whole seconds, as the sender has
-        // nothing finer and as the reference libraries do.
-        let age_s = now.as_second() - signed_at_s;
-        if age_s.unsigned_abs() > row.tolerance_s {
-            return Err(VerifyError::NotFresh { age_s });
+        // Only now, so that an outsider cannot sound out our clock.
+        if let Some(signed_at) = signed_at {
+            signed_at.check_fresh(now)?;
         }
-        Ok(Verified { source: self.name.clone(), id: id.to_owned(), body, received_at: now })
+        let id = id.map_or_else(|| Uuid::now_v7().to_string(), str::to_owned);
+        Ok(Verified { source: self.name.clone(), id, body, received_at: now })
     }
+}
+
+/// The id of the delivery; nothing if there is none and the scheme does not sign it.
+fn delivery_id<'a>(headers: &'a HeaderMap, row: &Row) -> Result<Option<&'a str>, VerifyError> {
+    if !row.signs_id() && !headers.contains_key(row.id_header) {
+        return Ok(None);
+    }
+    let id = only_line(headers, row.id_header)?;
+    check_id(id, row)?;
+    Ok(Some(id))
 }
 
 /// The value of a header that must be there in exactly one line: with two, we might check one and
@@ -107,12 +114,33 @@ fn only_line<'a>(headers: &'a HeaderMap, name: &'static str) -> Result<&'a str, 
     }
 }
 
-/// An id must be visible ASCII without a dot: the dot separates the signed parts, so with one in
-/// the id the same signature would hold for another id, timestamp and body.
-pub(super) fn check_id(id: &str) -> Result<(), BadDeliveryId> {
+/// An id must be visible ASCII, and must end where the signed content says that it ends.
+pub(super) fn check_id(id: &str, row: &Row) -> Result<(), BadDeliveryId> {
+    let without = row.ends_id();
     let fits = !id.is_empty() && id.len() <= DELIVERY_ID_MAX_BYTES;
-    let clean = id.bytes().all(|b| b.is_ascii_graphic() && b != b'.');
-    if fits && clean { Ok(()) } else { Err(BadDeliveryId) }
+    let clean = id.bytes().all(|b| b.is_ascii_graphic()) && !without.is_some_and(|end| id.contains(end));
+    if fits && clean { Ok(()) } else { Err(BadDeliveryId { without }) }
+}
+
+/// When a delivery says that it was signed.
+struct SignedAt<'a> {
+    /// As it was signed.
+    text: &'a str,
+    seconds: i64,
+    tolerance_s: u64,
+}
+
+impl<'a> SignedAt<'a> {
+    fn of(headers: &'a HeaderMap, header: &TimestampHeader) -> Result<Self, VerifyError> {
+        let text = only_line(headers, header.name)?;
+        Ok(Self { text, seconds: seconds(text)?, tolerance_s: header.tolerance_s })
+    }
+
+    /// In whole seconds, as the sender has nothing finer and as the reference libraries do.
+    fn check_fresh(&self, now: Timestamp) -> Result<(), VerifyError> {
+        let age_s = now.as_second() - self.seconds;
+        if age_s.unsigned_abs() > self.tolerance_s { Err(VerifyError::NotFresh { age_s }) } else { Ok(()) }
+    }
 }
 
 /// Reads `[1-9][0-9]{0,15}`. One spelling per time: a laxer reader would let the text that was
@@ -127,26 +155,23 @@ fn seconds(timestamp: &str) -> Result<i64, VerifyError> {
 }
 
 /// The signatures of the list that could be ours: those of other versions and those that no MAC
-/// could be (empty, too short, an odd spelling of base64) are skipped, as they match nothing.
-fn candidates(list: &str, row: &Row) -> Result<Vec<Candidate>, VerifyError> {
-    let ours = || list.split(row.separator).filter_map(|item| item.strip_prefix(row.prefix));
+/// could be (empty, too short, an odd spelling) are skipped, as they match nothing.
+fn candidates(list: &str, header: &SignatureHeader) -> Result<Vec<Digest>, VerifyError> {
+    let items = || list.split(|c| Some(c) == header.separator);
+    let ours = || items().filter_map(|item| item.strip_prefix(header.prefix));
     if ours().nth(CANDIDATES_MAX).is_some() {
         return Err(VerifyError::TooManySignatures);
     }
-    let candidates: Vec<Candidate> = ours().filter_map(decode).collect();
+    let candidates: Vec<Digest> = ours().filter_map(|text| header.encoding.decode(text)).collect();
     if candidates.is_empty() { Err(VerifyError::NoSignature) } else { Ok(candidates) }
-}
-
-fn decode(encoded: &str) -> Option<Candidate> {
-    BASE64_STANDARD.decode(encoded).ok()?.try_into().ok()
 }
 
 /// Compares every candidate under every secret, so that the time it takes says nothing about how
 /// close one came or which one it was.
-fn any_matches(secrets: &[Secret], candidates: &[Candidate], id: &str, timestamp: &str, body: &[u8]) -> bool {
+fn any_matches(secrets: &[Secret], candidates: &[Digest], row: &Row, content: &Content<'_>) -> bool {
     let mut matched = Choice::from(0);
     for secret in secrets {
-        let expected = signed(secret.mac(), id, timestamp, body).finalize().into_bytes();
+        let expected = content.signed(row.content, secret.mac()).finalize().into_bytes();
         for candidate in candidates {
             matched |= expected.as_slice().ct_eq(candidate);
         }
@@ -154,17 +179,16 @@ fn any_matches(secrets: &[Secret], candidates: &[Candidate], id: &str, timestamp
     matched.into()
 }
 
-/// The MAC over `{id}.{timestamp}.{body}`; `timestamp` is the header's own text.
-pub(super) fn signed(mac: Hmac<Sha256>, id: &str, timestamp: &str, body: &[u8]) -> Hmac<Sha256> {
-    [id.as_bytes(), b".", timestamp.as_bytes(), b".", body]
-        .iter()
-        .fold(mac, |mac, part| mac.chain_update(part))
-}
-
 /// An id that cannot name a delivery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a delivery's id must be 1 to {DELIVERY_ID_MAX_BYTES} visible ASCII characters other than `.`")]
-pub struct BadDeliveryId;
+#[error(
+    "a delivery's id must be 1 to {DELIVERY_ID_MAX_BYTES} visible ASCII characters{}",
+    without.map(|text| format!(" without `{text}`")).unwrap_or_default()
+)]
+pub struct BadDeliveryId {
+    /// What it must not hold, in this scheme.
+    without: Option<&'static str>,
+}
 
 /// Why a request is not a delivery. For the log; it holds nothing that the request brought along.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

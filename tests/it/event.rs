@@ -25,6 +25,8 @@ pub(crate) struct Event {
     node: String,
     config: Option<Value>,
     timestamp: Option<Timestamp>,
+    /// What is sent in its stead.
+    instead: Option<Value>,
 }
 
 /// All three variables of the flow's [`SAMPLE_NODE`] are to tell of this value; see [`config`].
@@ -34,7 +36,8 @@ pub(crate) fn event(flow: &str, value: usize) -> Event {
 
 /// The flow's [`SAMPLE_NODE`] is to get what the configuration API says.
 pub(crate) fn thin(flow: &str) -> Event {
-    Event { id: None, flow: flow.to_owned(), node: SAMPLE_NODE.to_owned(), config: None, timestamp: None }
+    let (flow, node) = (flow.to_owned(), SAMPLE_NODE.to_owned());
+    Event { id: None, flow, node, config: None, timestamp: None, instead: None }
 }
 
 /// A configuration whose variables all tell of one value, so that a mixture of two would show.
@@ -69,7 +72,15 @@ impl Event {
         Self { config: Some(config), ..self }
     }
 
+    /// It is sent in other words than those of a native event.
+    pub(crate) fn saying(self, body: &Value) -> Self {
+        Self { instead: Some(body.clone()), ..self }
+    }
+
     fn body(&self) -> String {
+        if let Some(body) = &self.instead {
+            return body.to_string();
+        }
         let mut body =
             json!({"type": "config.updated", "data": {"flow_id": self.flow, "node_id": self.node}});
         if let Some(config) = &self.config {
@@ -107,7 +118,7 @@ pub(crate) struct Sender {
 
 impl Sender {
     pub(crate) fn new(http: reqwest::Client) -> Self {
-        let secret = Secret::parse(SECRET).expect("a good secret");
+        let secret = Secret::parse(Scheme::STANDARD_WEBHOOKS, SECRET).expect("a good secret");
         let source = Source::new(SOURCE, Scheme::STANDARD_WEBHOOKS, vec![secret]).expect("a good source");
         Self { http, source: Arc::new(source), sent: Arc::default() }
     }

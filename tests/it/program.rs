@@ -280,7 +280,7 @@ async fn wait_for(pipe: &mut watch::Receiver<Piped>, words: &str) -> String {
 
 /// The headers of a delivery that our configuration system signed at that time.
 pub(crate) fn signed_at(id: &str, at: Timestamp, body: &str) -> HeaderMap {
-    let secret = Secret::parse(WEBHOOK_SECRET).expect("a good secret");
+    let secret = Secret::parse(Scheme::STANDARD_WEBHOOKS, WEBHOOK_SECRET).expect("a good secret");
     Scheme::STANDARD_WEBHOOKS.sign(&secret, id, at, body.as_bytes()).expect("it can be signed")
 }
 

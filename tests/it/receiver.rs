@@ -27,7 +27,7 @@ const UNFIT: &str = r#"{"type":"config.updated","data":{"flow_id":"f1","node_id"
 const UNWANTED: &str = r#"{"type":"nobody.asked"}"#;
 
 fn source() -> Source {
-    let secret = Secret::parse(SECRET).expect("a good secret");
+    let secret = Secret::parse(Scheme::STANDARD_WEBHOOKS, SECRET).expect("a good secret");
     Source::new("config", Scheme::STANDARD_WEBHOOKS, vec![secret]).expect("a good source")
 }
 

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use flowhook::sandbox::{self, Sandbox, sample_flow};
 use flowhook::settings::{KEYS, Layers, Settings};
+use flowhook::source::Scheme;
 
 use crate::program::Program;
 
@@ -370,11 +371,52 @@ fn what_is_not_an_address_a_number_an_id_or_a_scheme_is_refused_by_name() {
 }
 
 #[test]
+fn a_scheme_that_is_none_is_the_only_problem_as_it_says_what_a_good_secret_is() {
+    let github = [("FLOWHOOK_WEBHOOK_SCHEME", "gihub"), ("FLOWHOOK_WEBHOOK_SECRET", "It's a Secret")];
+    check_refused(&github, "FLOWHOOK_WEBHOOK_SCHEME", "use `standard-webhooks` or `github`");
+}
+
+#[test]
+fn a_scheme_that_signs_no_time_comes_with_a_warning() {
+    let check = |settings: &[(&str, &str)], told: &[&str]| {
+        let github = [
+            ("FLOWHOOK_WEBHOOK_SCHEME", "github"),
+            ("FLOWHOOK_WEBHOOK_SECRET", "It's a Secret to Everybody"),
+        ];
+        let warnings = check_accepted(&[&github, settings].concat()).warnings;
+        assert_eq!(warnings.len(), told.len(), "{warnings:#?}");
+        for (warning, told) in warnings.iter().zip(told) {
+            assert!(warning.contains(told), "{told} is not in {warning}");
+        }
+        warnings.join("\n")
+    };
+    let said = check(&[], &["FLOWHOOK_WEBHOOK_SCHEME: `github` signs no time"]);
+    assert!(said.contains("`timestamp`") && !said.contains("EXTERNAL_API_URL"), "{said}");
+    let newest = [("EXTERNAL_API_URL", "https://example/HEAD/config.json")];
+    let said = check(&newest, &["`github` signs no time"]);
+    assert!(!said.contains("EXTERNAL_API_URL"), "{said}");
+    check(&[("EXTERNAL_API_URL", "https://example/{revision}/a")], &["old push while EXTERNAL_API_URL has"]);
+    check(
+        &[("FLOWHOOK_WEBHOOK_SECRET", "mysecret")],
+        &["FLOWHOOK_WEBHOOK_SECRET: a secret is only 8 bytes long", "`github` signs no time"],
+    );
+}
+
+#[test]
+fn the_setting_for_the_scheme_tells_every_scheme() {
+    let key = KEYS.iter().find(|key| key.variable == "FLOWHOOK_WEBHOOK_SCHEME").expect("there is one");
+    for scheme in Scheme::all() {
+        assert!(key.about.contains(&format!("`{}`", scheme.name())), "{} is missing", scheme.name());
+    }
+}
+
+#[test]
 fn no_event_can_choose_the_host_that_is_asked_for_its_values() {
     let check = |url: &str| check_refused(&[("EXTERNAL_API_URL", url)], "EXTERNAL_API_URL", "in its host");
     check("https://{flow_id}/values");
     check("https://{node_id}.example/");
     check("https://example{FLOW_ID}/");
+    check("https://{revision}.example/");
     check_accepted(&[("EXTERNAL_API_URL", "https://example/{flow_id}/values?node={node_id}")]);
 }
 

@@ -1,0 +1,73 @@
+//! The body by which a git host tells of a push. It is the same from GitHub, Gitea and Forgejo.
+//! <https://docs.github.com/en/webhooks/webhook-events-and-payloads#push>
+
+use super::Revision;
+use super::members::{Members, string};
+
+/// What comes before a branch's name in `ref`.
+const BRANCHES: &str = "refs/heads/";
+
+/// The commit that was pushed to the default branch, if that is what the body tells of. A push to another
+/// branch, a tag, a branch that was deleted, or a body that could be read in two ways is none.
+pub(super) fn pushed(body: &Members<'_>) -> Option<Revision> {
+    let text = |members: &Members<'_>, name| members.get(name).ok().flatten().and_then(string);
+    let repository = Members::of(body.get("repository").ok().flatten()?)?;
+    let default_branch = text(&repository, "default_branch")?;
+    let is_default = text(body, "ref")?.strip_prefix(BRANCHES) == Some(default_branch.as_str());
+    if is_default { Revision::commit(&text(body, "after")?) } else { None }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Members, pushed};
+
+    const COMMIT: &str = "6dcb09b5b57875f334f61aebed695e2e4193db5e";
+
+    #[track_caller]
+    fn check(body: &str, expected: Option<&str>) {
+        let raw = serde_json::from_str(body).expect("JSON");
+        let revision = pushed(&Members::of(raw).expect("an object"));
+        assert_eq!(revision.as_ref().map(super::Revision::as_str), expected, "{body}");
+    }
+
+    fn push(reference: &str, default_branch: &str, after: &str) -> String {
+        format!(
+            r#"{{"ref":"{reference}","after":"{after}","repository":{{"default_branch":"{default_branch}"}}}}"#
+        )
+    }
+
+    #[test]
+    fn a_push_to_the_default_branch_tells_its_commit() {
+        check(&push("refs/heads/main", "main", COMMIT), Some(COMMIT));
+        check(&push("refs/heads/live/eu", "live/eu", COMMIT), Some(COMMIT));
+        check(&push(r"refs\/heads\/ma\u0069n", "main", COMMIT), Some(COMMIT));
+    }
+
+    #[test]
+    fn what_is_no_push_to_the_default_branch_tells_none() {
+        check(&push("refs/heads/other", "main", COMMIT), None);
+        check(&push("refs/heads/main2", "main", COMMIT), None);
+        check(&push("refs/heads/Main", "main", COMMIT), None);
+        check(&push("refs/tags/main", "main", COMMIT), None);
+        check(&push("main", "main", COMMIT), None);
+        check(&push("refs/heads/main", "main", &"0".repeat(40)), None);
+        check(&push("refs/heads/main", "main", "HEAD"), None);
+        check(&push("refs/heads/main", "main", "../main"), None);
+    }
+
+    #[test]
+    fn what_lacks_a_member_or_has_one_of_another_type_or_twice_tells_none() {
+        let good = push("refs/heads/main", "main", COMMIT);
+        let reference = r#""ref":"refs/heads/main""#;
+        let after = format!(r#""after":"{COMMIT}""#);
+        check(&good.replace(reference, r#""x":1"#), None);
+        check(&good.replace(reference, r#""ref":5"#), None);
+        check(&good.replace(reference, &format!("{reference},{reference}")), None);
+        check(&good.replace(&after, r#""after":null"#), None);
+        check(&good.replace(&after, &format!("{after},{after}")), None);
+        check(&good.replace("default_branch", "master_branch"), None);
+        check(&good.replace(r#"{"default_branch":"main"}"#, r#""main""#), None);
+        check(r#"{"zen":"Keep it logically awesome.","hook_id":1}"#, None);
+        check("{}", None);
+    }
+}
