@@ -14,7 +14,8 @@
 //!
 //! The route `push` wants what a git host says of a push to the default branch. It has no `type`, and names
 //! no flow, node or variable: so the settings must name flow and node, and the variables are fetched. All
-//! that the URL may take from it is the commit.
+//! that the URL may take from it is the commit. The time of the push orders the changes where the host says
+//! it, so that an old push that comes again, or late, changes nothing.
 
 mod members;
 mod push;
@@ -60,13 +61,6 @@ pub struct Settings {
     pub allowed_flows: Option<BTreeSet<FlowId>>,
 }
 
-impl Settings {
-    /// Whether what is fetched for a push is what it was then, and not what it is now.
-    pub fn fetches_revisions(&self) -> bool {
-        self.fetch_url.as_ref().is_some_and(|template| template.contains(REVISION))
-    }
-}
-
 /// What the routes say of a verified body.
 #[derive(Debug)]
 pub enum Judgement {
@@ -107,8 +101,8 @@ enum Refusal {
     NotAllowed(FlowId),
     #[error("`timestamp` must be an RFC 3339 time, not `{0}`")]
     NotATime(String),
-    #[error("`timestamp` `{0}` is more than 300 s ahead: check the sender's clock")]
-    AheadOfTime(Timestamp),
+    #[error("`{0}` `{1}` is more than 300 s ahead: check the sender's clock")]
+    AheadOfTime(&'static str, Timestamp),
 }
 
 impl Routes {
@@ -142,7 +136,7 @@ impl Routes {
     fn change(&self, event: &RawValue, now: Timestamp) -> Result<Option<NewChange>, Refusal> {
         let Some(event) = Members::of(event) else { return Ok(None) };
         match event.get("type")?.map(string) {
-            None => Ok(self.pushed(&event)),
+            None => self.pushed(&event, now),
             Some(kind) if kind.as_deref() == Some(EVENT_TYPE) => self.updated(&event, now).map(Some),
             Some(_) => Ok(None),
         }
@@ -150,22 +144,17 @@ impl Routes {
 
     /// The change that follows from a push. Where the settings do not say all that it lacks nobody has asked
     /// for pushes, and it is none.
-    fn pushed(&self, body: &Members<'_>) -> Option<NewChange> {
+    fn pushed(&self, body: &Members<'_>, now: Timestamp) -> Result<Option<NewChange>, Refusal> {
         let Settings { flow: Some(flow), node: Some(node), fetch_url: Some(template), .. } = &*self.settings
         else {
-            return None;
+            return Ok(None);
         };
-        let revision = push::pushed(body)?;
-        let values = Values::Fetch(fill(template, flow, node, &revision));
+        let Some(push) = push::pushed(body) else { return Ok(None) };
+        let order_key = push.at.map(|at| not_ahead("repository.pushed_at", at, now)).transpose()?;
+        let values = Values::Fetch(fill(template, flow, node, &push.revision));
         let (flow, node) = (flow.clone(), node.clone());
-        Some(NewChange {
-            route: Arc::clone(&self.push),
-            flow,
-            node,
-            mode: Mode::Merge,
-            values,
-            order_key: None,
-        })
+        let route = Arc::clone(&self.push);
+        Ok(Some(NewChange { route, flow, node, mode: Mode::Merge, values, order_key }))
     }
 
     /// The change that a native event asks for.
@@ -235,8 +224,12 @@ fn order_key(raw: &RawValue, now: Timestamp) -> Result<OrderKey, Refusal> {
     // jiff also reads times with a zone in brackets, which RFC 3339 does not have.
     let time: Timestamp =
         text.parse().ok().filter(|_| !text.contains('[')).ok_or_else(|| Refusal::NotATime(shorten(&text)))?;
+    not_ahead("timestamp", time, now)
+}
+
+fn not_ahead(member: &'static str, time: Timestamp, now: Timestamp) -> Result<OrderKey, Refusal> {
     if time.duration_since(now) > AHEAD_AT_MOST {
-        Err(Refusal::AheadOfTime(time))
+        Err(Refusal::AheadOfTime(member, time))
     } else {
         Ok(OrderKey(time))
     }
@@ -319,6 +312,22 @@ mod tests {
         assert!(change.order_key.is_none());
         let Values::Fetch(url) = change.values else { panic!("thin") };
         assert_eq!(url, format!("http://127.0.0.1/{COMMIT}/f-1/n?at={COMMIT}"));
+    }
+
+    #[test]
+    fn a_push_is_ordered_by_its_time() {
+        let at = |seconds: i64| {
+            let pushed_at = format!(r#"{{"pushed_at":{seconds},"default_branch""#);
+            judge(complete(), &push("refs/heads/main").replace(r#"{"default_branch""#, &pushed_at))
+        };
+        let now: Timestamp = NOW.parse().expect("a time");
+        let Judgement::Changes(changes) = at(now.as_second() + 300) else { panic!("a push") };
+        assert_eq!(changes[0].order_key.map(|key| key.0.as_second()), Some(now.as_second() + 300));
+        let Judgement::Refused(reason) = at(now.as_second() + 301) else { panic!("ahead of time") };
+        assert!(
+            reason.contains("`repository.pushed_at` `2026-11-22T06:05:01Z` is more than 300 s"),
+            "{reason}"
+        );
     }
 
     #[test]

@@ -1,20 +1,35 @@
 //! The body by which a git host tells of a push. It is the same from GitHub, Gitea and Forgejo.
 //! <https://docs.github.com/en/webhooks/webhook-events-and-payloads#push>
 
+use jiff::Timestamp;
+
 use super::Revision;
 use super::members::{Members, string};
 
 /// What comes before a branch's name in `ref`.
 const BRANCHES: &str = "refs/heads/";
 
-/// The commit that was pushed to the default branch, if that is what the body tells of. A push to another
-/// branch, a tag, a branch that was deleted, or a body that could be read in two ways is none.
-pub(super) fn pushed(body: &Members<'_>) -> Option<Revision> {
+/// A push to the default branch.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Pushed {
+    /// The commit that the branch is at since.
+    pub(super) revision: Revision,
+    /// When, by the host's clock: GitHub signs it along, in whole seconds. Others do not say.
+    pub(super) at: Option<Timestamp>,
+}
+
+/// The push to the default branch, if that is what the body tells of. A push to another branch, a tag, a
+/// branch that was deleted, or a body that could be read in two ways is none.
+pub(super) fn pushed(body: &Members<'_>) -> Option<Pushed> {
     let text = |members: &Members<'_>, name| members.get(name).ok().flatten().and_then(string);
     let repository = Members::of(body.get("repository").ok().flatten()?)?;
     let default_branch = text(&repository, "default_branch")?;
-    let is_default = text(body, "ref")?.strip_prefix(BRANCHES) == Some(default_branch.as_str());
-    if is_default { Revision::commit(&text(body, "after")?) } else { None }
+    if text(body, "ref")?.strip_prefix(BRANCHES) != Some(default_branch.as_str()) {
+        return None;
+    }
+    let seconds = repository.get("pushed_at").ok()?.and_then(|raw| raw.get().parse().ok());
+    let at = seconds.and_then(|seconds| Timestamp::from_second(seconds).ok());
+    Some(Pushed { revision: Revision::commit(&text(body, "after")?)?, at })
 }
 
 #[cfg(test)]
@@ -26,8 +41,8 @@ mod tests {
     #[track_caller]
     fn check(body: &str, expected: Option<&str>) {
         let raw = serde_json::from_str(body).expect("JSON");
-        let revision = pushed(&Members::of(raw).expect("an object"));
-        assert_eq!(revision.as_ref().map(super::Revision::as_str), expected, "{body}");
+        let pushed = pushed(&Members::of(raw).expect("an object"));
+        assert_eq!(pushed.as_ref().map(|pushed| pushed.revision.as_str()), expected, "{body}");
     }
 
     fn push(reference: &str, default_branch: &str, after: &str) -> String {
@@ -41,6 +56,21 @@ mod tests {
         check(&push("refs/heads/main", "main", COMMIT), Some(COMMIT));
         check(&push("refs/heads/live/eu", "live/eu", COMMIT), Some(COMMIT));
         check(&push(r"refs\/heads\/ma\u0069n", "main", COMMIT), Some(COMMIT));
+    }
+
+    #[test]
+    fn its_time_is_read_where_the_host_says_it() {
+        let at = |pushed_at: &str| {
+            let body = push("refs/heads/main", "main", COMMIT);
+            let body = body.replace("{\"default", &format!("{{{pushed_at}\"default"));
+            let raw = serde_json::from_str(&body).expect("JSON");
+            pushed(&Members::of(raw).expect("an object")).map(|pushed| pushed.at.map(|at| at.as_second()))
+        };
+        assert_eq!(at(""), Some(None));
+        assert_eq!(at(r#""pushed_at":1557933657,"#), Some(Some(1_557_933_657)));
+        assert_eq!(at(r#""pushed_at":"2019-05-15T15:20:57Z","#), Some(None));
+        assert_eq!(at(r#""pushed_at":99999999999999999999,"#), Some(None));
+        assert_eq!(at(r#""pushed_at":1,"pushed_at":2,"#), None);
     }
 
     #[test]

@@ -56,7 +56,7 @@ impl Settings {
         let mut read = Read::begin(layers);
         let (sources, mut warnings) = read.sources();
         let routes = read.routes();
-        warnings.extend(sources.find(SOURCE).and_then(|source| warnings::replays(source.scheme(), &routes)));
+        warnings.extend(sources.find(SOURCE).and_then(|source| warnings::replays(source.scheme())));
         let settings = Self {
             listen: read.parsed(LISTEN, "an address such as 127.0.0.1:8080").unwrap_or_else(unspecified),
             admin: read.admin(),

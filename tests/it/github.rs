@@ -184,6 +184,28 @@ async fn what_is_no_push_to_the_default_branch_is_ignored() {
 }
 
 #[tokio::test]
+async fn an_old_push_that_comes_again_under_another_id_changes_nothing() {
+    let world = repository().await;
+    let pushed = |commit: &str, at: i64| {
+        let mut body = push(commit);
+        body["repository"]["pushed_at"] = json!(at);
+        body.to_string()
+    };
+    let old = pushed(COMMIT, 1_767_225_600);
+    world.config_api.says(&config(1));
+    assert_eq!(deliver(&world, "d-1", &old).await.0, 202);
+    assert_eq!(world.ended("d-1").await.state, "published");
+    world.config_api.says(&config(2));
+    assert_eq!(deliver(&world, "d-2", &pushed(&"a".repeat(40), 1_767_225_601)).await.0, 202);
+    assert_eq!(world.ended("d-2").await.state, "published");
+    world.config_api.says(&config(1));
+    assert_eq!(deliver(&world, "d-3", &old).await.0, 202);
+    assert_eq!(world.ended("d-3").await.state, "superseded");
+    assert_eq!(world.value(IVR), "2");
+    world.judge().await;
+}
+
+#[tokio::test]
 async fn pushes_are_ignored_where_the_settings_name_no_flow() {
     let world =
         World::with(&[("FLOWHOOK_WEBHOOK_SCHEME", "github"), ("FLOWHOOK_WEBHOOK_SECRET", SECRET)]).await;
