@@ -2,9 +2,12 @@
 
 pub(crate) mod apply;
 mod demo;
+mod fault;
 pub(crate) mod nodes;
 mod practice;
+pub(crate) mod sandbox;
 pub(crate) mod serve;
+mod signals;
 
 use std::io::{self, IsTerminal as _};
 
@@ -25,6 +28,7 @@ pub(crate) async fn run(command: Command, layers: Layers) -> Result<(), Fault> {
         Command::Demo => demo::run(&layers).await,
         Command::Apply(args) => apply::run(args, &layers).await,
         Command::Nodes(args) => nodes::run(&args, &layers).await,
+        Command::Sandbox(args) => sandbox::run(&args, &layers).await,
     }
 }
 
