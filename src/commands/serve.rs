@@ -114,12 +114,18 @@ Then see what became of it:
 
 curl -sS "http://{admin}/api/changes"
 
+In a clone of the repository, a script does the same with any file, and keeps the secret out of openssl's
+arguments, where other users of the machine could read it:
+
+FLOWHOOK_URL=http://{address}/hooks/config FLOWHOOK_WEBHOOK_SECRET={full_secret} fixtures/replay.sh fixtures/events/full.json
+
 Other commands reach the practice tenant with these exports:
 
 {exports}
 {program} nodes {flow}
 "#,
             program = program(),
+            full_secret = practice::SECRET,
             event = practice::EVENT.trim_end(),
             secret = practice::SECRET.trim_start_matches("whsec_"),
             address = service.address,
