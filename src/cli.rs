@@ -10,7 +10,7 @@ use flowhook::settings::Problems;
 use flowhook::tenant::{Failure, Kind};
 use tracing_subscriber::filter::{LevelFilter, Targets};
 
-use crate::commands::{apply, check, completions, man, nodes, serve};
+use crate::commands::{apply, check, completions, man, nodes, sandbox, serve};
 
 /// Carries signed configuration webhooks into live NICE CXone flows.
 #[derive(Debug, Parser)]
@@ -43,14 +43,16 @@ pub(crate) enum Command {
     Completions(completions::Args),
     /// Print the manual page, or write all of them into a folder
     Man(man::Args),
+    /// Run the practice tenant alone, well-behaved or not, until it is told to stop
+    Sandbox(sandbox::Args),
 }
 
 impl Command {
-    /// What is logged unless a setting says otherwise: the service tells what it does, the others only what
-    /// goes wrong.
+    /// What is logged unless a setting says otherwise: what runs until it is stopped tells what it does, the
+    /// others only what goes wrong.
     pub(crate) fn log(&self) -> Targets {
         Targets::new().with_default(match self {
-            Self::Serve(_) => LevelFilter::INFO,
+            Self::Serve(_) | Self::Sandbox(_) => LevelFilter::INFO,
             Self::Demo
             | Self::Apply(_)
             | Self::Check(_)

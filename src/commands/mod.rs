@@ -4,11 +4,14 @@ pub(crate) mod apply;
 pub(crate) mod check;
 pub(crate) mod completions;
 mod demo;
+mod fault;
 pub(crate) mod man;
 pub(crate) mod nodes;
 mod practice;
 mod preflight;
+pub(crate) mod sandbox;
 pub(crate) mod serve;
+mod signals;
 
 use std::io;
 
@@ -32,6 +35,7 @@ pub(crate) async fn run(command: Command, layers: Layers) -> Result<(), Fault> {
         Command::Nodes(args) => nodes::run(&args, &layers).await,
         Command::Completions(args) => completions::run(&args),
         Command::Man(args) => man::run(&args),
+        Command::Sandbox(args) => sandbox::run(&args, &layers).await,
     }
 }
 

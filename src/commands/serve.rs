@@ -3,15 +3,15 @@
 use std::io;
 
 use flowhook::clock::Clock;
-use flowhook::sandbox::{self, Sandbox, sample_flow};
+use flowhook::sandbox::{self, Sandbox};
 use flowhook::service::Service;
 use flowhook::settings::{Layers, Settings};
 use tempfile::TempDir;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::preflight::{self, Finding, Verdict};
+use super::signals::Signals;
 use super::{practice, print};
 use crate::cli::{Exit, Fault};
 
@@ -85,29 +85,12 @@ fn tell(Finding { subject, verdict, message }: &Finding) {
     }
 }
 
-/// SIGINT and SIGTERM.
-struct Signals {
-    interrupt: Signal,
-    terminate: Signal,
-}
-
-impl Signals {
-    fn listen() -> io::Result<Self> {
-        let [interrupt, terminate] = [SignalKind::interrupt(), SignalKind::terminate()].map(signal);
-        Ok(Self { interrupt: interrupt?, terminate: terminate? })
-    }
-
-    async fn next(&mut self) {
-        tokio::select! {
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
-        }
-    }
-}
-
 /// A practice tenant beside the service.
 struct Practice {
-    sandbox: Sandbox,
+    /// What points other commands at the tenant.
+    access: practice::Access,
+    /// The tenant itself.
+    _sandbox: Sandbox,
     /// The journal's folder.
     _folder: TempDir,
 }
@@ -116,8 +99,12 @@ impl Practice {
     async fn begin(layers: &mut Layers) -> Result<Self, Fault> {
         let other = |error: io::Error| Fault::new(Exit::Other, error);
         let sandbox = Sandbox::start(sandbox::Settings::default()).await.map_err(other)?;
-        let flow = sample_flow(practice::FLOW, "Inbound sales");
-        sandbox.add_flow(practice::FLOW, &flow).map_err(|error| Fault::new(Exit::Other, error))?;
+        let samples: Vec<_> =
+            (1..=practice::FLOWS).map(|number| practice::Flow::sample(number, None)).collect();
+        for flow in &samples {
+            sandbox.add_flow(&flow.id, &flow.text).map_err(|error| Fault::new(Exit::Other, error))?;
+        }
+        let access = practice::Access::new(&sandbox, &samples);
         let folder = tempfile::tempdir().map_err(other)?;
         layers.keep_only(&KEPT);
         practice::point_at(layers, &sandbox);
@@ -125,7 +112,7 @@ impl Practice {
         layers.set("CXONE_FLOW_ID", practice::FLOW.to_owned());
         layers.set("TARGET_NODE_ID", practice::NODE.to_owned());
         layers.set("FLOWHOOK_JOURNAL", format!("sqlite:{}/flowhook.db", folder.path().display()));
-        Ok(Self { sandbox, _folder: folder })
+        Ok(Self { access, _sandbox: sandbox, _folder: folder })
     }
 
     /// What to paste: a signed delivery, and what points other commands at the practice tenant.
@@ -146,22 +133,24 @@ Then see what became of it:
 
 curl -sS "http://{admin}/api/changes"
 
+In a clone of the repository, a script does the same with any file, and keeps the secret out of openssl's
+arguments, where other users of the machine could read it:
+
+FLOWHOOK_URL=http://{address}/hooks/config FLOWHOOK_WEBHOOK_SECRET={full_secret} fixtures/replay.sh fixtures/events/full.json
+
 Other commands reach the practice tenant with these exports:
 
-export CXONE_BASE_URL={base_url} CXONE_CLIENT_ID={client_id} CXONE_CLIENT_SECRET={client_secret}
-export CXONE_FLOW_ID={flow} TARGET_NODE_ID={node}
+{exports}
 {program} nodes {flow}
 "#,
             program = program(),
+            full_secret = practice::SECRET,
             event = practice::EVENT.trim_end(),
             secret = practice::SECRET.trim_start_matches("whsec_"),
             address = service.address,
             admin = service.admin_address,
-            base_url = self.sandbox.base_url(),
-            client_id = self.sandbox.client_id(),
-            client_secret = self.sandbox.client_secret(),
+            exports = self.access.exports(),
             flow = practice::FLOW,
-            node = practice::NODE,
         )
     }
 }
@@ -169,7 +158,5 @@ export CXONE_FLOW_ID={flow} TARGET_NODE_ID={node}
 /// This program as a shell finds it from anywhere: a newcomer has not installed it yet.
 fn program() -> String {
     let path = std::env::current_exe().ok().and_then(|path| path.into_os_string().into_string().ok());
-    let path = path.unwrap_or_else(|| "flowhook".to_owned());
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "/._-+".contains(c);
-    if path.chars().all(is_plain) { path } else { format!("'{}'", path.replace('\'', r"'\''")) }
+    practice::quoted(&path.unwrap_or_else(|| "flowhook".to_owned()))
 }

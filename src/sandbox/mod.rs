@@ -24,7 +24,7 @@
 //! # What is written down
 //!
 //! Every request with its times and its end, every commit with the texts before and after: [`Record`]. Its
-//! checks return lists of violations, so that a test asserts an empty list. The diff cuts the changed values
+//! checks return lists of violations, so that a test asserts an empty list. A line is logged for each request. The diff cuts the changed values
 //! out of both texts and compares the rest byte by byte ([`diff()`]).
 //!
 //! ```
@@ -70,7 +70,7 @@ mod text;
 
 use std::fmt;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -149,9 +149,16 @@ impl Sandbox {
         self.0.tasks.wait().await;
     }
 
-    /// Where the tenant is, without a slash at the end: `http://127.0.0.1:49152`.
+    /// Where the tenant is, without a slash at the end: `http://127.0.0.1:49152`. One that listens
+    /// everywhere is on loopback too.
     pub fn base_url(&self) -> String {
-        format!("http://{}", self.0.address)
+        let mut address = self.0.address;
+        match address.ip() {
+            IpAddr::V4(ip) if ip.is_unspecified() => address.set_ip(Ipv4Addr::LOCALHOST.into()),
+            IpAddr::V6(ip) if ip.is_unspecified() => address.set_ip(Ipv6Addr::LOCALHOST.into()),
+            IpAddr::V4(_) | IpAddr::V6(_) => {}
+        }
+        format!("http://{address}")
     }
 
     /// The id of the client that it knows.

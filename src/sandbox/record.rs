@@ -183,13 +183,17 @@ impl Log {
         order
     }
 
-    /// Notes how a request ended; only its first end counts.
-    pub(super) fn end(&mut self, order: u64, end: End, retry_after: Option<String>, now: Instant) {
+    /// Notes how a request ended; only its first end counts, and returns how long the request took.
+    pub(super) fn end(
+        &mut self,
+        order: u64,
+        end: End,
+        retry_after: Option<String>,
+        now: Instant,
+    ) -> Option<Duration> {
         let at = order.checked_sub(self.first).and_then(|at| usize::try_from(at).ok());
-        let Some(request) = at.and_then(|at| self.requests.get_mut(at)) else { return };
-        if request.end != End::Open {
-            return;
-        }
+        let request =
+            at.and_then(|at| self.requests.get_mut(at)).filter(|request| request.end == End::Open)?;
         if let Some(flow) = request.call.flow() {
             if let Some(open) = self.open.get_mut(flow) {
                 *open -= 1;
@@ -204,6 +208,7 @@ impl Log {
         request.ended_at = Some(now);
         request.retry_until = retry_after.as_deref().and_then(told_wait).map(|wait| now + wait);
         request.retry_after = retry_after;
+        Some(now - request.received_at)
     }
 
     /// Notes a commit.

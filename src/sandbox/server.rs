@@ -12,7 +12,7 @@ use hyper::body::Incoming;
 use hyper::header::AUTHORIZATION;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper::{Method, Request, Response, StatusCode};
+use hyper::{Method, Request, Response, StatusCode, Uri};
 use hyper_util::rt::TokioIo;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
@@ -95,7 +95,7 @@ async fn exchange(
 ) -> Result<Response<Sent>, ResetWanted> {
     let (head, body) = request.into_parts();
     let call = call(&head.method, head.uri.path());
-    let noted = Noted::begin(Arc::clone(tenant), call.clone());
+    let noted = Noted::begin(Arc::clone(tenant), call.clone(), (head.method, head.uri));
     let body = match Limited::new(body, BODY_MAX_BYTES).collect().await {
         Ok(body) => body.to_bytes(),
         Err(_) => {
@@ -177,16 +177,38 @@ fn content(call: &Call, body: Bytes) -> Content {
 struct Noted {
     tenant: Arc<Tenant>,
     order: u64,
+    /// As the client spelt them, for the log.
+    method: Method,
+    uri: Uri,
 }
 
 impl Noted {
-    fn begin(tenant: Arc<Tenant>, call: Call) -> Self {
+    fn begin(tenant: Arc<Tenant>, call: Call, (method, uri): (Method, Uri)) -> Self {
         let order = tenant.with(|state| state.log.begin(call, Instant::now()));
-        Self { tenant, order }
+        Self { tenant, order, method, uri }
     }
 
     fn end(&self, end: End, retry_after: Option<String>) {
-        self.tenant.with(|state| state.log.end(self.order, end, retry_after, Instant::now()));
+        let is_over = self.tenant.with(|state| state.log.end(self.order, end, retry_after, Instant::now()));
+        if let Some(took) = is_over {
+            self.tell(end, took);
+        }
+    }
+
+    /// Tells whoever watches the tenant: a line for each request, without what it carried.
+    fn tell(&self, end: End, took: Duration) {
+        let (status, sentence) = match end {
+            End::Answered(status) => (Some(status), "the practice tenant answered"),
+            End::Reset => (None, "the practice tenant reset the connection"),
+            End::Open | End::Unanswered => (None, "the client left before it was answered"),
+        };
+        tracing::info!(
+            http.method = %self.method,
+            http.path = %self.uri.path(),
+            http.status = status,
+            http.took_us = took.as_micros(),
+            "{sentence}"
+        );
     }
 
     fn answer(&self, answer: Answer) -> Response<Sent> {

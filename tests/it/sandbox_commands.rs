@@ -2,38 +2,8 @@
 
 use serde_json::json;
 
-use crate::program::{Addresses, Program, Running, fail};
-
-const FLOW: &str = "a1b2c3d4-0001-4000-8000-000000000001";
-
-/// The programs that the snippet needs, or a clear failure.
-async fn assert_installed(programs: &[&str]) {
-    for program in programs {
-        let found = Program::named("bash", &["-c", &format!("command -v {program}")]).output().await;
-        assert_eq!(found.code, Some(0), "install `{program}`: the snippet and this test need it");
-    }
-}
-
-/// `serve --sandbox`, and what it printed.
-async fn practising(program: Program) -> (Running, Addresses, String) {
-    let mut service = program.on_free_ports().start();
-    let addresses = service.ready().await;
-    service.printed(" nodes ").await;
-    let printed = service.stdout();
-    (service, addresses, printed)
-}
-
-/// The paragraph of the printed text that begins with these words.
-fn paragraph<'a>(printed: &'a str, begin: &str) -> &'a str {
-    printed.split("\n\n").find(|text| text.starts_with(begin)).unwrap_or_else(|| fail(printed)).trim()
-}
-
-async fn bash(script: &str) -> String {
-    // As an interactive shell would: line by line, whatever fails.
-    let output = Program::named("bash", &["-c", script]).output().await;
-    assert_eq!((output.code, output.stderr.as_str()), (Some(0), ""), "{script}\n{output:?}");
-    output.stdout
-}
+use crate::practising::{FLOW, assert_installed, bash, paragraph, practising};
+use crate::program::Program;
 
 #[tokio::test]
 async fn what_serve_sandbox_prints_works_when_it_is_pasted() {
