@@ -2,7 +2,7 @@
 //!
 //! | path | answers |
 //! |---|---|
-//! | `/healthz` | 200 as long as the process answers at all |
+//! | `/healthz` | 200 as long as the process answers at all, with the program's name and version |
 //! | `/readyz` | 200 if deliveries can be accepted, whatever the tenant does; else 503 |
 //! | `/api/changes?state=&flow=&source=&limit=&cursor=` | changes, newest first, and the cursor of the next page |
 //! | `/api/changes/{seq}` | one change |
@@ -23,7 +23,7 @@ use axum::routing::get;
 use axum::{Json, Router, middleware};
 use hyper::StatusCode;
 use secrecy::SecretString;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 use crate::journal::{JournalError, Reader};
@@ -63,7 +63,7 @@ pub fn router(admin: Admin) -> Router {
         .method_not_allowed_fallback(method_not_allowed)
         .layer(middleware::from_fn_with_state(Arc::new(token), access::check));
     Router::new()
-        .route("/healthz", get(async || Json(json!({"status": "ok"}))))
+        .route("/healthz", get(healthy))
         .route("/readyz", get(ready))
         .nest("/api", api)
         .fallback(no_such_path)
@@ -75,6 +75,11 @@ impl FromRef<Admin> for Reader {
     fn from_ref(admin: &Admin) -> Self {
         admin.reader.clone()
     }
+}
+
+/// Says also which program answers, so that it can be told from another one on the same port.
+async fn healthy() -> Json<Value> {
+    Json(json!({"status": "ok", "service": env!("CARGO_PKG_NAME"), "version": env!("CARGO_PKG_VERSION")}))
 }
 
 async fn ready(State(admin): State<Admin>) -> Response {

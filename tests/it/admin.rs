@@ -7,7 +7,7 @@ use flowhook::clock::Clock;
 use flowhook::journal::{Ending, Journal, Location, Settlement, Step};
 use flowhook::service::Service;
 use flowhook::settings::{Layers, Settings};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::deliveries::{change, change_of, delivery, flow, now, rejected};
@@ -279,11 +279,12 @@ async fn a_service_with_a_full_backlog_is_well_and_not_ready() {
     let full = [delivery("1", &[change_of("f1"), change_of("f1")])];
     let running = Running::over(&full, &[], &[("FLOWHOOK_QUEUE_CAPACITY", "2")]).await;
     assert_problem(&running.get("/readyz").await, 503, "backlog");
-    assert_eq!(running.get("/healthz").await.json(), serde_json::json!({"status": "ok"}));
+    let program = json!({"status": "ok", "service": "flowhook", "version": env!("CARGO_PKG_VERSION")});
+    assert_eq!(running.get("/healthz").await.json(), program);
     running.stop().await;
 
     let roomy = Running::over(&full, &[], &[("FLOWHOOK_QUEUE_CAPACITY", "3")]).await;
-    assert_eq!(roomy.get("/readyz").await.json(), serde_json::json!({"status": "ready"}));
+    assert_eq!(roomy.get("/readyz").await.json(), json!({"status": "ready"}));
     roomy.stop().await;
 }
 
