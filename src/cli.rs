@@ -10,7 +10,7 @@ use flowhook::settings::Problems;
 use flowhook::tenant::{Failure, Kind};
 use tracing_subscriber::filter::{LevelFilter, Targets};
 
-use crate::commands::{apply, nodes, serve};
+use crate::commands::{apply, health, nodes, serve, sign};
 
 /// Carries signed configuration webhooks into live NICE CXone flows.
 #[derive(Debug, Parser)]
@@ -37,6 +37,10 @@ pub(crate) enum Command {
     Apply(apply::Args),
     /// List a flow's nodes and their variables
     Nodes(nodes::Args),
+    /// Print the headers that make a file a signed webhook
+    Sign(sign::Args),
+    /// Ask whether the service on this machine is well
+    Health(health::Args),
 }
 
 impl Command {
@@ -45,7 +49,9 @@ impl Command {
     pub(crate) fn log(&self) -> Targets {
         Targets::new().with_default(match self {
             Self::Serve(_) => LevelFilter::INFO,
-            Self::Demo | Self::Apply(_) | Self::Nodes(_) => LevelFilter::WARN,
+            Self::Demo | Self::Apply(_) | Self::Nodes(_) | Self::Sign(_) | Self::Health(_) => {
+                LevelFilter::WARN
+            }
         })
     }
 }

@@ -2,9 +2,13 @@
 
 pub(crate) mod apply;
 mod demo;
+pub(crate) mod health;
+mod listener;
 pub(crate) mod nodes;
 mod practice;
 pub(crate) mod serve;
+pub(crate) mod sign;
+mod signing;
 
 use std::io::{self, IsTerminal as _};
 
@@ -25,6 +29,8 @@ pub(crate) async fn run(command: Command, layers: Layers) -> Result<(), Fault> {
         Command::Demo => demo::run(&layers).await,
         Command::Apply(args) => apply::run(args, &layers).await,
         Command::Nodes(args) => nodes::run(&args, &layers).await,
+        Command::Sign(args) => sign::run(args, &layers),
+        Command::Health(args) => health::run(&args, &layers).await,
     }
 }
 
