@@ -10,7 +10,7 @@ use flowhook::settings::Problems;
 use flowhook::tenant::{Failure, Kind};
 use tracing_subscriber::filter::{LevelFilter, Targets};
 
-use crate::commands::{apply, health, nodes, serve, sign};
+use crate::commands::{apply, health, nodes, send, serve, sign};
 
 /// Carries signed configuration webhooks into live NICE CXone flows.
 #[derive(Debug, Parser)]
@@ -39,6 +39,8 @@ pub(crate) enum Command {
     Nodes(nodes::Args),
     /// Print the headers that make a file a signed webhook
     Sign(sign::Args),
+    /// Sign files, post them and follow what becomes of them
+    Send(send::Args),
     /// Ask whether the service on this machine is well
     Health(health::Args),
 }
@@ -49,9 +51,12 @@ impl Command {
     pub(crate) fn log(&self) -> Targets {
         Targets::new().with_default(match self {
             Self::Serve(_) => LevelFilter::INFO,
-            Self::Demo | Self::Apply(_) | Self::Nodes(_) | Self::Sign(_) | Self::Health(_) => {
-                LevelFilter::WARN
-            }
+            Self::Demo
+            | Self::Apply(_)
+            | Self::Nodes(_)
+            | Self::Sign(_)
+            | Self::Send(_)
+            | Self::Health(_) => LevelFilter::WARN,
         })
     }
 }

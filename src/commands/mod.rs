@@ -6,6 +6,7 @@ pub(crate) mod health;
 mod listener;
 pub(crate) mod nodes;
 mod practice;
+pub(crate) mod send;
 pub(crate) mod serve;
 pub(crate) mod sign;
 mod signing;
@@ -30,6 +31,7 @@ pub(crate) async fn run(command: Command, layers: Layers) -> Result<(), Fault> {
         Command::Apply(args) => apply::run(args, &layers).await,
         Command::Nodes(args) => nodes::run(&args, &layers).await,
         Command::Sign(args) => sign::run(args, &layers),
+        Command::Send(args) => send::run(args, &layers).await,
         Command::Health(args) => health::run(&args, &layers).await,
     }
 }

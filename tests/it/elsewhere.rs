@@ -1,4 +1,4 @@
-//! Addresses at which something else than flowhook answers.
+//! Addresses at which something else than flowhook answers, or nothing.
 
 use std::net::SocketAddr;
 
@@ -13,4 +13,10 @@ pub(crate) async fn server(router: Router) -> SocketAddr {
     let address = listener.local_addr().expect("it is bound");
     tokio::spawn(async move { serve(listener, router, Limits::default(), CancellationToken::new()).await });
     address
+}
+
+/// An address where nobody listens.
+pub(crate) async fn nowhere() -> String {
+    let taken = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    taken.local_addr().expect("it is bound").to_string()
 }

@@ -28,6 +28,7 @@ mod queue;
 mod receiver;
 mod restart;
 mod sandbox_commands;
+mod send;
 mod senders;
 mod server;
 mod settings;
