@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use reqwest::redirect::Policy;
-use reqwest::{Client, Response};
+use reqwest::{Client, ClientBuilder, Response};
 
 /// How long a connection may take to be made.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -18,6 +18,19 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 /// # Errors
 /// When the system has no usable certificate store.
 pub fn client() -> Result<Client, reqwest::Error> {
+    builder().build()
+}
+
+/// The same without the proxies that the environment names: for our own listeners, which a proxy could not
+/// reach where they are on loopback.
+///
+/// # Errors
+/// As [`client`].
+pub fn direct_client() -> Result<Client, reqwest::Error> {
+    builder().no_proxy().build()
+}
+
+fn builder() -> ClientBuilder {
     // An error means that one is installed already, which serves as well.
     _ = rustls::crypto::ring::default_provider().install_default();
     Client::builder()
@@ -27,7 +40,6 @@ pub fn client() -> Result<Client, reqwest::Error> {
         .timeout(CALL_TIMEOUT)
         .pool_idle_timeout(IDLE_TIMEOUT)
         .tcp_nodelay(true)
-        .build()
 }
 
 /// An answer's body could not be read.

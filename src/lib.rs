@@ -30,7 +30,9 @@
 //!
 //! | floor | rooms |
 //! |---|---|
-//! | 5 | `main.rs`, `cli.rs`, `commands/` |
+//! | 7 | `main.rs`, `cli.rs` |
+//! | 6 | `commands/` |
+//! | 5 | `exit.rs` |
 //! | 4 | [`service`], [`settings`] |
 //! | 3 | [`receiver`], [`worker`], [`admin`] |
 //! | 2 | [`source`], [`route`], [`queue`], [`tenant`], [`config_api`], [`server`] |

@@ -8,6 +8,7 @@
 
 mod cli;
 mod commands;
+mod exit;
 
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -15,7 +16,8 @@ use std::process::ExitCode;
 use anstyle::AnsiColor;
 use clap::Parser as _;
 
-use cli::{Cli, Exit, Fault};
+use cli::Cli;
+use exit::{Exit, Fault};
 use flowhook::settings::{Layers, Settings};
 
 fn main() -> ExitCode {
@@ -45,5 +47,5 @@ fn run(cli: Cli) -> Result<(), Fault> {
     commands::begin_log(filter.unwrap_or_else(|| cli.command.log()));
     let runtime = tokio::runtime::Runtime::new()
         .map_err(|error| Fault::new(Exit::Other, anyhow::Error::new(error).context("cannot start")))?;
-    runtime.block_on(commands::run(cli.command, layers))
+    runtime.block_on(cli.command.run(layers))
 }

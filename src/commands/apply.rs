@@ -16,7 +16,7 @@ use serde_json::json;
 use serde_json::value::RawValue;
 
 use super::{OneShot, is_worth_another_try, print};
-use crate::cli::{Exit, Fault};
+use crate::exit::{Exit, Fault};
 
 /// How often a conflict or a lost answer is followed by a fresh read and another PUT.
 const TRIES: usize = 5;
@@ -55,7 +55,7 @@ pub(crate) struct Args {
     json: bool,
 }
 
-pub(super) async fn run(args: Args, layers: &Layers) -> Result<(), Fault> {
+pub(crate) async fn run(args: Args, layers: &Layers) -> Result<(), Fault> {
     let Asked { flow, node, fetch_url, tenant } = asked(&args, layers)?;
     let variables = variables(&args, fetch_url.as_deref(), &flow, &node).await?;
     let mode = if args.replace { Mode::Replace } else { Mode::Merge };

@@ -13,7 +13,7 @@ use tokio::net::TcpListener;
 
 use super::preflight::{self, Finding, Verdict};
 use super::{print, print_styled};
-use crate::cli::{Exit, Fault};
+use crate::exit::{Exit, Fault};
 
 /// How long a running flowhook may take to say that it is one.
 const HEALTH_WAIT: Duration = Duration::from_secs(2);
@@ -35,7 +35,7 @@ pub(crate) struct Args {
     json: bool,
 }
 
-pub(super) async fn run(args: &Args, layers: &Layers) -> Result<(), Fault> {
+pub(crate) async fn run(args: &Args, layers: &Layers) -> Result<(), Fault> {
     let findings = match Settings::service(layers) {
         Ok(settings) => look(settings).await?,
         Err(problems) => {

@@ -1,10 +1,9 @@
 //! `flowhook completions SHELL`: what a shell needs to complete our commands and flags.
 
-use clap::CommandFactory as _;
 use clap_complete::Shell;
 
 use super::print;
-use crate::cli::{Cli, Fault};
+use crate::exit::Fault;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
@@ -16,9 +15,10 @@ pub(crate) struct Args {
     shell: Shell,
 }
 
-pub(super) fn run(args: &Args) -> Result<(), Fault> {
+/// Prints the completions of `program`, which is this one.
+pub(crate) fn run(args: &Args, program: &mut clap::Command) -> Result<(), Fault> {
     // Into memory first: the generator panics where standard output cannot be written.
     let mut script = Vec::new();
-    clap_complete::generate(args.shell, &mut Cli::command(), env!("CARGO_PKG_NAME"), &mut script);
+    clap_complete::generate(args.shell, program, env!("CARGO_PKG_NAME"), &mut script);
     print(String::from_utf8_lossy(&script).trim_end())
 }

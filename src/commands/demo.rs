@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::{practice, print};
-use crate::cli::{Exit, Fault};
+use crate::exit::{Exit, Fault};
 
 /// The variables that the event sets.
 const VARIABLES: [&str; 3] = ["routing_priority", "queue_target", "max_wait_time_seconds"];
@@ -21,7 +21,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// How often the journal is asked meanwhile.
 const EVERY: Duration = Duration::from_millis(5);
 
-pub(super) async fn run(layers: &Layers) -> Result<(), Fault> {
+pub(crate) async fn run(layers: &Layers) -> Result<(), Fault> {
     Settings::log(layers)?;
     demo().await.map_err(|error| Fault::new(Exit::Other, error))
 }

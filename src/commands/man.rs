@@ -3,13 +3,12 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use clap::CommandFactory as _;
 use clap_mangen::Man;
 use clap_mangen::roff::{Roff, bold, roman};
 use flowhook::settings::KEYS;
 
 use super::print;
-use crate::cli::{Cli, Exit, Fault};
+use crate::exit::{Exit, Fault};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
@@ -21,11 +20,12 @@ pub(crate) struct Args {
     dir: Option<PathBuf>,
 }
 
-pub(super) fn run(args: &Args) -> Result<(), Fault> {
-    let page = main_page().map_err(|error| Fault::new(Exit::Other, error))?;
+/// Prints or writes the pages of `program`, which is this one.
+pub(crate) fn run(args: &Args, program: clap::Command) -> Result<(), Fault> {
+    let page = main_page(program.clone()).map_err(|error| Fault::new(Exit::Other, error))?;
     match &args.dir {
         None => print(page.trim_end()),
-        Some(folder) => write_all(folder, &page).map_err(|error| {
+        Some(folder) => write_all(folder, program, &page).map_err(|error| {
             let context =
                 format!("the pages cannot be written to `{}`: make the folder first", folder.display());
             Fault::new(Exit::Other, anyhow::Error::new(error).context(context))
@@ -33,14 +33,14 @@ pub(super) fn run(args: &Args) -> Result<(), Fault> {
     }
 }
 
-fn write_all(folder: &Path, main_page: &str) -> io::Result<()> {
-    clap_mangen::generate_to(Cli::command(), folder)?;
+fn write_all(folder: &Path, program: clap::Command, main_page: &str) -> io::Result<()> {
+    clap_mangen::generate_to(program, folder)?;
     std::fs::write(folder.join("flowhook.1"), main_page)
 }
 
 /// The page of the program itself, with the settings as its ENVIRONMENT.
-fn main_page() -> io::Result<String> {
-    let man = Man::new(Cli::command());
+fn main_page(program: clap::Command) -> io::Result<String> {
+    let man = Man::new(program);
     let mut page = Vec::new();
     man.render(&mut page)?;
     let mut settings = Roff::new();

@@ -3,41 +3,31 @@
 pub(crate) mod apply;
 pub(crate) mod check;
 pub(crate) mod completions;
-mod demo;
+pub(crate) mod demo;
 mod fault;
+pub(crate) mod health;
+mod listener;
 pub(crate) mod man;
 pub(crate) mod nodes;
 mod practice;
 mod preflight;
 pub(crate) mod sandbox;
+pub(crate) mod send;
 pub(crate) mod serve;
+pub(crate) mod sign;
 mod signals;
+mod signing;
 
 use std::io;
 
 use flowhook::change::FlowId;
 use flowhook::flow::Document;
-use flowhook::settings::Layers;
 use flowhook::tenant::{Failure, Kind, Pass, Tenant};
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
-use crate::cli::{Command, Exit, Fault};
-
-/// Runs a command to its end.
-pub(crate) async fn run(command: Command, layers: Layers) -> Result<(), Fault> {
-    match command {
-        Command::Serve(args) => serve::run(&args, layers).await,
-        Command::Demo => demo::run(&layers).await,
-        Command::Apply(args) => apply::run(args, &layers).await,
-        Command::Check(args) => check::run(&args, &layers).await,
-        Command::Nodes(args) => nodes::run(&args, &layers).await,
-        Command::Completions(args) => completions::run(&args),
-        Command::Man(args) => man::run(&args),
-        Command::Sandbox(args) => sandbox::run(&args, &layers).await,
-    }
-}
+use crate::exit::{Exit, Fault};
 
 /// Logs go to standard error, so that standard output is the command's own; in colour if that is a terminal
 /// and nothing speaks against it (`NO_COLOR`).

@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::{OneShot, flow_id, print};
-use crate::cli::{Exit, Fault};
+use crate::exit::{Exit, Fault};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
@@ -20,7 +20,7 @@ pub(crate) struct Args {
     json: bool,
 }
 
-pub(super) async fn run(args: &Args, layers: &Layers) -> Result<(), Fault> {
+pub(crate) async fn run(args: &Args, layers: &Layers) -> Result<(), Fault> {
     let flow = flow_id(&args.flow)?;
     let mut tenant = OneShot::new(Settings::tenant(layers)?)?;
     let document = tenant.read(&flow).await?;

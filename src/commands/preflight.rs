@@ -8,7 +8,7 @@ use flowhook::route::{self, Revision, SCHEMA, fill};
 use flowhook::tenant::{Failure, Kind, Pass, Tenant};
 use serde::Serialize;
 
-use crate::cli::{Exit, Fault};
+use crate::exit::{Exit, Fault};
 
 /// How many of the allowed flows are looked at; more would cost the tenant a call each.
 const FLOWS_AT_MOST: usize = 20;

@@ -14,7 +14,7 @@ use super::fault::{self, GRAMMAR};
 use super::practice::{Access, FLOWS, Flow, NODE};
 use super::print;
 use super::signals::Signals;
-use crate::cli::{Exit, Fault};
+use crate::exit::{Exit, Fault};
 
 /// The most sample flows: their ids have four digits for the number.
 const FLOWS_MAX: i64 = 9_999;
@@ -90,7 +90,7 @@ Examples:
     )
 }
 
-pub(super) async fn run(args: &Args, layers: &Layers) -> Result<(), Fault> {
+pub(crate) async fn run(args: &Args, layers: &Layers) -> Result<(), Fault> {
     // Before anything else: a signal that comes meanwhile must end it in order too.
     let mut signals = Signals::listen().map_err(|error| Fault::new(Exit::Other, error))?;
     // All that is used of the settings.

@@ -13,7 +13,7 @@ use tokio_util::task::AbortOnDropHandle;
 use super::preflight::{self, Finding, Verdict};
 use super::signals::Signals;
 use super::{practice, print};
-use crate::cli::{Exit, Fault};
+use crate::exit::{Exit, Fault};
 
 /// The settings that also hold for practice. Above all not the journal: what is pending in a real one would
 /// be published into the practice tenant, and be lost to the real one.
@@ -37,7 +37,7 @@ pub(crate) struct Args {
     sandbox: bool,
 }
 
-pub(super) async fn run(args: &Args, mut layers: Layers) -> Result<(), Fault> {
+pub(crate) async fn run(args: &Args, mut layers: Layers) -> Result<(), Fault> {
     // Before anything else: a signal that comes while the service starts must not kill it half-way.
     let mut signals = Signals::listen().map_err(|error| Fault::new(Exit::Other, error))?;
     // Dropped at the end: the practice tenant and its folder live as long as the service.

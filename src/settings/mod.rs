@@ -11,15 +11,15 @@ mod warnings;
 
 use std::net::SocketAddr;
 
+use secrecy::SecretString;
 use tracing_subscriber::filter::Targets;
 
 use crate::source::Sources;
 use crate::{admin, journal, queue, route, tenant, worker};
-use keys::LISTEN;
 pub use keys::{KEYS, Key};
 pub use layers::Layers;
 pub use problems::{Problem, Problems};
-use read::{Read, unspecified};
+use read::Read;
 
 /// The name of the one source.
 pub const SOURCE: &str = "config";
@@ -58,7 +58,7 @@ impl Settings {
         let routes = read.routes();
         warnings.extend(sources.find(SOURCE).and_then(|source| warnings::replays(source.scheme())));
         let settings = Self {
-            listen: read.parsed(LISTEN, "an address such as 127.0.0.1:8080").unwrap_or_else(unspecified),
+            listen: read.listen(),
             admin: read.admin(),
             sources,
             warnings,
@@ -89,6 +89,46 @@ impl Settings {
         let mut read = Read::begin(layers);
         let routes = read.routes();
         read.problems.or(routes)
+    }
+
+    /// Who may call, for a command that signs as they do.
+    ///
+    /// # Errors
+    /// [`Problems`], all at once.
+    pub fn sources(layers: &Layers) -> Result<Sources, Problems> {
+        let mut read = Read::begin(layers);
+        let (sources, _warnings) = read.sources();
+        read.problems.or(sources)
+    }
+
+    /// Where webhooks are received.
+    ///
+    /// # Errors
+    /// [`Problems`], all at once.
+    pub fn listen(layers: &Layers) -> Result<SocketAddr, Problems> {
+        let mut read = Read::begin(layers);
+        let listen = read.listen();
+        read.problems.or(listen)
+    }
+
+    /// Where the admin API listens, for a command that asks it: the token is not looked at.
+    ///
+    /// # Errors
+    /// [`Problems`], all at once.
+    pub fn admin_listen(layers: &Layers) -> Result<SocketAddr, Problems> {
+        let mut read = Read::begin(layers);
+        let listen = read.admin_listen();
+        read.problems.or(listen)
+    }
+
+    /// The admin API's bearer token, if one is set.
+    ///
+    /// # Errors
+    /// [`Problems`], all at once.
+    pub fn admin_token(layers: &Layers) -> Result<Option<SecretString>, Problems> {
+        let mut read = Read::begin(layers);
+        let token = read.admin_token();
+        read.problems.or(token)
     }
 
     /// What is logged, if that is set.

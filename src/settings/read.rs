@@ -12,8 +12,9 @@ use tracing_subscriber::filter::{LevelFilter, Targets};
 
 use super::keys::{
     ADMIN_LISTEN, ADMIN_TOKEN, ADMIN_TOKEN_FILE, ALLOW_HTTP, ALLOWED_FLOWS, BASE_URL, CLIENT_ID,
-    CLIENT_SECRET, CLIENT_SECRET_FILE, FETCH_URL, FLOW_ID, JOURNAL, Key, LOG, NODE_ID, QUEUE_CAPACITY,
-    REQUESTS_PER_MINUTE, RETENTION_DAYS, TOKEN_URL, WEBHOOK_SCHEME, WEBHOOK_SECRET, WEBHOOK_SECRET_FILE,
+    CLIENT_SECRET, CLIENT_SECRET_FILE, FETCH_URL, FLOW_ID, JOURNAL, Key, LISTEN, LOG, NODE_ID,
+    QUEUE_CAPACITY, REQUESTS_PER_MINUTE, RETENTION_DAYS, TOKEN_URL, WEBHOOK_SCHEME, WEBHOOK_SECRET,
+    WEBHOOK_SECRET_FILE,
 };
 use super::{Layers, Problem, Problems, SOURCE};
 use crate::change::{BadId, FlowId, NodeId, shorten};
@@ -58,7 +59,7 @@ impl<'l> Read<'l> {
     }
 
     /// The value, or its default, parsed.
-    pub(super) fn parsed<T: FromStr>(&mut self, key: &'static Key, expected: &str) -> Option<T> {
+    fn parsed<T: FromStr>(&mut self, key: &'static Key, expected: &str) -> Option<T> {
         let text = self.text(key);
         let parsed = text.parse().ok();
         if parsed.is_none() {
@@ -257,10 +258,21 @@ impl<'l> Read<'l> {
         url
     }
 
+    pub(super) fn listen(&mut self) -> SocketAddr {
+        self.parsed(LISTEN, "an address such as 127.0.0.1:8080").unwrap_or_else(unspecified)
+    }
+
+    pub(super) fn admin_listen(&mut self) -> SocketAddr {
+        self.parsed(ADMIN_LISTEN, "an address such as 127.0.0.1:8081").unwrap_or_else(unspecified)
+    }
+
+    pub(super) fn admin_token(&mut self) -> Option<SecretString> {
+        self.secret(ADMIN_TOKEN, ADMIN_TOKEN_FILE)
+    }
+
     pub(super) fn admin(&mut self) -> admin::Settings {
-        let listen: SocketAddr =
-            self.parsed(ADMIN_LISTEN, "an address such as 127.0.0.1:8081").unwrap_or_else(unspecified);
-        let token = self.secret(ADMIN_TOKEN, ADMIN_TOKEN_FILE);
+        let listen = self.admin_listen();
+        let token = self.admin_token();
         if token.is_none() && !listen.ip().is_loopback() {
             self.problem(
                 ADMIN_LISTEN,
@@ -289,7 +301,7 @@ impl<'l> Read<'l> {
     }
 }
 
-pub(super) fn unspecified() -> SocketAddr {
+fn unspecified() -> SocketAddr {
     SocketAddr::from(([127, 0, 0, 1], 0))
 }
 

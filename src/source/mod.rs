@@ -137,6 +137,13 @@ impl Sources {
     pub fn find(&self, name: &str) -> Option<&Source> {
         self.0.get(name)
     }
+
+    /// The names of all of them, in order.
+    pub fn names(&self) -> Vec<&str> {
+        let mut names: Vec<&str> = self.0.keys().map(AsRef::as_ref).collect();
+        names.sort_unstable();
+        names
+    }
 }
 
 #[cfg(test)]

@@ -5,12 +5,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Rooms of one floor that may be imported by another of the same floor.
-const BESIDE: &[(&str, &str)] =
-    &[("service", "settings"), ("commands", "cli"), ("main", "cli"), ("main", "commands")];
+const BESIDE: &[(&str, &str)] = &[("service", "settings"), ("main", "cli")];
 /// Who may import the composed settings; every other room has a settings type of its own.
-const KNOWS_THE_SETTINGS: &[&str] = &["service", "main", "cli", "commands"];
+const KNOWS_THE_SETTINGS: &[&str] = &["service", "main", "cli", "commands", "exit"];
 /// The rooms of the program, which see the library as `flowhook::`.
-const PROGRAM: &[&str] = &["main", "cli", "commands"];
+const PROGRAM: &[&str] = &["main", "cli", "commands", "exit"];
 
 /// A source file: what ships of it, without comments and tests.
 struct Source {

@@ -467,13 +467,13 @@ async fn secrets_never_appear_however_much_is_logged() {
 
 #[tokio::test]
 async fn every_commands_help_explains_it_with_an_example() {
-    for command in ["serve", "apply", "nodes"] {
+    for command in ["serve", "apply", "nodes", "sign", "send", "health"] {
         let help = Program::flowhook(&[command, "--help"]).output().await;
         assert_done(&help, "Example");
         assert!(help.stdout.contains(&format!("\n  flowhook {command} ")), "{}", help.stdout);
     }
     let help = Program::flowhook(&["--help"]).output().await;
-    for words in ["serve", "demo", "apply", "nodes", "64", "65", "69", "75", "77"] {
+    for words in ["serve", "demo", "apply", "nodes", "sign", "send", "health", "64", "65", "69", "75", "77"] {
         assert_done(&help, words);
     }
     assert_done(&Program::flowhook(&["--version"]).output().await, env!("CARGO_PKG_VERSION"));

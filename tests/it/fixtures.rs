@@ -59,7 +59,7 @@ async fn delivered(service: Addresses, secret: &Secret, file: &str, id: &str) ->
 /// What `serve --sandbox` printed that it signs with.
 fn secret(printed: &str) -> Secret {
     let word = printed.split_whitespace().find_map(|word| word.strip_prefix("FLOWHOOK_WEBHOOK_SECRET="));
-    Secret::parse(word.unwrap_or_else(|| fail(printed))).expect("a good secret")
+    Secret::parse(Scheme::STANDARD_WEBHOOKS, word.unwrap_or_else(|| fail(printed))).expect("a good secret")
 }
 
 #[tokio::test]

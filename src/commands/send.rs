@@ -1,0 +1,214 @@
+//! `flowhook send FILE…`: signs files, posts them, and follows what becomes of them.
+//!
+//! The files are posted one after another, so that the service gets them in the order given. Each one that it
+//! accepts is followed beside the posting from then on, until its changes have ended.
+
+mod change;
+mod delivery;
+mod following;
+mod posting;
+mod problem;
+mod progress;
+mod report;
+
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use flowhook::http;
+use flowhook::settings::{Layers, Problems, Settings};
+use flowhook::source::Sources;
+use reqwest::{Client, Url};
+use tokio::task::{JoinError, JoinSet};
+
+use super::listener::base_url;
+use super::signing::{SourceArg, is_standard_input, unreadable};
+use crate::exit::{Exit, Fault};
+use delivery::{Delivery, Ending};
+use following::Following;
+use posting::Posting;
+use report::Report;
+
+/// The longest `--wait`, a day in seconds: after that the service gives a change up.
+const WAIT_AT_MOST_S: u64 = 24 * 60 * 60;
+
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Nothing is sent twice: what was refused for now (exit code 75) is yours to send again.
+The exit code is that of the first file that came to no good end: 65 refused, 69 no answer, 75 refused for now
+or still pending, 77 wrong secret or admin token, 1 a change failed.
+
+Examples:
+  flowhook send event.json
+  flowhook send fixtures/events/*.json --wait 60
+  flowhook send --url https://hooks.example.com --wait 0 event.json
+  flowhook send --json events/*.json | jq .summary"
+)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    source: SourceArg,
+    /// What is to be sent: files, or - for standard input
+    #[arg(value_name = "FILE", required = true)]
+    files: Vec<PathBuf>,
+    /// Where the service receives, without /hooks/NAME; default http://FLOWHOOK_LISTEN
+    #[arg(long, value_name = "URL", value_parser = base)]
+    url: Option<String>,
+    /// Where the admin API listens; default http://FLOWHOOK_ADMIN_LISTEN
+    #[arg(long, value_name = "URL", value_parser = base)]
+    admin_url: Option<String>,
+    /// How long to follow each file once it is accepted; 0: not at all
+    #[arg(long, value_name = "SECONDS", default_value_t = 30)]
+    #[arg(value_parser = clap::value_parser!(u64).range(..=WAIT_AT_MOST_S))]
+    wait: u64,
+    /// Print one JSON document when all is over
+    #[arg(long)]
+    json: bool,
+}
+
+pub(crate) async fn run(args: Args, layers: &Layers) -> Result<(), Fault> {
+    let Asked { sources, public, admin } = asked(&args, layers)?;
+    let source = args.source.find(&sources)?;
+    check_readable(&args.files)?;
+    let posting = Posting::new(source, public);
+    let following = admin.map(|admin| Arc::new(Following::new(source.name(), admin)));
+    let mut followed = JoinSet::new();
+    let mut report = Report::begin(args.files.len(), args.json);
+
+    let mut files = args.files.iter().enumerate();
+    while let Some((at, path)) = files.next() {
+        let mut posted = pin!(posting.post(path));
+        let delivery = loop {
+            tokio::select! {
+                delivery = &mut posted => break delivery,
+                Some(ended) = followed.join_next() => report.ended(ended.map_err(broken)?)?,
+            }
+        };
+        report.sent();
+        let goes_unanswered = matches!(delivery.ending, Ending::Unanswered(_));
+        match &following {
+            Some(following) if matches!(delivery.ending, Ending::Accepted) => {
+                let following = Arc::clone(following);
+                followed.spawn(async move { (at, following.follow(delivery).await) });
+            }
+            Some(_) | None => report.ended((at, delivery))?,
+        }
+        // The next would go unanswered too, or would overtake this one.
+        if goes_unanswered {
+            for (at, path) in files.by_ref() {
+                report.ended((at, Delivery::unsent(path)))?;
+            }
+        }
+    }
+    while let Some(ended) = followed.join_next().await {
+        report.ended(ended.map_err(broken)?)?;
+    }
+    report.finish()
+}
+
+fn broken(error: JoinError) -> Fault {
+    Fault::new(Exit::Other, anyhow::Error::new(error).context("following a file broke down"))
+}
+
+/// One of the service's listeners.
+struct Listener {
+    base_url: String,
+    /// The flag or the setting that names it.
+    named_by: &'static str,
+    client: Client,
+}
+
+/// The admin listener, and how to ask it.
+struct Admin {
+    listener: Listener,
+    token: Option<secrecy::SecretString>,
+    wait: Duration,
+}
+
+/// What is to be done, by the arguments or else by the settings.
+struct Asked {
+    sources: Sources,
+    public: Listener,
+    /// Nothing where nobody wants to follow.
+    admin: Option<Admin>,
+}
+
+/// Everything that is wrong with the settings is told at once.
+fn asked(args: &Args, layers: &Layers) -> Result<Asked, Fault> {
+    let mut problems = Problems::default();
+    let sources = problems.take(Settings::sources(layers));
+    let public = args.url.clone().map_or_else(
+        || problems.take(Settings::listen(layers).and_then(|listen| base_url("FLOWHOOK_LISTEN", listen))),
+        Some,
+    );
+    let follows = args.wait > 0;
+    let of_admin =
+        || Settings::admin_listen(layers).and_then(|listen| base_url("FLOWHOOK_ADMIN_LISTEN", listen));
+    let admin = match &args.admin_url {
+        Some(url) => Some(url.clone()),
+        None if follows => problems.take(of_admin()),
+        None => None,
+    };
+    let token = if follows { problems.take(Settings::admin_token(layers)).flatten() } else { None };
+    let (Some(sources), Some(public), true) = (sources, public, problems.is_empty()) else {
+        return Err(problems.into());
+    };
+    let public = listener(public, args.url.is_some(), ["--url", "FLOWHOOK_LISTEN"])?;
+    let admin = match admin.filter(|_| follows) {
+        Some(url) => {
+            let names = ["--admin-url", "FLOWHOOK_ADMIN_LISTEN"];
+            let listener = listener(url, args.admin_url.is_some(), names)?;
+            Some(Admin { listener, token, wait: Duration::from_secs(args.wait) })
+        }
+        None => None,
+    };
+    Ok(Asked { sources, public, admin })
+}
+
+/// A listener that a flag names may be far away and behind a proxy; one that a setting names is here.
+fn listener(base_url: String, by_flag: bool, [flag, setting]: [&'static str; 2]) -> Result<Listener, Fault> {
+    let client = if by_flag { http::client() } else { http::direct_client() };
+    let client = client.map_err(|error| Fault::new(Exit::Other, error))?;
+    Ok(Listener { base_url, named_by: if by_flag { flag } else { setting }, client })
+}
+
+/// A URL that paths can be appended to.
+fn base(text: &str) -> Result<String, String> {
+    let url = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+    match url {
+        Some(url) if url.query().is_none() && url.fragment().is_none() => {
+            Ok(text.trim_end_matches('/').to_owned())
+        }
+        Some(_) => {
+            Err("it has a query or a fragment: paths are appended to it, so leave that away".to_owned())
+        }
+        None => Err("it must be an http or https URL, such as http://127.0.0.1:8080".to_owned()),
+    }
+}
+
+/// Before anything is sent: a list of files with a slip in it is more likely mended than sent in halves.
+fn check_readable(files: &[PathBuf]) -> Result<(), Fault> {
+    if files.iter().filter(|path| is_standard_input(path)).count() > 1 {
+        return Err(Fault::usage("`-` is named twice, and standard input can be read once: name it once"));
+    }
+    let check = |path: &PathBuf| check_file(path).err().map(|error| unreadable(path, &error));
+    let unreadable: Vec<String> = files.iter().filter_map(check).collect();
+    if unreadable.is_empty() {
+        return Ok(());
+    }
+    Err(Fault::input(format!("{}; nothing was sent: mend the list of files", unreadable.join("\n  "))))
+}
+
+/// What is neither file nor folder, a pipe for example, can be opened only once: it is left for later.
+fn check_file(path: &Path) -> io::Result<()> {
+    if is_standard_input(path) {
+        return Ok(());
+    }
+    let kind = std::fs::metadata(path)?;
+    if kind.is_dir() {
+        return Err(io::ErrorKind::IsADirectory.into());
+    }
+    if kind.is_file() { File::open(path).map(drop) } else { Ok(()) }
+}
