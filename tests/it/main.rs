@@ -5,10 +5,12 @@
 mod admin;
 mod answers;
 mod architecture;
+mod backup;
 mod cli;
 mod config_api;
 mod crash;
 mod deliveries;
+mod deploy;
 mod document;
 mod duplicates;
 mod event;
