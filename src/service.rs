@@ -29,8 +29,9 @@ use crate::worker::Worker;
 /// The admin listener serves few: operators, probes, a scraper.
 const ADMIN_CONNECTIONS: usize = 64;
 
-/// How long the worker and the journal may take to end: longer than turns in flight may take to finish.
-const CLOSE: Duration = Duration::from_secs(15);
+/// How long the worker and the journal may take to end, once the listeners have ended within
+/// [`server::DRAIN`]: longer than turns in flight may take to finish. A supervisor has to wait for both.
+pub const CLOSE: Duration = Duration::from_secs(15);
 
 /// A running service.
 #[derive(Debug)]

@@ -2,7 +2,6 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::time::Duration;
 
 use anstyle::{AnsiColor, Style};
 use flowhook::journal::{Found, Journal, JournalError, Location};
@@ -11,13 +10,10 @@ use flowhook::tenant::Tenant;
 use serde_json::json;
 use tokio::net::TcpListener;
 
+use super::health;
 use super::preflight::{self, Finding, Verdict};
 use super::{print, print_styled};
 use crate::exit::{Exit, Fault};
-
-/// How long a running flowhook may take to say that it is one.
-const HEALTH_WAIT: Duration = Duration::from_secs(2);
-const HEALTH_MAX_BYTES: usize = 4 * 1024;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Nothing is written: not to the tenant, not to the journal.
@@ -37,7 +33,7 @@ pub(crate) struct Args {
 
 pub(crate) async fn run(args: &Args, layers: &Layers) -> Result<(), Fault> {
     let findings = match Settings::service(layers) {
-        Ok(settings) => look(settings).await?,
+        Ok(settings) => look(settings, layers).await?,
         Err(problems) => {
             let failed = Verdict::Failed { exit_code: Exit::Usage };
             problems.iter().map(|problem| Finding::new("settings", failed, problem)).collect()
@@ -69,10 +65,11 @@ fn verdict(findings: &[Finding]) -> String {
     )
 }
 
-async fn look(settings: Settings) -> Result<Vec<Finding>, Fault> {
+async fn look(settings: Settings, layers: &Layers) -> Result<Vec<Finding>, Fault> {
     let mut findings = vec![Finding::new("settings", Verdict::Ok, "complete and well-formed")];
     findings.extend(settings.warnings.iter().map(|text| Finding::new("settings", Verdict::Warning, text)));
-    let is_running = is_running(settings.admin.listen).await;
+    // Then the journal and the addresses are taken by itself.
+    let is_running = health::is_healthy(layers).await;
     findings.push(journal(&settings.journal, is_running).await);
     let listeners = [("FLOWHOOK_LISTEN", settings.listen), ("FLOWHOOK_ADMIN_LISTEN", settings.admin.listen)];
     for (variable, address) in listeners {
@@ -81,18 +78,6 @@ async fn look(settings: Settings) -> Result<Vec<Finding>, Fault> {
     let tenant = Tenant::new(settings.tenant).map_err(|error| Fault::new(Exit::Other, error))?;
     findings.extend(preflight::look(&tenant, &settings.routes).await);
     Ok(findings)
-}
-
-/// Whether a flowhook with these settings runs already: then its journal and addresses are taken by itself.
-async fn is_running(admin: SocketAddr) -> bool {
-    let ask = async {
-        let answer =
-            flowhook::http::client().ok()?.get(format!("http://{admin}/healthz")).send().await.ok()?;
-        let body = flowhook::http::text(answer, HEALTH_MAX_BYTES).await.ok()?;
-        let body: serde_json::Value = serde_json::from_str(&body).ok()?;
-        (body["service"] == "flowhook").then_some(())
-    };
-    tokio::time::timeout(HEALTH_WAIT, ask).await.is_ok_and(|answer| answer.is_some())
 }
 
 async fn journal(location: &Location, is_running: bool) -> Finding {

@@ -45,6 +45,11 @@ pub(crate) async fn run(args: &Args, layers: &Layers) -> Result<(), Fault> {
     asked.map_err(|reason| Fault::new(Exit::Other, anyhow::anyhow!(reason)))
 }
 
+/// Whether a flowhook with these settings runs and is well.
+pub(super) async fn is_healthy(layers: &Layers) -> bool {
+    Probe::HEALTHY.ask(layers).await.is_ok()
+}
+
 /// A question to the admin listener.
 struct Probe {
     path: &'static str,

@@ -306,8 +306,9 @@ impl<'a> Turn<'a> {
                     let until = self.rooms.clock.now()
                         + closure.until.saturating_duration_since(tokio::time::Instant::now());
                     let reason = closure.reason;
+                    // The gate first: a crash between the two may cost a reason, not the tenant's peace.
+                    self.rooms.ledger.record(Step::Gate(GateEnd { until, reason: reason.clone() })).await?;
                     self.record_hold(self.seqs(), &reason, Duration::ZERO).await?;
-                    self.rooms.ledger.record(Step::Gate(GateEnd { until, reason })).await?;
                     Ok(End::Gated)
                 }
                 None if failure.kind.is_the_tenants() => Ok(End::Gated),

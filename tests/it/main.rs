@@ -5,11 +5,13 @@
 mod admin;
 mod answers;
 mod architecture;
+mod backup;
 mod check;
 mod cli;
 mod config_api;
 mod crash;
 mod deliveries;
+mod deploy;
 mod document;
 mod duplicates;
 mod elsewhere;

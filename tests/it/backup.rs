@@ -1,0 +1,63 @@
+//! A copy of the journal that is taken while the service runs, as the page about deploying says.
+
+use std::path::Path;
+
+use flowhook::sandbox::{Sandbox, Settings};
+use jiff::Timestamp;
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _};
+
+use crate::program::{Addresses, Program, client, signed};
+use crate::senders::{Load, add_flows, event, flows};
+
+/// How many deliveries are acknowledged one by one before the copy is begun.
+const BEFORE: u64 = 20;
+/// How many acknowledgements of other senders come after it.
+const AFTER: usize = 50;
+
+/// What `sqlite3 JOURNAL "VACUUM INTO 'COPY'"` does.
+async fn copy(journal: &Path, copy: &Path) {
+    let options = SqliteConnectOptions::new().filename(journal).create_if_missing(false);
+    let mut connection = options.connect().await.expect("the journal may be opened beside the service");
+    let statement = format!("VACUUM INTO '{}'", copy.display());
+    sqlx::query(AssertSqlSafe(statement)).execute(&mut connection).await.expect("it may be copied");
+    connection.close().await.expect("it closes");
+}
+
+async fn deliver(addresses: Addresses, id: &str, body: String) {
+    let url = format!("http://{}/hooks/config", addresses.public);
+    let sent = client().post(url).headers(signed(id, &body)).body(body).send().await.expect("an answer");
+    assert_eq!(sent.status().as_u16(), 202, "{id}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_copy_taken_under_load_is_a_whole_journal_and_a_service_goes_on_with_it() {
+    let tenant = Sandbox::start(Settings::default()).await.expect("a free port");
+    let flows = flows(4);
+    add_flows(&tenant, &flows);
+    let folder = tempfile::tempdir().expect("a folder");
+    let [journal, restored] = ["journal.db", "copy.db"].map(|name| folder.path().join(name));
+    let mut service = Program::serve(&tenant).journal(&journal).start();
+    let addresses = service.ready().await;
+    let mut load = Load::begin(&flows, &mut fastrand::Rng::new());
+    load.send_to(addresses);
+    let ids: Vec<String> = (0..BEFORE).map(|number| format!("before-{number}")).collect();
+    for (number, id) in (0..).zip(&ids) {
+        deliver(addresses, id, event(&flows[0], Timestamp::now(), number)).await;
+    }
+    copy(&journal, &restored).await;
+    load.more(AFTER).await;
+    let (_, refusals) = load.end().await;
+    assert!(refusals.is_empty(), "nobody was refused for the copy: {refusals:?}");
+    service.signal("TERM");
+    assert_eq!(service.exit().await.code, Some(0));
+
+    let mut service = Program::serve(&tenant).journal(&restored).start();
+    let addresses = service.ready().await;
+    addresses.settled().await;
+    let changes = addresses.changes().await;
+    for id in &ids {
+        let change = changes.iter().find(|change| change["delivery"] == id.as_str());
+        assert!(change.is_some_and(|change| change["state"] != "failed"), "{id}: {change:?}");
+    }
+}
