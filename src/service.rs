@@ -13,18 +13,19 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::task::{JoinError, JoinHandle};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 
 use crate::admin::{self, Admin};
 use crate::clock::Clock;
 use crate::config_api::ConfigApi;
 use crate::journal::{Journal, JournalError, Reader};
-use crate::queue;
+use crate::queue::{self, Ledger};
 use crate::receiver::{self, Receiver};
 use crate::route::Routes;
 use crate::server::{self, Ended, Limits};
 use crate::settings::Settings;
 use crate::tenant::{Gate, Tenant};
-use crate::worker::Worker;
+use crate::worker::{Worker, keep_gate};
 
 /// The admin listener serves few: operators, probes, a scraper.
 const ADMIN_CONNECTIONS: usize = 64;
@@ -41,6 +42,9 @@ pub struct Service {
     /// Where the admin API listens.
     pub admin_address: SocketAddr,
     tenant: Arc<Tenant>,
+    /// The journal's writer ends when the last of these is gone.
+    ledger: Ledger,
+    clock: Clock,
     reader: Reader,
     shutting_down: CancellationToken,
     /// Cancelled when nobody brings deliveries any more.
@@ -48,6 +52,7 @@ pub struct Service {
     listeners: [JoinHandle<Ended>; 2],
     worker: JoinHandle<()>,
     writing: JoinHandle<()>,
+    beside: Option<AbortOnDropHandle<()>>,
 }
 
 /// The service did not start.
@@ -117,13 +122,13 @@ impl Service {
             sources: settings.sources,
             routes: Routes::new(settings.routes),
             queue,
-            clock,
+            clock: clock.clone(),
             settings: receiver::Settings::default(),
             shutting_down: shutting_down.clone(),
         });
         let admin = admin::router(Admin {
             reader: reader.clone(),
-            ledger,
+            ledger: ledger.clone(),
             token: settings.admin.token,
             shutting_down: shutting_down.clone(),
         });
@@ -143,18 +148,39 @@ impl Service {
             address,
             admin_address,
             tenant,
+            ledger,
+            clock,
             reader,
             shutting_down,
             no_more_deliveries,
             listeners,
             worker,
             writing,
+            beside: None,
         })
     }
 
-    /// The client of the tenant, with the gate that all calls of this service pass.
-    pub fn tenant(&self) -> Arc<Tenant> {
-        Arc::clone(&self.tenant)
+    /// Has `work` call the tenant beside the worker, through the same gate and with the same token. If its
+    /// calls close the gate, the end of that is kept in the journal before `tell` gets what it brought. It
+    /// ends with the service at the latest.
+    pub fn beside<T, F>(
+        &mut self,
+        work: impl FnOnce(Arc<Tenant>) -> F + Send + 'static,
+        tell: impl FnOnce(T) + Send + 'static,
+    ) where
+        T: Send + 'static,
+        F: Future<Output = T> + Send + 'static,
+    {
+        let (tenant, ledger, clock) = (Arc::clone(&self.tenant), self.ledger.clone(), self.clock.clone());
+        self.beside = Some(AbortOnDropHandle::new(tokio::spawn(async move {
+            let brought = work(Arc::clone(&tenant)).await;
+            if let Some(closure) = tenant.gate().closure()
+                && let Err(error) = keep_gate(&closure, &ledger, &clock).await
+            {
+                tracing::warn!(error = %error, "the gate's end was not kept; a restart would not know it");
+            }
+            tell(brought);
+        })));
     }
 
     /// Serves until `shutdown`, then ends in order.
@@ -194,6 +220,7 @@ impl Service {
             }
         }
         self.no_more_deliveries.cancel();
+        drop((self.beside, self.ledger));
         let close = async {
             for (part, task) in [("worker", self.worker), ("journal's writer", self.writing)] {
                 if let Err(error) = task.await {

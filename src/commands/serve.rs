@@ -8,7 +8,6 @@ use flowhook::service::Service;
 use flowhook::settings::{Layers, Settings};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::AbortOnDropHandle;
 
 use super::preflight::{self, Finding, Verdict};
 use super::signals::Signals;
@@ -47,12 +46,12 @@ pub(crate) async fn run(args: &Args, mut layers: Layers) -> Result<(), Fault> {
         problems
     })?;
     let routes = settings.routes.clone();
-    let service = Service::start(settings, Clock::system()).await?;
-    let tenant = service.tenant();
-    // Beside the service, which accepts whatever the tenant does; dropped with it.
-    let _preflight = AbortOnDropHandle::new(tokio::spawn(async move {
-        preflight::look(&tenant, &routes).await.iter().for_each(tell);
-    }));
+    let mut service = Service::start(settings, Clock::system()).await?;
+    // The service accepts whatever the tenant does; what is amiss is told.
+    service.beside(
+        async move |tenant| preflight::look(&tenant, &routes).await,
+        |findings| findings.iter().for_each(tell),
+    );
     if let Some(practice) = &practice {
         print(&practice.snippet(&service))?;
     }

@@ -43,9 +43,10 @@ impl Scheme {
         let mac = content.signed(row.content, secret.mac()).finalize().into_bytes();
         let signature = format!("{}{}", row.signature.prefix, row.signature.encoding.encode(&mac.into()));
 
-        let lines = [(row.id_header, id.to_owned()), (row.signature.name, signature)];
+        let id = Some((row.id_header, id.to_owned()));
+        let lines = [id, timestamp, Some((row.signature.name, signature))];
         let line = |(name, value): (_, String)| (HeaderName::from_static(name), header(&value));
-        Ok(lines.into_iter().chain(timestamp).map(line).collect())
+        Ok(lines.into_iter().flatten().map(line).collect())
     }
 }
 

@@ -34,6 +34,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::time::DelayQueue;
 
 pub use draft::{Draft, draft};
+pub use turn::keep_gate;
 
 use crate::backoff::Backoff;
 use crate::change::FlowId;

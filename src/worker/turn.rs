@@ -14,7 +14,7 @@ use crate::clock::Clock;
 use crate::flow::Document;
 use crate::journal::{Attempt, Ending, GateEnd, JournalError, Mark, Reader, Ready, Settlement, Step};
 use crate::queue::{Ledger, NotStored};
-use crate::tenant::{Failure, Kind, Pass, Tenant};
+use crate::tenant::{Closure, Failure, Kind, Pass, Tenant};
 
 /// How many bytes of values a publish folds; the change that passes it is the last.
 const FOLD_BYTES: usize = 4 * 1024 * 1024;
@@ -22,6 +22,15 @@ const FOLD_BYTES: usize = 4 * 1024 * 1024;
 const QUICK_TRIES: usize = 5;
 /// A change that its lane has backed off with for this long fails.
 const HELD_AT_MOST_MS: i64 = 24 * 3600 * 1000;
+
+/// Keeps a closed gate's end in the journal, so that the next start waits for it too.
+///
+/// # Errors
+/// [`NotStored`] when the journal did not take it.
+pub async fn keep_gate(closure: &Closure, ledger: &Ledger, clock: &Clock) -> Result<(), NotStored> {
+    let until = clock.now() + closure.until.saturating_duration_since(tokio::time::Instant::now());
+    ledger.record(Step::Gate(GateEnd { until, reason: closure.reason.clone() })).await
+}
 
 /// What every turn needs.
 #[derive(Clone, Debug)]
@@ -303,12 +312,9 @@ impl<'a> Turn<'a> {
             }
             Stop::Call(failure) => match self.rooms.tenant.gate().closure() {
                 Some(closure) => {
-                    let until = self.rooms.clock.now()
-                        + closure.until.saturating_duration_since(tokio::time::Instant::now());
-                    let reason = closure.reason;
                     // The gate first: a crash between the two may cost a reason, not the tenant's peace.
-                    self.rooms.ledger.record(Step::Gate(GateEnd { until, reason: reason.clone() })).await?;
-                    self.record_hold(self.seqs(), &reason, Duration::ZERO).await?;
+                    keep_gate(&closure, &self.rooms.ledger, &self.rooms.clock).await?;
+                    self.record_hold(self.seqs(), &closure.reason, Duration::ZERO).await?;
                     Ok(End::Gated)
                 }
                 None if failure.kind.is_the_tenants() => Ok(End::Gated),

@@ -300,6 +300,24 @@ async fn where_thin_events_are_fetched_is_looked_at_too() {
 }
 
 #[tokio::test]
+async fn what_serve_learns_of_a_wait_at_its_start_survives_a_crash() {
+    let tenant = tenant(SCOPES).await;
+    let busy = Canned::status(429).retry_after("60");
+    tenant.fault(Fault::get(FaultKind::Status(busy)));
+    let folder = tempfile::tempdir().expect("a folder");
+    let journal = folder.path().join("flowhook.db");
+    let serve = || at(&tenant, &["serve"]).journal(&journal).start();
+    let mut service = serve();
+    service.logged("429 Too Many Requests").await;
+    service.kill().await;
+    let mut again = serve();
+    again.logged("tenant: the tenant answered 429").await;
+    assert_eq!(tenant.calls().get, 1, "no call is made inside the wait");
+    again.signal("TERM");
+    again.exit().await;
+}
+
+#[tokio::test]
 async fn a_tenant_that_asks_to_wait_is_asked_again_later() {
     let tenant = tenant(SCOPES).await;
     let busy = Canned::status(429).retry_after("7");
