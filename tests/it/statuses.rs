@@ -1,5 +1,6 @@
 //! The contract's status table, row by row, by the real `curl` against the real program.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use flowhook::sandbox::{Sandbox, Settings, sample_flow};
@@ -92,12 +93,29 @@ impl Curl {
         // A 100 may come before the head that counts.
         let head = heads.split("\r\n\r\n").filter(|head| !head.is_empty()).last().unwrap_or_default();
         let status = head.split(' ').nth(1).and_then(|code| code.parse().ok());
-        Answer {
-            status: status.unwrap_or_else(|| fail(&format!("no answer: {heads}"))),
-            head: head.to_owned(),
-            body,
-        }
+        let status = status.unwrap_or_else(|| fail(&format!("no answer: {heads}")));
+        assert!(documented().contains(&status), "{status} is not in the README's table");
+        Answer { status, head: head.to_owned(), body }
     }
+}
+
+/// The statuses of the README's table.
+fn documented() -> BTreeSet<u16> {
+    let readme = include_str!("../../README.md");
+    let table = readme.split("## What senders are answered").nth(1).unwrap_or_default();
+    let rows =
+        table.lines().skip_while(|line| !line.starts_with('|')).take_while(|line| line.starts_with('|'));
+    rows.filter_map(|row| row.split('|').nth(1))
+        .flat_map(|cell| cell.split(", "))
+        .filter_map(|code| code.trim().parse().ok())
+        .collect()
+}
+
+#[test]
+fn the_readme_has_every_status_and_no_other() {
+    // Those of the receiver's answers and refusals, and 431, which the HTTP library gives.
+    let all = [200, 202, 400, 401, 404, 405, 408, 413, 415, 422, 431, 503];
+    assert_eq!(documented(), all.into());
 }
 
 async fn serving(program: Program) -> (Running, Addresses) {
