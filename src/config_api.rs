@@ -13,6 +13,8 @@ const ANSWER_MAX_BYTES: usize = 1024 * 1024;
 #[derive(Clone, Debug)]
 pub struct ConfigApi {
     http: Client,
+    /// For what is on this machine.
+    direct: Client,
 }
 
 /// No answer, an error, or a page that is not JSON: worth another try.
@@ -30,7 +32,7 @@ impl ConfigApi {
     /// # Errors
     /// When no HTTP client can be made on this system.
     pub fn new() -> Result<Self, reqwest::Error> {
-        Ok(Self { http: http::client()? })
+        Ok(Self { http: http::client()?, direct: http::direct_client()? })
     }
 
     /// Fetches what is at `url`: a bare object of variables, which is still to be checked.
@@ -42,7 +44,8 @@ impl ConfigApi {
     }
 
     async fn json(&self, url: &str) -> Result<Box<RawValue>, String> {
-        let sent = self.http.get(url).header(ACCEPT, "application/json").send().await;
+        let http = if http::is_on_loopback(url) { &self.direct } else { &self.http };
+        let sent = http.get(url).header(ACCEPT, "application/json").send().await;
         let response = sent.map_err(|error| root_cause(&error))?;
         if !response.status().is_success() {
             return Err(response.status().to_string());

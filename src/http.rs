@@ -1,9 +1,10 @@
 //! The one way in which this program makes an HTTP client, and reads an answer's body.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use reqwest::redirect::Policy;
-use reqwest::{Client, ClientBuilder, Response};
+use reqwest::{Client, ClientBuilder, Response, Url};
 
 /// How long a connection may take to be made.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -28,6 +29,22 @@ pub fn client() -> Result<Client, reqwest::Error> {
 /// As [`client`].
 pub fn direct_client() -> Result<Client, reqwest::Error> {
     builder().no_proxy().build()
+}
+
+/// The one of the two that fits calls to this URL: what is on this machine is behind no proxy.
+///
+/// # Errors
+/// As [`client`].
+pub fn client_to(url: &str) -> Result<Client, reqwest::Error> {
+    if is_on_loopback(url) { direct_client() } else { client() }
+}
+
+/// Whether a URL's host is this machine, by its name or address.
+pub fn is_on_loopback(url: &str) -> bool {
+    let Ok(url) = Url::parse(url) else { return false };
+    let host = url.host_str().unwrap_or_default();
+    let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+    host == "localhost" || address.is_ok_and(|address| address.is_loopback())
 }
 
 fn builder() -> ClientBuilder {
@@ -99,7 +116,20 @@ pub fn root_cause(error: &dyn std::error::Error) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::shown;
+    use super::{is_on_loopback, shown};
+
+    #[test]
+    fn loopback_is_this_machine_by_its_name_or_address() {
+        let check = |url: &str, expected: bool| assert_eq!(is_on_loopback(url), expected, "{url}");
+        check("http://127.0.0.1:8090", true);
+        check("https://127.9.9.9/{flow_id}?a", true);
+        check("http://[::1]:8090/", true);
+        check("http://localhost", true);
+        check("http://localhost.example", false);
+        check("http://10.0.0.1", false);
+        check("http://127.0.0.1.example", false);
+        check("127.0.0.1", false);
+    }
 
     #[test]
     fn a_url_is_shown_without_what_may_be_a_key() {

@@ -130,6 +130,7 @@ impl Service {
             reader: reader.clone(),
             ledger: ledger.clone(),
             token: settings.admin.token,
+            webhooks: address,
             shutting_down: shutting_down.clone(),
         });
         let admin_limits = Limits { connections: ADMIN_CONNECTIONS, ..Limits::default() };
@@ -174,11 +175,7 @@ impl Service {
         let (tenant, ledger, clock) = (Arc::clone(&self.tenant), self.ledger.clone(), self.clock.clone());
         self.beside = Some(AbortOnDropHandle::new(tokio::spawn(async move {
             let brought = work(Arc::clone(&tenant)).await;
-            if let Some(closure) = tenant.gate().closure()
-                && let Err(error) = keep_gate(&closure, &ledger, &clock).await
-            {
-                tracing::warn!(error = %error, "the gate's end was not kept; a restart would not know it");
-            }
+            keep_closed_gate(&tenant, &ledger, &clock).await;
             tell(brought);
         })));
     }
@@ -220,8 +217,11 @@ impl Service {
             }
         }
         self.no_more_deliveries.cancel();
-        drop((self.beside, self.ledger));
+        drop(self.beside);
         let close = async {
+            // Whoever closed it, and whether or not that is kept already.
+            keep_closed_gate(&self.tenant, &self.ledger, &self.clock).await;
+            drop(self.ledger);
             for (part, task) in [("worker", self.worker), ("journal's writer", self.writing)] {
                 if let Err(error) = task.await {
                     tracing::error!(error = %error, service.part = part, "a part of the service broke down");
@@ -245,6 +245,14 @@ async fn listen(
     let listener = TcpListener::bind(address).await.map_err(failed)?;
     let bound = listener.local_addr().map_err(failed)?;
     Ok((listener, bound))
+}
+
+async fn keep_closed_gate(tenant: &Tenant, ledger: &Ledger, clock: &Clock) {
+    if let Some(closure) = tenant.gate().closure()
+        && let Err(error) = keep_gate(&closure, ledger, clock).await
+    {
+        tracing::warn!(error = %error, "the gate's end was not kept; a restart would not know it");
+    }
 }
 
 /// A tenant that asked us to wait before a restart still wants it.

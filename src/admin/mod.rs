@@ -2,7 +2,7 @@
 //!
 //! | path | answers |
 //! |---|---|
-//! | `/healthz` | 200 as long as the process answers at all, with the program's name and version |
+//! | `/healthz` | 200 as long as the process answers at all, with the program's name and version, and where it receives webhooks |
 //! | `/readyz` | 200 if deliveries can be accepted, whatever the tenant does; else 503 |
 //! | `/api/changes?state=&flow=&source=&limit=&cursor=` | changes, newest first, and the cursor of the next page |
 //! | `/api/changes/{seq}` | one change |
@@ -48,6 +48,8 @@ pub struct Admin {
     pub ledger: Ledger,
     /// What `/api` wants as bearer token.
     pub token: Option<SecretString>,
+    /// Where webhooks are received.
+    pub webhooks: SocketAddr,
     /// Once cancelled the service is not ready any more.
     pub shutting_down: CancellationToken,
 }
@@ -78,8 +80,9 @@ impl FromRef<Admin> for Reader {
 }
 
 /// Says also which program answers, so that it can be told from another one on the same port.
-async fn healthy() -> Json<Value> {
-    Json(json!({"status": "ok", "service": env!("CARGO_PKG_NAME"), "version": env!("CARGO_PKG_VERSION")}))
+async fn healthy(State(admin): State<Admin>) -> Json<Value> {
+    let (service, version) = (env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"));
+    Json(json!({"status": "ok", "service": service, "version": version, "webhooks": admin.webhooks}))
 }
 
 async fn ready(State(admin): State<Admin>) -> Response {

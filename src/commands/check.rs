@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use anstyle::{AnsiColor, Style};
 use flowhook::journal::{Found, Journal, JournalError, Location};
@@ -15,8 +16,13 @@ use super::preflight::{self, Finding, Verdict};
 use super::{print, print_styled};
 use crate::exit::{Exit, Fault};
 
+/// How long the tenant and the configuration API are looked at.
+const PREFLIGHT: Duration = Duration::from_secs(60);
+
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Nothing is written: not to the tenant, not to the journal.
+#[command(
+    after_help = "It only looks. After a crash the journal is recovered by that, as the service would; and for a moment
+the journal and the addresses are held, so do not start the service in that very moment.
 
 The exit code is that of the first thing that failed: 64 settings, 65 unknown flow or node,
 69 unreachable, 75 try again later, 77 credentials or permission, 1 journal or address.
@@ -24,7 +30,8 @@ The exit code is that of the first thing that failed: 64 settings, 65 unknown fl
 Examples:
   flowhook check
   flowhook --config flowhook.toml check
-  flowhook check --json | jq '.findings[] | select(.verdict == \"failed\")'")]
+  flowhook check --json | jq '.findings[] | select(.verdict == \"failed\")'"
+)]
 pub(crate) struct Args {
     /// Print JSON
     #[arg(long)]
@@ -32,52 +39,81 @@ pub(crate) struct Args {
 }
 
 pub(crate) async fn run(args: &Args, layers: &Layers) -> Result<(), Fault> {
-    let findings = match Settings::service(layers) {
-        Ok(settings) => look(settings, layers).await?,
+    let mut report = Report { as_json: args.json, findings: Vec::new(), unprinted: None };
+    match Settings::service(layers) {
+        Ok(settings) => look(settings, layers, &mut report).await?,
         Err(problems) => {
             let failed = Verdict::Failed { exit_code: Exit::Usage };
-            problems.iter().map(|problem| Finding::new("settings", failed, problem)).collect()
+            problems.iter().for_each(|problem| report.add(Finding::new("settings", failed, problem)));
         }
-    };
-    if args.json {
-        print(&json!({"ok": first_failure(&findings).is_none(), "findings": findings}).to_string())?;
-    } else {
-        show(&findings)?;
     }
-    match first_failure(&findings) {
-        None => Ok(()),
-        Some(exit) => Err(Fault::new(exit, anyhow::anyhow!("{}", verdict(&findings)))),
-    }
+    report.end()
 }
 
-fn first_failure(findings: &[Finding]) -> Option<Exit> {
-    findings.iter().find_map(|finding| match finding.verdict {
-        Verdict::Failed { exit_code } => Some(exit_code),
-        Verdict::Ok | Verdict::Warning | Verdict::Skipped => None,
-    })
-}
-
-fn verdict(findings: &[Finding]) -> String {
-    let failed = findings.iter().filter(|finding| matches!(finding.verdict, Verdict::Failed { .. })).count();
-    format!(
-        "{failed} of {} checks failed: mend the first one first, others may follow from it",
-        findings.len()
-    )
-}
-
-async fn look(settings: Settings, layers: &Layers) -> Result<Vec<Finding>, Fault> {
-    let mut findings = vec![Finding::new("settings", Verdict::Ok, "complete and well-formed")];
-    findings.extend(settings.warnings.iter().map(|text| Finding::new("settings", Verdict::Warning, text)));
-    // Then the journal and the addresses are taken by itself.
-    let is_running = health::is_healthy(layers).await;
-    findings.push(journal(&settings.journal, is_running).await);
-    let listeners = [("FLOWHOOK_LISTEN", settings.listen), ("FLOWHOOK_ADMIN_LISTEN", settings.admin.listen)];
-    for (variable, address) in listeners {
-        findings.push(listener(variable, address, is_running).await);
+async fn look(settings: Settings, layers: &Layers, report: &mut Report) -> Result<(), Fault> {
+    report.add(Finding::new("settings", Verdict::Ok, "complete and well-formed"));
+    for text in &settings.warnings {
+        report.add(Finding::new("settings", Verdict::Warning, text));
     }
+    let running = health::running(layers).await;
+    report.add(journal(&settings.journal, running.is_some()).await);
+    let webhooks = running.as_ref().is_some_and(|running| running.webhooks == settings.listen);
+    report.add(listener("FLOWHOOK_LISTEN", settings.listen, webhooks).await);
+    report.add(listener("FLOWHOOK_ADMIN_LISTEN", settings.admin.listen, running.is_some()).await);
     let tenant = Tenant::new(settings.tenant).map_err(|error| Fault::new(Exit::Other, error))?;
-    findings.extend(preflight::look(&tenant, &settings.routes).await);
-    Ok(findings)
+    let preflight = preflight::whole(&tenant, &settings.routes, |finding| report.add(finding));
+    if tokio::time::timeout(PREFLIGHT, preflight).await.is_err() {
+        let what = format!("not all was looked at within {} s", PREFLIGHT.as_secs());
+        report.add(Finding::new("tenant", Verdict::Skipped, what));
+    }
+    Ok(())
+}
+
+/// What was found: printed at once, unless it is to be one document.
+struct Report {
+    as_json: bool,
+    findings: Vec<Finding>,
+    /// Why the findings could not be printed.
+    unprinted: Option<Fault>,
+}
+
+impl Report {
+    fn add(&mut self, finding: Finding) {
+        if !self.as_json && self.unprinted.is_none() {
+            self.unprinted = print_styled(&line(&finding)).err();
+        }
+        self.findings.push(finding);
+    }
+
+    fn end(self) -> Result<(), Fault> {
+        let failed = |finding: &Finding| match finding.verdict {
+            Verdict::Failed { exit_code } => Some(exit_code),
+            Verdict::Ok | Verdict::Warning | Verdict::Skipped => None,
+        };
+        let failures: Vec<Exit> = self.findings.iter().filter_map(failed).collect();
+        if self.as_json {
+            print(&json!({"ok": failures.is_empty(), "findings": self.findings}).to_string())?;
+        }
+        match (self.unprinted, failures.as_slice()) {
+            (Some(fault), _) => Err(fault),
+            (None, []) => Ok(()),
+            (None, [first, others @ ..]) => {
+                let hint = if others.is_empty() { "mend it" } else { "mend the first one first" };
+                let told = format!("{} of {} checks failed: {hint}", failures.len(), self.findings.len());
+                Err(Fault::new(*first, anyhow::anyhow!(told)))
+            }
+        }
+    }
+}
+
+fn line(Finding { subject, verdict, message }: &Finding) -> String {
+    let (word, style) = match verdict {
+        Verdict::Ok => ("ok", AnsiColor::Green.on_default()),
+        Verdict::Warning => ("warning", AnsiColor::Yellow.on_default()),
+        Verdict::Failed { .. } => ("failed", AnsiColor::Red.on_default().bold()),
+        Verdict::Skipped => ("skipped", Style::new().dimmed()),
+    };
+    format!("{style}{word:<7}{style:#}  {subject}: {message}")
 }
 
 async fn journal(location: &Location, is_running: bool) -> Finding {
@@ -106,18 +142,4 @@ async fn listener(variable: &'static str, address: SocketAddr, is_running: bool)
             Finding::failed(subject, &error.into())
         }
     }
-}
-
-fn show(findings: &[Finding]) -> Result<(), Fault> {
-    let mut text = String::new();
-    for Finding { subject, verdict, message } in findings {
-        let (word, style) = match verdict {
-            Verdict::Ok => ("ok", AnsiColor::Green.on_default()),
-            Verdict::Warning => ("warning", AnsiColor::Yellow.on_default()),
-            Verdict::Failed { .. } => ("failed", AnsiColor::Red.on_default().bold()),
-            Verdict::Skipped => ("skipped", Style::new().dimmed()),
-        };
-        text.push_str(&format!("{style}{word:<7}{style:#}  {subject}: {message}\n"));
-    }
-    print_styled(text.trim_end())
 }

@@ -82,7 +82,8 @@ async fn deliver(service: &Service, id: &str) -> anyhow::Result<String> {
     let headers =
         Scheme::STANDARD_WEBHOOKS.sign(&secret, id, Timestamp::now(), practice::EVENT.as_bytes())?;
     let url = format!("http://{}/hooks/config", service.address);
-    let answer = flowhook::http::client()?.post(url).headers(headers).body(practice::EVENT).send().await?;
+    let answer =
+        flowhook::http::direct_client()?.post(url).headers(headers).body(practice::EVENT).send().await?;
     let status = answer.status();
     let text = flowhook::http::text(answer, 1024).await?;
     ensure!(status.is_success(), "the service answered {status}: {text}");
@@ -92,7 +93,7 @@ async fn deliver(service: &Service, id: &str) -> anyhow::Result<String> {
 /// The delivery's change, when it has ended.
 async fn ending(service: &Service, id: &str) -> anyhow::Result<Value> {
     let url = format!("http://{}/api/deliveries/config/{id}", service.admin_address);
-    let client = flowhook::http::client()?;
+    let client = flowhook::http::direct_client()?;
     let asked = Instant::now();
     while asked.elapsed() < PATIENCE {
         let text = flowhook::http::text(client.get(&url).send().await?, 64 * 1024).await?;

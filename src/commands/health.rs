@@ -1,10 +1,12 @@
 //! `flowhook health`: whether the service on this machine is well, for a container's health check.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use flowhook::http::{self, root_cause};
 use flowhook::settings::{Layers, Settings};
 use reqwest::StatusCode;
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::listener::{base_url, detail};
@@ -42,12 +44,20 @@ pub(crate) async fn run(args: &Args, layers: &Layers) -> Result<(), Fault> {
     } else if asked.is_ok() {
         print(probe.status(true))?;
     }
-    asked.map_err(|reason| Fault::new(Exit::Other, anyhow::anyhow!(reason)))
+    asked.map(drop).map_err(|reason| Fault::new(Exit::Other, anyhow::anyhow!(reason)))
 }
 
-/// Whether a flowhook with these settings runs and is well.
-pub(super) async fn is_healthy(layers: &Layers) -> bool {
-    Probe::HEALTHY.ask(layers).await.is_ok()
+/// What a running flowhook tells of itself.
+#[derive(Deserialize)]
+pub(super) struct Running {
+    /// Where it receives webhooks.
+    pub(super) webhooks: SocketAddr,
+}
+
+/// The flowhook that answers at the admin address of these settings, if one does.
+pub(super) async fn running(layers: &Layers) -> Option<Running> {
+    let answer = Probe::HEALTHY.ask(layers).await.ok()?;
+    serde_json::from_str(&answer).ok()
 }
 
 /// A question to the admin listener.
@@ -77,15 +87,15 @@ impl Probe {
         if is_well { self.well } else { self.unwell }
     }
 
-    /// Asks; if the service is not well, why.
-    async fn ask(&self, layers: &Layers) -> Result<(), String> {
+    /// Asks; the answer, or why the service is not well.
+    async fn ask(&self, layers: &Layers) -> Result<String, String> {
         let listen = Settings::admin_listen(layers).map_err(|problems| problems.to_string())?;
         let base_url = base_url("FLOWHOOK_ADMIN_LISTEN", listen).map_err(|problems| problems.to_string())?;
         let url = format!("{base_url}{}", self.path);
         let (status, answer) = get(&url).await?;
         let is_ours = serde_json::from_str(&answer).is_ok_and(|answer| (self.is_ours)(&answer));
         match (status, detail(&answer)) {
-            (StatusCode::OK, _) if is_ours => Ok(()),
+            (StatusCode::OK, _) if is_ours => Ok(answer),
             (StatusCode::SERVICE_UNAVAILABLE, Some(detail)) => Err(format!("the service says: {detail}")),
             _ => Err(format!(
                 "what answers at `{url}` ({status}) is not flowhook: set FLOWHOOK_ADMIN_LISTEN to where it listens"

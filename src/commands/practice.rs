@@ -61,13 +61,12 @@ impl Access {
 
     /// Lines for a shell, after which other commands work on the first flow of the practice tenant.
     pub(super) fn exports(&self) -> String {
-        let client = [
-            ("CXONE_BASE_URL", Some(&self.base_url)),
-            ("CXONE_CLIENT_ID", Some(&self.client_id)),
-            ("CXONE_CLIENT_SECRET", Some(&self.client_secret)),
-        ];
+        let token_url = format!("{}/oauth/token", self.base_url);
+        let tenant = [("CXONE_BASE_URL", Some(&self.base_url)), ("CXONE_TOKEN_URL", Some(&token_url))];
+        let client =
+            [("CXONE_CLIENT_ID", Some(&self.client_id)), ("CXONE_CLIENT_SECRET", Some(&self.client_secret))];
         let place = [("CXONE_FLOW_ID", self.flows.first()), ("TARGET_NODE_ID", self.node.as_ref())];
-        format!("{}\n{}", export(&client), export(&place))
+        [export(&tenant), export(&client), export(&place)].join("\n")
     }
 }
 

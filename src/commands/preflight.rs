@@ -48,18 +48,31 @@ impl Finding {
     }
 }
 
-/// Looks at the token, its scopes, every flow and node that the settings name, and the configuration API.
-pub(super) async fn look(tenant: &Tenant, routes: &route::Settings) -> Vec<Finding> {
-    let mut preflight = Preflight { tenant, routes, findings: Vec::new() };
-    preflight.tenant().await;
-    preflight.config_api().await;
-    preflight.findings
+/// Looks at the token, its scopes, and the flow and node that events need not name: one flow call.
+pub(super) async fn brief(tenant: &Tenant, routes: &route::Settings) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    Preflight { tenant, routes, tell: |finding| findings.push(finding) }.tenant(Extent::Brief).await;
+    findings
 }
 
-struct Preflight<'a> {
+/// Looks at all that can be looked at, the other allowed flows and the configuration API too, and tells of
+/// each thing at once.
+pub(super) async fn whole(tenant: &Tenant, routes: &route::Settings, tell: impl FnMut(Finding)) {
+    let mut preflight = Preflight { tenant, routes, tell };
+    preflight.tenant(Extent::Whole).await;
+    preflight.config_api().await;
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Extent {
+    Brief,
+    Whole,
+}
+
+struct Preflight<'a, T> {
     tenant: &'a Tenant,
     routes: &'a route::Settings,
-    findings: Vec<Finding>,
+    tell: T,
 }
 
 /// Whether more can be learnt of the tenant.
@@ -69,12 +82,12 @@ enum Next {
     Stop,
 }
 
-impl Preflight<'_> {
+impl<T: FnMut(Finding)> Preflight<'_, T> {
     fn add(&mut self, subject: impl Into<String>, verdict: Verdict, message: impl Into<String>) {
-        self.findings.push(Finding::new(subject, verdict, message));
+        (self.tell)(Finding::new(subject, verdict, message));
     }
 
-    async fn tenant(&mut self) {
+    async fn tenant(&mut self, extent: Extent) {
         let mut pass = match self.tenant.gate().admit() {
             Ok(pass) => pass,
             Err(_wait) => {
@@ -87,15 +100,19 @@ impl Preflight<'_> {
         if self.token(&pass).await == Next::Stop {
             return;
         }
-        let Some(default) = &self.routes.flow else {
-            let why = "CXONE_FLOW_ID is not set, so every event has to name its flow";
-            self.add("flow", Verdict::Skipped, why);
-            _ = self.allowed(&mut pass, None).await;
-            return;
-        };
-        let node = self.routes.node.as_ref();
-        if self.flow(&mut pass, default, node).await == Next::GoOn {
-            _ = self.allowed(&mut pass, Some(default)).await;
+        let mut next = Next::GoOn;
+        match &self.routes.flow {
+            Some(default) => next = self.flow(&mut pass, default, self.routes.node.as_ref()).await,
+            None => {
+                self.add(
+                    "flow",
+                    Verdict::Skipped,
+                    "CXONE_FLOW_ID is not set, so every event has to name its flow",
+                );
+            }
+        }
+        if extent == Extent::Whole && next == Next::GoOn {
+            self.other_flows(&mut pass).await;
         }
     }
 
@@ -115,7 +132,7 @@ impl Preflight<'_> {
                 Next::GoOn
             }
             Err(failure) => {
-                self.findings.push(Finding::failed("token", &failure.into()));
+                (self.tell)(Finding::failed("token", &failure.into()));
                 self.add("flow", Verdict::Skipped, "without a token no flow can be read");
                 Next::Stop
             }
@@ -123,12 +140,13 @@ impl Preflight<'_> {
     }
 
     /// The flows beside the default one that events may name.
-    async fn allowed(&mut self, pass: &mut Pass, default: Option<&FlowId>) -> Next {
-        let allowed = self.routes.allowed_flows.iter().flatten();
-        let others: Vec<&FlowId> = allowed.filter(|flow| Some(*flow) != default).collect();
+    async fn other_flows(&mut self, pass: &mut Pass) {
+        let routes = self.routes;
+        let allowed = routes.allowed_flows.iter().flatten();
+        let others: Vec<&FlowId> = allowed.filter(|flow| Some(*flow) != routes.flow.as_ref()).collect();
         for flow in others.iter().take(FLOWS_AT_MOST) {
             if self.flow(pass, flow, None).await == Next::Stop {
-                return Next::Stop;
+                return;
             }
         }
         if others.len() > FLOWS_AT_MOST {
@@ -137,7 +155,6 @@ impl Preflight<'_> {
                 format!("{more} more of FLOWHOOK_ALLOWED_FLOWS: look at them with `flowhook nodes FLOW`");
             self.add("flows", Verdict::Skipped, message);
         }
-        Next::GoOn
     }
 
     async fn flow(&mut self, pass: &mut Pass, flow: &FlowId, node: Option<&NodeId>) -> Next {
@@ -146,7 +163,7 @@ impl Preflight<'_> {
             Ok(text) => Document::parse(text),
             Err(failure) => {
                 let next = if says_more(&failure) { Next::GoOn } else { Next::Stop };
-                self.findings.push(Finding::failed(subject, &failure.into()));
+                (self.tell)(Finding::failed(subject, &failure.into()));
                 return next;
             }
         };
@@ -198,7 +215,7 @@ impl Preflight<'_> {
             fetched.and_then(|config| SCHEMA.variables("the answer", &config).map_err(Fault::input));
         match checked {
             Ok(_variables) => self.add(SUBJECT, Verdict::Ok, "EXTERNAL_API_URL answers the variables"),
-            Err(fault) => self.findings.push(Finding::failed(SUBJECT, &fault)),
+            Err(fault) => (self.tell)(Finding::failed(SUBJECT, &fault)),
         }
     }
 }

@@ -49,7 +49,7 @@ pub(crate) async fn run(args: &Args, mut layers: Layers) -> Result<(), Fault> {
     let mut service = Service::start(settings, Clock::system()).await?;
     // The service accepts whatever the tenant does; what is amiss is told.
     service.beside(
-        async move |tenant| preflight::look(&tenant, &routes).await,
+        async move |tenant| preflight::brief(&tenant, &routes).await,
         |findings| findings.iter().for_each(tell),
     );
     if let Some(practice) = &practice {

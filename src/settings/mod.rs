@@ -56,7 +56,7 @@ impl Settings {
         let mut read = Read::begin(layers);
         let (sources, mut warnings) = read.sources();
         let routes = read.routes();
-        warnings.extend(sources.find(SOURCE).and_then(|source| warnings::replays(source.scheme())));
+        warnings.extend(sources.find(SOURCE).and_then(|source| warnings::replays(source.scheme(), &routes)));
         let settings = Self {
             listen: read.listen(),
             admin: read.admin(),

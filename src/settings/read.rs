@@ -1,7 +1,7 @@
 //! Reads each room's settings out of the layers, and collects what is wrong with them.
 
 use std::collections::BTreeSet;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::str::FromStr;
 
@@ -18,7 +18,7 @@ use super::keys::{
 };
 use super::{Layers, Problem, Problems, SOURCE};
 use crate::change::{BadId, FlowId, NodeId, shorten};
-use crate::http::shown;
+use crate::http::{is_on_loopback, shown};
 use crate::source::{Scheme, Secret, Source, Sources};
 use crate::{admin, journal, queue, route, tenant, worker};
 
@@ -229,7 +229,7 @@ impl<'l> Read<'l> {
     fn tenant_url(&mut self, key: &'static Key, allow_http: bool) -> String {
         let text = self.text(key);
         let Some(url) = self.url(key, &text) else { return text };
-        if url.scheme() == "http" && !is_loopback(&url) && !allow_http {
+        if url.scheme() == "http" && !is_on_loopback(&text) && !allow_http {
             self.problem(
                 key,
                 &format!("is plain http, which would show the client's secret to the network: use https, or set {}=true", ALLOW_HTTP.variable),
@@ -303,10 +303,4 @@ impl<'l> Read<'l> {
 
 fn unspecified() -> SocketAddr {
     SocketAddr::from(([127, 0, 0, 1], 0))
-}
-
-fn is_loopback(url: &Url) -> bool {
-    let host = url.host_str().unwrap_or_default();
-    let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
-    host == "localhost" || address.is_ok_and(|address| address.is_loopback())
 }

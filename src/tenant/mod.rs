@@ -93,9 +93,9 @@ impl Tenant {
     /// # Errors
     /// When no HTTP client can be made on this system.
     pub fn new(settings: Settings) -> Result<Self, reqwest::Error> {
-        let http = http::client()?;
-        let tokens =
-            Tokens::new(http.clone(), settings.token_url, settings.client_id, settings.client_secret);
+        let http = http::client_to(&settings.base_url)?;
+        let tokens_http = http::client_to(&settings.token_url)?;
+        let tokens = Tokens::new(tokens_http, settings.token_url, settings.client_id, settings.client_secret);
         let pacer = Pacer::new(settings.requests_per_minute);
         Ok(Self { http, base_url: settings.base_url, tokens, pacer, gate: Gate::default() })
     }

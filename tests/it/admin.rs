@@ -279,8 +279,11 @@ async fn a_service_with_a_full_backlog_is_well_and_not_ready() {
     let full = [delivery("1", &[change_of("f1"), change_of("f1")])];
     let running = Running::over(&full, &[], &[("FLOWHOOK_QUEUE_CAPACITY", "2")]).await;
     assert_problem(&running.get("/readyz").await, 503, "backlog");
-    let program = json!({"status": "ok", "service": "flowhook", "version": env!("CARGO_PKG_VERSION")});
-    assert_eq!(running.get("/healthz").await.json(), program);
+    let healthy = running.get("/healthz").await.json();
+    let program = (&healthy["status"], &healthy["service"], &healthy["version"]);
+    assert_eq!(program, (&json!("ok"), &json!("flowhook"), &json!(env!("CARGO_PKG_VERSION"))));
+    let webhooks = healthy["webhooks"].as_str().and_then(|address| address.parse().ok());
+    assert_eq!(webhooks, Some(running.service.address), "{healthy}");
     running.stop().await;
 
     let roomy = Running::over(&full, &[], &[("FLOWHOOK_QUEUE_CAPACITY", "3")]).await;

@@ -273,6 +273,14 @@ async fn beside_the_running_service_its_journal_and_addresses_are_its_own() {
     assert_well(&beside);
     assert_eq!(beside.stdout.matches("in use by the flowhook that is running").count(), 3, "{beside:?}");
 
+    // Not everything that is taken is its own.
+    let occupied = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let other = occupied.local_addr().expect("it is bound").to_string();
+    let taken = at(&tenant, &["check"]).journal(&journal).envs(&listens).env("FLOWHOOK_LISTEN", &other);
+    let taken = taken.output().await;
+    assert_eq!(taken.code, Some(1), "{taken:?}");
+    assert_says(&taken.stdout, &["set FLOWHOOK_LISTEN to another address"]);
+
     // With another admin address it cannot be known whose journal that is.
     let apart = at(&tenant, &["check"]).journal(&journal).output().await;
     assert_eq!(apart.code, Some(1), "{apart:?}");
@@ -315,6 +323,31 @@ async fn what_serve_learns_of_a_wait_at_its_start_survives_a_crash() {
     assert_eq!(tenant.calls().get, 1, "no call is made inside the wait");
     again.signal("TERM");
     again.exit().await;
+}
+
+#[tokio::test]
+async fn what_is_on_this_machine_is_reached_without_the_environments_proxy() {
+    let tenant = tenant(SCOPES).await;
+    let api = ConfigApi::start().await;
+    api.says(&json!({"routing_priority": "high", "queue_target": "vip", "max_wait_time_seconds": 30}));
+    let proxy = nowhere().await;
+    let behind = |arguments: &[&str]| {
+        let program = at(&tenant, arguments).env("http_proxy", &proxy).env("HTTPS_PROXY", &proxy);
+        program.env("EXTERNAL_API_URL", &api.url)
+    };
+    assert_well(&behind(&["check"]).output().await);
+    assert_eq!(behind(&["demo"]).output().await.code, Some(0));
+}
+
+#[tokio::test]
+async fn what_takes_too_many_calls_for_the_pace_is_told_as_far_as_it_went() {
+    let tenant = tenant(SCOPES).await;
+    let mut paced = at(&tenant, &["check"])
+        .envs(&[("CXONE_REQUESTS_PER_MINUTE", "1"), ("FLOWHOOK_ALLOWED_FLOWS", "f,g")])
+        .start();
+    paced.printed("flow f: \"Support\"").await;
+    paced.signal("TERM");
+    assert_eq!(paced.exit().await.code, None, "it had not ended");
 }
 
 #[tokio::test]

@@ -392,6 +392,11 @@ fn a_scheme_that_signs_no_time_comes_with_a_warning() {
     };
     let said = check(&[], &["FLOWHOOK_WEBHOOK_SCHEME: `github` signs no time"]);
     assert!(said.contains("`timestamp`"), "{said}");
+    assert!(said.contains("until CXONE_FLOW_ID and TARGET_NODE_ID and EXTERNAL_API_URL is set"), "{said}");
+    let flow = [("CXONE_FLOW_ID", "f"), ("TARGET_NODE_ID", "n")];
+    assert!(check(&flow, &["signs no time"]).contains("until EXTERNAL_API_URL is set"));
+    let all = [&flow[..], &[("EXTERNAL_API_URL", "https://example/{revision}/a")]].concat();
+    check(&all, &[]);
     check(
         &[("FLOWHOOK_WEBHOOK_SECRET", "mysecret")],
         &["FLOWHOOK_WEBHOOK_SECRET: a secret is only 8 bytes long", "`github` signs no time"],
