@@ -62,7 +62,7 @@ pub enum StartError {
     #[error(transparent)]
     Journal(#[from] JournalError),
     /// An address cannot be had.
-    #[error("cannot listen on {address}: stop what listens there, or set {variable} to another address")]
+    #[error("cannot listen on {address}: {}, or set {variable} to another address", way_out(source))]
     Listen {
         /// The address.
         address: SocketAddr,
@@ -74,6 +74,16 @@ pub enum StartError {
     /// The system has no usable certificate store.
     #[error("no HTTP client can be made")]
     Http(#[from] reqwest::Error),
+}
+
+fn way_out(error: &io::Error) -> &'static str {
+    if error.kind() == io::ErrorKind::AddrNotAvailable {
+        "use an address that this machine has"
+    } else if error.kind() == io::ErrorKind::PermissionDenied {
+        "use a port from 1024 on, or let this user have lower ones"
+    } else {
+        "stop what listens there"
+    }
 }
 
 /// A task ended that must not.

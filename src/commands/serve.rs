@@ -42,7 +42,9 @@ pub(crate) async fn run(args: &Args, mut layers: Layers) -> Result<(), Fault> {
     // Dropped at the end: the practice tenant and its folder live as long as the service.
     let practice = if args.sandbox { Some(Practice::begin(&mut layers).await?) } else { None };
     let settings = Settings::service(&layers).map_err(|mut problems| {
-        problems.add("(to try flowhook without any settings: flowhook serve --sandbox)");
+        if layers.is_empty() {
+            problems.add("(to try flowhook without any settings: flowhook serve --sandbox)");
+        }
         problems
     })?;
     let routes = settings.routes.clone();

@@ -8,12 +8,13 @@ use std::time::Duration;
 
 use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
 use sqlx::sqlite::{
-    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
+    SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous,
 };
 use sqlx::{ConnectOptions as _, SqlSafeStr as _};
 
 use super::{Reader, Writer};
 use crate::change::shorten;
+use crate::http::shown;
 
 /// How many connections read beside the writer's one.
 const READERS: u32 = 4;
@@ -50,7 +51,7 @@ impl FromStr for Location {
             None if text.starts_with("postgres") => {
                 Err("this version keeps its journal in SQLite only: write `sqlite:PATH`".to_owned())
             }
-            None => Err(format!("`{}` is not a journal: write `sqlite:PATH`", shorten(text))),
+            None => Err(format!("`{}` is not a journal: write `sqlite:PATH`", shorten(&shown(text)))),
         }
     }
 }
@@ -71,6 +72,7 @@ impl Journal {
     /// [`JournalError`], which names the file and says what to do.
     pub async fn open(location: &Location) -> Result<Self, JournalError> {
         let path = location.path();
+        accessible(path)?;
         let lock = lock(path)?;
         let unusable = |source| JournalError::Unusable { path: path.to_owned(), source };
         let options = SqliteConnectOptions::new()
@@ -82,10 +84,8 @@ impl Journal {
             .busy_timeout(BUSY_TIMEOUT)
             .disable_statement_logging();
         let mut connection = options.connect().await.map_err(unusable)?;
-        migrator()
-            .run(&mut connection)
-            .await
-            .map_err(|source| JournalError::Schema { path: path.to_owned(), source })?;
+        inspect(&mut connection, path).await?;
+        migrator().run(&mut connection).await.map_err(|error| not_migrated(path, error))?;
         // `read_only` would keep SQLite from recovering the WAL; refusing writes is enough.
         let pool = SqlitePoolOptions::new()
             .max_connections(READERS)
@@ -102,19 +102,25 @@ impl Journal {
     /// [`JournalError`] as [`Journal::open`] would give it.
     pub async fn look(location: &Location) -> Result<Found, JournalError> {
         let path = location.path();
-        let unwritable = |source| JournalError::Unwritable { path: path.to_owned(), source };
+        accessible(path)?;
         if !path.exists() {
-            let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-            tempfile::tempfile_in(folder.unwrap_or(Path::new("."))).map_err(unwritable)?;
             return Ok(Found::Nothing);
         }
-        OpenOptions::new().append(true).open(path).map_err(unwritable)?;
         let _lock = lock(path)?;
         let unusable = |source| JournalError::Unusable { path: path.to_owned(), source };
         let options = SqliteConnectOptions::new().filename(path).pragma("query_only", "true");
         let pool =
             SqlitePoolOptions::new().max_connections(1).connect_with(options).await.map_err(unusable)?;
-        let found = found(&pool, path).await;
+        let mut connection = pool.acquire().await.map_err(unusable)?;
+        let tables = inspect(&mut connection, path).await;
+        drop(connection);
+        let found = match tables {
+            Ok(Tables::None) => Ok(Found::Nothing),
+            Ok(Tables::Ours) => {
+                Reader::new(pool.clone()).pending_count().await.map(|pending| Found::Journal { pending })
+            }
+            Err(error) => Err(error),
+        };
         pool.close().await;
         found
     }
@@ -132,20 +138,52 @@ pub enum Found {
     },
 }
 
-async fn found(pool: &SqlitePool, path: &Path) -> Result<Found, JournalError> {
+/// Whose tables a database has.
+enum Tables {
+    /// It has none.
+    None,
+    /// A journal's.
+    Ours,
+}
+
+/// Looks whether a database is a journal that this version can use, or can become one.
+async fn inspect(connection: &mut SqliteConnection, path: &Path) -> Result<Tables, JournalError> {
     let unusable = |source| JournalError::Unusable { path: path.to_owned(), source };
-    let tables = "SELECT COUNT(*) FROM sqlite_schema WHERE name = '_sqlx_migrations'";
-    let tables: i64 = sqlx::query_scalar(tables).fetch_one(pool).await.map_err(unusable)?;
+    let tables = "SELECT COUNT(*), COALESCE(SUM(name = '_sqlx_migrations'), 0) FROM sqlite_schema";
+    let (tables, ours): (i64, i64) =
+        sqlx::query_as(tables).fetch_one(&mut *connection).await.map_err(unusable)?;
     if tables == 0 {
-        return Ok(Found::Nothing);
+        return Ok(Tables::None);
+    }
+    if ours == 0 {
+        return Err(JournalError::Foreign { path: path.to_owned() });
     }
     let version = "SELECT COALESCE(MAX(version), 0) FROM _sqlx_migrations";
-    let version: i64 = sqlx::query_scalar(version).fetch_one(pool).await.map_err(unusable)?;
-    if !migrator().version_exists(version) {
+    let version: i64 = sqlx::query_scalar(version).fetch_one(connection).await.map_err(unusable)?;
+    if version != 0 && !migrator().version_exists(version) {
         let source = MigrateError::VersionMissing(version);
         return Err(JournalError::Schema { path: path.to_owned(), source });
     }
-    Ok(Found::Journal { pending: Reader::new(pool.clone()).pending_count().await? })
+    Ok(Tables::Ours)
+}
+
+/// Looks whether the file can be written, or made. SQLite's own words for it would mislead.
+fn accessible(path: &Path) -> Result<(), JournalError> {
+    let unwritable = |source| JournalError::Unwritable { path: path.to_owned(), source };
+    if path.is_dir() {
+        return Err(JournalError::Folder { path: path.to_owned() });
+    }
+    if path.exists() {
+        OpenOptions::new().append(true).open(path).map_err(unwritable)?;
+    } else {
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+        tempfile::tempfile_in(folder.unwrap_or(Path::new("."))).map_err(unwritable)?;
+    }
+    let lock = lock_of(path);
+    if lock.exists() {
+        OpenOptions::new().write(true).open(&lock).map_err(unwritable)?;
+    }
+    Ok(())
 }
 
 fn migrator() -> Migrator {
@@ -154,19 +192,34 @@ fn migrator() -> Migrator {
     Migrator::with_migrations(vec![first])
 }
 
+fn not_migrated(path: &Path, error: MigrateError) -> JournalError {
+    if let MigrateError::Execute(source) | MigrateError::ExecuteMigration(source, _) = error {
+        return JournalError::Statement(source);
+    }
+    JournalError::Schema { path: path.to_owned(), source: error }
+}
+
 /// Takes the lock beside the journal. The kernel gives it back when the process ends, however it ends.
 fn lock(path: &Path) -> Result<File, JournalError> {
-    // A link would give one journal two locks. A file that is not there yet has no other name.
-    let mut beside = path.canonicalize().unwrap_or_else(|_not_there| path.to_owned()).into_os_string();
-    beside.push(".lock");
     let unwritable = |source| JournalError::Unwritable { path: path.to_owned(), source };
-    let file =
-        OpenOptions::new().create(true).truncate(false).write(true).open(&beside).map_err(unwritable)?;
+    let file = OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(lock_of(path))
+        .map_err(unwritable)?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(JournalError::Locked { path: path.to_owned() }),
         Err(TryLockError::Error(source)) => Err(unwritable(source)),
     }
+}
+
+fn lock_of(path: &Path) -> PathBuf {
+    // A link would give one journal two locks. A file that is not there yet has no other name.
+    let mut beside = path.canonicalize().unwrap_or_else(|_not_there| path.to_owned()).into_os_string();
+    beside.push(".lock");
+    beside.into()
 }
 
 /// The journal cannot be used.
@@ -181,8 +234,23 @@ pub enum JournalError {
         /// The journal's file.
         path: PathBuf,
     },
-    /// Its folder cannot be written.
-    #[error("the journal `{}` cannot be written: check that its folder exists and belongs to you", path.display())]
+    /// It is a folder.
+    #[error("the journal `{}` is a folder: name a file in it, as in sqlite:{}", path.display(), path.join("flowhook.db").display())]
+    Folder {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// It is a database, and no journal.
+    #[error("`{}` is another program's database: set FLOWHOOK_JOURNAL to another file", path.display())]
+    Foreign {
+        /// The file.
+        path: PathBuf,
+    },
+    /// It, its lock or its folder cannot be written.
+    #[error(
+        "the journal `{}` cannot be written: check that its folder exists, and that it and its `.lock` belong to you",
+        path.display()
+    )]
     Unwritable {
         /// The journal's file.
         path: PathBuf,

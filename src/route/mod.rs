@@ -204,6 +204,12 @@ impl Routes {
     }
 }
 
+/// What in a URL from settings looks like a placeholder and is none.
+pub fn unknown_placeholder(template: &str) -> Option<&str> {
+    let inside = template.split('{').skip(1).filter_map(|rest| rest.split_once('}')).map(|(name, _)| name);
+    inside.into_iter().find(|name| !["flow_id", "node_id", "revision"].contains(name))
+}
+
 /// A URL from settings with `{flow_id}` and `{node_id}`, percent-encoded, and `{revision}` filled in.
 pub fn fill(template: &str, flow: &FlowId, node: &NodeId, revision: &Revision) -> String {
     let encode = |id: &str| -> String {

@@ -31,7 +31,7 @@ keys! {
         "the tenant's API, in its region";
     TOKEN_URL = "CXONE_TOKEN_URL", "tenant.token_url", "{CXONE_BASE_URL}/oauth/token",
         "the tenant's token endpoint";
-    CLIENT_ID = "CXONE_CLIENT_ID", "tenant.client_id", "required", "the OAuth client";
+    CLIENT_ID = "CXONE_CLIENT_ID", "tenant.client_id", "required", "the OAuth client's id";
     CLIENT_SECRET = "CXONE_CLIENT_SECRET", "tenant.client_secret", "required",
         "the OAuth client's secret";
     CLIENT_SECRET_FILE = "CXONE_CLIENT_SECRET_FILE", "tenant.client_secret_file", "none",

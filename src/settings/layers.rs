@@ -6,11 +6,16 @@ use std::path::{Path, PathBuf};
 
 use super::keys::{KEYS, Key};
 use super::{Problem, Problems};
+use crate::change::shorten;
 
 /// Names the settings file.
 const CONFIG_VARIABLE: &str = "FLOWHOOK_CONFIG";
 /// Read from the working directory, if it is there.
 const DOT_ENV: &str = ".env";
+/// What all names begin with that can only be meant for us.
+const PREFIX: &str = "FLOWHOOK_";
+/// Such names that are no settings: where the settings are, and where `fixtures/replay.sh` posts to.
+const OTHERS: [&str; 2] = [CONFIG_VARIABLE, "FLOWHOOK_URL"];
 
 /// All settings as text, by their variable's name. An empty value counts as none.
 #[derive(Default)]
@@ -21,6 +26,8 @@ pub struct Layers {
     /// What cannot be read, and every key of the file that there is not: reported with whatever else is
     /// wrong for the command that asks.
     pub(super) problems: Problems,
+    /// What is to be said of names that are no settings.
+    pub(super) warnings: Vec<String>,
 }
 
 /// A value, and whether it was written in the settings file.
@@ -43,6 +50,8 @@ impl Layers {
             layers.add_file(file, &mut problems);
         }
         layers.add_dot_env(&mut problems);
+        let names: Vec<String> = env::vars_os().filter_map(|(name, _)| name.into_string().ok()).collect();
+        layers.note_unknown(names.iter().map(String::as_str), "the environment");
         layers.add(|key| match env::var(key.variable) {
             Ok(text) => Some(text),
             Err(env::VarError::NotPresent) => None,
@@ -66,6 +75,11 @@ impl Layers {
     /// Sets one setting over all layers.
     pub fn set(&mut self, variable: &'static str, text: String) {
         self.values.insert(variable, Value { text, in_file: false });
+    }
+
+    /// Whether nothing at all is set.
+    pub fn is_empty(&self) -> bool {
+        self.values.is_empty() && self.file.is_none()
     }
 
     /// Forgets every setting but these.
@@ -101,7 +115,11 @@ impl Layers {
             Err(error) => Err(error),
         };
         match pairs {
-            Ok(mut pairs) => self.add(|key| pairs.remove(key.variable)),
+            Ok(mut pairs) => {
+                expanded(problems);
+                self.note_unknown(pairs.keys().map(String::as_str), DOT_ENV);
+                self.add(|key| pairs.remove(key.variable));
+            }
             Err(dotenvy::Error::Io(error)) => {
                 problems.push(Problem::new(DOT_ENV, &format!("cannot be read: {error}")));
             }
@@ -115,17 +133,35 @@ impl Layers {
         }
     }
 
+    /// Remembers names that look like settings of ours and are none: misspelt, they would do nothing.
+    fn note_unknown<'a>(&mut self, names: impl Iterator<Item = &'a str>, place: &str) {
+        let is_ours = |name: &str| {
+            !name.starts_with(PREFIX) || OTHERS.contains(&name) || KEYS.iter().any(|key| key.variable == name)
+        };
+        for name in names.filter(|name| !is_ours(name)) {
+            self.warnings
+                .push(format!("{} in {place} is no setting: see the README for their names", shorten(name)));
+        }
+    }
+
     fn add_file(&mut self, path: &Path, problems: &mut Problems) {
         let name = path.display().to_string();
         let text = match std::fs::read_to_string(path) {
             Ok(text) => text,
-            Err(error) => return problems.push(Problem::new(&name, &format!("cannot be read: {error}"))),
+            Err(error) => {
+                let what =
+                    format!("cannot be read: {error}; give --config or {CONFIG_VARIABLE} the settings file");
+                return problems.push(Problem::new(&name, &what));
+            }
         };
         let tables: toml::Table = match toml::from_str(&text) {
             Ok(tables) => tables,
             // Only the first line: those that follow quote the file, which may hold a secret.
             Err(error) => {
-                return problems.push(Problem::new(&name, &format!("is not TOML: {}", error.message())));
+                let line =
+                    error.span().map(|span| 1 + text[..span.start.min(text.len())].matches('\n').count());
+                let at = line.map(|line| format!(" at line {line}")).unwrap_or_default();
+                return problems.push(Problem::new(&name, &format!("is not TOML{at}: {}", error.message())));
             }
         };
         for (table, members) in &tables {
@@ -177,6 +213,23 @@ impl Layers {
                     &format!("`{}` must be text, a whole number or a list of texts", key.file),
                 ));
             }
+        }
+    }
+}
+
+/// A `$` in a value is taken for a variable's name, which would silently make another secret of it.
+fn expanded(problems: &mut Problems) {
+    let text = std::fs::read_to_string(DOT_ENV).unwrap_or_default();
+    for line in text.lines() {
+        let line = line.trim_start();
+        let Some((name, value)) = line.strip_prefix("export ").unwrap_or(line).split_once('=') else {
+            continue;
+        };
+        let is_ours = KEYS.iter().any(|key| key.variable == name.trim());
+        if is_ours && !value.trim_start().starts_with('\'') && value.replace("\\$", "").contains('$') {
+            let what =
+                format!("has a `$` in the value of {}: put single quotes around the value", name.trim());
+            problems.push(Problem::new(DOT_ENV, &what));
         }
     }
 }

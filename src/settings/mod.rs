@@ -56,6 +56,7 @@ impl Settings {
         let mut read = Read::begin(layers);
         let (sources, mut warnings) = read.sources();
         let routes = read.routes();
+        warnings.extend(layers.warnings.iter().cloned());
         warnings.extend(sources.find(SOURCE).and_then(|source| warnings::replays(source.scheme(), &routes)));
         let settings = Self {
             listen: read.listen(),
@@ -68,6 +69,7 @@ impl Settings {
             worker: read.worker(),
             tenant: read.tenant(),
         };
+        read.check_apart(settings.listen, settings.admin.listen);
         read.problems.or(settings)
     }
 

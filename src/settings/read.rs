@@ -1,6 +1,8 @@
 //! Reads each room's settings out of the layers, and collects what is wrong with them.
 
 use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::{self, Read as _};
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::str::FromStr;
@@ -94,10 +96,12 @@ impl<'l> Read<'l> {
             }
             (None, Some(path)) => path.to_owned(),
         };
-        match std::fs::read_to_string(&path) {
+        match read_secret(&path) {
             Ok(text) => Some(text),
             Err(error) => {
-                self.problem(file, &format!("names `{}`, which cannot be read: {error}", shorten(&path)));
+                let what = "write the secret there, readable for this user";
+                let path = shorten(&path);
+                self.problem(file, &format!("names `{path}`, which cannot be read: {error}; {what}"));
                 None
             }
         }
@@ -186,6 +190,10 @@ impl<'l> Read<'l> {
         {
             self.problem(FETCH_URL, "has a placeholder in its host, which an event must not choose: name it");
         }
+        if let Some(unknown) = settings.fetch_url.as_deref().and_then(route::unknown_placeholder) {
+            let known = "it knows {flow_id}, {node_id} and {revision}";
+            self.problem(FETCH_URL, &format!("has a placeholder `{}`: {known}", shorten(unknown)));
+        }
         if let (Some(flow), Some(allowed)) = (&settings.flow, &settings.allowed_flows)
             && !allowed.contains(flow)
         {
@@ -227,7 +235,7 @@ impl<'l> Read<'l> {
 
     /// A URL that gets our credentials: not in the clear, unless it stays on this machine or it is allowed.
     fn tenant_url(&mut self, key: &'static Key, allow_http: bool) -> String {
-        let text = self.text(key);
+        let text = self.text(key).trim().to_owned();
         let Some(url) = self.url(key, &text) else { return text };
         if url.scheme() == "http" && !is_on_loopback(&text) && !allow_http {
             self.problem(
@@ -282,6 +290,14 @@ impl<'l> Read<'l> {
         admin::Settings { listen, token }
     }
 
+    /// Two listeners need two addresses.
+    pub(super) fn check_apart(&mut self, listen: SocketAddr, admin: SocketAddr) {
+        if listen == admin && listen.port() != 0 {
+            let what = format!("is `{admin}`, as {} is: choose another port", LISTEN.variable);
+            self.problem(ADMIN_LISTEN, &what);
+        }
+    }
+
     pub(super) fn journal(&mut self) -> journal::Location {
         self.text(JOURNAL).parse().unwrap_or_else(|error: String| {
             self.problem(JOURNAL, &format!("cannot be used: {error}"));
@@ -303,4 +319,16 @@ impl<'l> Read<'l> {
 
 fn unspecified() -> SocketAddr {
     SocketAddr::from(([127, 0, 0, 1], 0))
+}
+
+/// A file that is longer than this holds no secret.
+const SECRET_FILE_BYTES: u64 = 64 * 1024;
+
+fn read_secret(path: &str) -> io::Result<String> {
+    let mut text = String::new();
+    File::open(path)?.take(SECRET_FILE_BYTES + 1).read_to_string(&mut text)?;
+    if text.len() as u64 > SECRET_FILE_BYTES {
+        return Err(io::Error::other(format!("it is longer than {SECRET_FILE_BYTES} bytes")));
+    }
+    Ok(text)
 }

@@ -117,7 +117,11 @@ impl Gate {
 
     /// Closes the gate for `wait`, or for its own growing wait where there is none.
     pub fn close(&self, reason: &str, wait: Option<Duration>) {
+        let was_open = self.closure().is_none();
         self.state().close(Instant::now(), reason, wait, fastrand::f64());
+        if was_open && let Some(closure) = self.closure() {
+            tracing::warn!(gate.reason = reason, "the tenant is left in peace: {closure}");
+        }
         // Whoever waits for a place must now learn of the time.
         self.0.moved.notify_one();
     }
@@ -152,7 +156,9 @@ impl Pass {
     /// The tenant answered: what closed the gate is over, and nobody is in trouble.
     pub(super) fn answered(&mut self) {
         self.went_well = true;
-        if self.gate.state().answered(self.probe) {
+        let opened = self.gate.state().answered(self.probe);
+        if opened {
+            tracing::info!("the tenant answers again");
             self.gate.0.moved.notify_one();
         }
         self.probe = None;

@@ -327,7 +327,10 @@ fn explain(kind: Kind, flow: &FlowId, status: StatusCode, said: &str, lacks: &[&
         ),
         Kind::Refused => format!("the tenant does not take the edited flow `{flow}` ({status}{said})"),
         Kind::Conflict => format!("flow `{flow}` was changed or is locked by someone else ({status}{said})"),
-        Kind::Throttled | Kind::Broken | Kind::Odd | Kind::Credentials | Kind::GateClosed => {
+        Kind::Odd => {
+            format!("the tenant answered {status}{said}, as the flow API does not: check CXONE_BASE_URL")
+        }
+        Kind::Throttled | Kind::Broken | Kind::Credentials | Kind::GateClosed => {
             format!("the tenant answered {status}{said}")
         }
     }

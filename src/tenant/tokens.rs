@@ -82,7 +82,7 @@ pub(super) enum TokenError {
     Throttled(String),
     /// It does not answer as a token endpoint does.
     #[error(
-        "the token endpoint {url} does not answer as one ({why}): check CXONE_BASE_URL and CXONE_TOKEN_URL"
+        "the token endpoint {url} does not answer as one ({why}): check CXONE_BASE_URL, and CXONE_TOKEN_URL if you set it"
     )]
     Unreachable {
         /// Where it should be.

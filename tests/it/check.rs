@@ -3,6 +3,7 @@
 
 use flowhook::sandbox::{Canned, Fault, FaultKind, SAMPLE_NODE, SCOPES, Sandbox, Settings, sample_flow};
 use serde_json::{Value, json};
+use sqlx::{ConnectOptions as _, Connection as _};
 use tokio::net::TcpListener;
 
 use crate::config_api::ConfigApi;
@@ -165,7 +166,7 @@ async fn a_wrong_address_of_the_tenant_is_told() {
     let nowhere = nowhere().await;
     // A server that knows no path, as behind a mistyped address.
     let other = ConfigApi::start().await;
-    let fix = "check CXONE_BASE_URL and CXONE_TOKEN_URL";
+    let fix = "check CXONE_BASE_URL, and CXONE_TOKEN_URL if you set it";
     Wrong::set(&[("CXONE_BASE_URL", &nowhere)], &["Connection refused", fix]).is_told(&tenant, 69).await;
     Wrong::set(&[("CXONE_BASE_URL", &other.url)], &["404 Not Found", fix]).is_told(&tenant, 69).await;
 
@@ -217,7 +218,7 @@ async fn an_occupied_port_is_told() {
 async fn a_journal_that_cannot_be_had_is_told() {
     let tenant = tenant(SCOPES).await;
     let at = |location| [("FLOWHOOK_JOURNAL", location)];
-    let fix = "check that its folder exists and belongs to you";
+    let fix = "check that its folder exists, and that it and its `.lock` belong to you";
     Wrong::set(&at("sqlite:gone/flowhook.db"), &["`gone/flowhook.db`", fix]).is_refused(&tenant, 1).await;
     // Where not even root may write.
     Wrong::set(&at("sqlite:/proc/flowhook.db"), &["`/proc/flowhook.db`", fix]).is_refused(&tenant, 1).await;
@@ -229,6 +230,66 @@ async fn a_journal_that_cannot_be_had_is_told() {
         )
     };
     damaged.is_refused(&tenant, 1).await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let location = format!("sqlite:{}", folder.path().display());
+    Wrong::set(&at(&location), &["is a folder: name a file in it", "flowhook.db"])
+        .is_refused(&tenant, 1)
+        .await;
+}
+
+#[tokio::test]
+async fn another_programs_database_is_left_alone() {
+    let tenant = tenant(SCOPES).await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("theirs.db");
+    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(&path).create_if_missing(true);
+    let mut theirs = options.connect().await.expect("it can be made");
+    sqlx::query("CREATE TABLE orders (id INTEGER)").execute(&mut theirs).await.expect("a table");
+    theirs.close().await.expect("it closes");
+    let before = std::fs::read(&path).expect("it is there");
+    let location = format!("sqlite:{}", path.display());
+    let set = [("FLOWHOOK_JOURNAL", location.as_str())];
+    Wrong::set(&set, &["is another program's database"]).is_refused(&tenant, 1).await;
+    assert_eq!(std::fs::read(&path).expect("it is there"), before);
+}
+
+#[tokio::test]
+async fn two_listeners_need_two_addresses() {
+    let tenant = tenant(SCOPES).await;
+    let same = [("FLOWHOOK_LISTEN", "127.0.0.1:4711"), ("FLOWHOOK_ADMIN_LISTEN", "127.0.0.1:4711")];
+    Wrong::set(&same, &["FLOWHOOK_ADMIN_LISTEN is `127.0.0.1:4711`, as FLOWHOOK_LISTEN is"])
+        .is_refused(&tenant, 64)
+        .await;
+}
+
+#[tokio::test]
+async fn a_dollar_in_dot_env_is_refused_unless_it_is_quoted() {
+    let tenant = tenant(SCOPES).await;
+    let dot_env =
+        |value: &str| at(&tenant, &["check"]).file(".env", &format!("FLOWHOOK_ADMIN_TOKEN={value}\n"));
+    for value in ["pa$HOME", "\"pa$HOME\"", "pa${x}"] {
+        let told = dot_env(value).output().await;
+        assert_eq!(told.code, Some(64), "{value}: {told:?}");
+        assert_says(&told.stdout, &[".env has a `$` in the value of FLOWHOOK_ADMIN_TOKEN", "single quotes"]);
+    }
+    for value in ["'pa$HOME'", r"pa\$HOME"] {
+        assert_eq!(dot_env(value).output().await.code, Some(0), "{value}");
+    }
+}
+
+#[tokio::test]
+async fn a_misspelt_name_is_a_warning() {
+    let tenant = tenant(SCOPES).await;
+    let told = at(&tenant, &["check"]).env("FLOWHOOK_ALLOWED_FLOW", "f").output().await;
+    assert_eq!(told.code, Some(0), "{told:?}");
+    assert_says(&told.stdout, &["warning  settings: FLOWHOOK_ALLOWED_FLOW in the environment is no setting"]);
+}
+
+#[tokio::test]
+async fn a_secret_file_without_an_end_is_refused() {
+    let tenant = tenant(SCOPES).await;
+    let endless = [("CXONE_CLIENT_SECRET_FILE", "/dev/zero"), ("CXONE_CLIENT_SECRET", "")];
+    Wrong::set(&endless, &["`/dev/zero`", "longer than 65536 bytes"]).is_refused(&tenant, 64).await;
 }
 
 #[tokio::test]
