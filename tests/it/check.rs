@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
 use crate::config_api::ConfigApi;
+use crate::elsewhere::Nowhere;
 use crate::program::{Output, Program, WEBHOOK_SECRET};
 
 /// A client secret that nothing else in the output could be mistaken for.
@@ -95,12 +96,6 @@ impl<'a> Wrong<'a> {
     }
 }
 
-/// An address where nothing listens.
-async fn nowhere() -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-    format!("http://{}", listener.local_addr().expect("it is bound"))
-}
-
 #[track_caller]
 fn assert_well(output: &Output) {
     assert_eq!((output.code, output.stderr.as_str()), (Some(0), ""), "{output:?}");
@@ -162,17 +157,19 @@ async fn a_missing_scope_is_named() {
 #[tokio::test]
 async fn a_wrong_address_of_the_tenant_is_told() {
     let tenant = tenant(SCOPES).await;
-    let nowhere = nowhere().await;
+    let nowhere = Nowhere::take();
     // A server that knows no path, as behind a mistyped address.
     let other = ConfigApi::start().await;
     let fix = "check CXONE_BASE_URL and CXONE_TOKEN_URL";
-    Wrong::set(&[("CXONE_BASE_URL", &nowhere)], &["Connection refused", fix]).is_told(&tenant, 69).await;
+    Wrong::set(&[("CXONE_BASE_URL", &nowhere.url)], &["Connection refused", fix]).is_told(&tenant, 69).await;
     Wrong::set(&[("CXONE_BASE_URL", &other.url)], &["404 Not Found", fix]).is_told(&tenant, 69).await;
 
     // The token endpoint is right, and the flows are elsewhere: as with another region.
     let token_url = format!("{}/oauth/token", tenant.base_url());
     let region = |base| [("CXONE_TOKEN_URL", token_url.as_str()), ("CXONE_BASE_URL", base)];
-    Wrong::set(&region(&nowhere), &["Connection refused", "check CXONE_BASE_URL"]).is_told(&tenant, 69).await;
+    Wrong::set(&region(&nowhere.url), &["Connection refused", "check CXONE_BASE_URL"])
+        .is_told(&tenant, 69)
+        .await;
     Wrong::set(&region(&other.url), &["no flow `f`", "CXONE_BASE_URL names its region"])
         .is_told(&tenant, 65)
         .await;
@@ -292,8 +289,8 @@ async fn where_thin_events_are_fetched_is_looked_at_too() {
     let well = at(&tenant, &["check"]).env("EXTERNAL_API_URL", &api.url).output().await;
     assert_well(&well);
     assert_says(&well.stdout, &["ok       fetch: EXTERNAL_API_URL answers the variables"]);
-    let nowhere = nowhere().await;
-    let gone = [("EXTERNAL_API_URL", nowhere.as_str())];
+    let nowhere = Nowhere::take();
+    let gone = [("EXTERNAL_API_URL", nowhere.url.as_str())];
     Wrong::set(&gone, &["gives no configuration", "check that it is the right address"])
         .check(&tenant, 69)
         .await;

@@ -6,7 +6,7 @@ use axum::routing::{any, get};
 use flowhook::sandbox::{Canned, Fault, FaultKind, Sandbox, Settings};
 use serde_json::{Value, json};
 
-use crate::elsewhere::{nowhere, server};
+use crate::elsewhere::{Nowhere, server};
 use crate::program::{Addresses, Output, Program, Running, WEBHOOK_SECRET};
 use crate::senders::{add_flows, flows};
 
@@ -181,19 +181,19 @@ async fn a_wrong_secret_is_77() {
 
 #[tokio::test]
 async fn a_service_that_is_not_there_is_69_and_nothing_more_is_sent() {
-    let address = nowhere().await;
-    let url = format!("http://{address}");
-    let here = || send(&["good.json", "better.json", "--json"]).env("FLOWHOOK_LISTEN", &address);
-    let flagged = send(&["good.json", "better.json", "--json", "--url", &url]);
+    let nowhere = Nowhere::take();
+    let Nowhere { address, url, .. } = &nowhere;
+    let here = || send(&["good.json", "better.json", "--json"]).env("FLOWHOOK_LISTEN", address);
+    let flagged = send(&["good.json", "better.json", "--json", "--url", url]);
     for (program, named_by) in [(here(), "FLOWHOOK_LISTEN"), (flagged, "--url")] {
         let output = program.output().await;
-        assert_ends(&output, 69, &["nothing answers", &address, "refused", "flowhook serve", named_by]);
+        assert_ends(&output, 69, &["nothing answers", address, "refused", "flowhook serve", named_by]);
         let json = output.json();
         assert_eq!(json["deliveries"][0]["status"], Value::Null);
         let counts = [&json["summary"]["unanswered"], &json["summary"]["unsent"]];
         assert_eq!(counts, [&json!(1), &json!(1)], "{json}");
     }
-    let text = send(&["good.json", "better.json"]).env("FLOWHOOK_LISTEN", &address).output().await;
+    let text = send(&["good.json", "better.json"]).env("FLOWHOOK_LISTEN", address).output().await;
     assert!(text.stdout.contains("better.json  -  not sent: "), "{text:?}");
 }
 
@@ -215,9 +215,9 @@ async fn an_admin_api_that_does_not_tell_is_reported_with_what_was_accepted() {
         &["FLOWHOOK_ADMIN_TOKEN", "not the service's"],
     )
     .await;
-    let address = nowhere().await;
-    let admin = ("FLOWHOOK_ADMIN_LISTEN", address.as_str());
-    check(send().envs(&[admin]), 69, &[&address, "FLOWHOOK_ADMIN_LISTEN", "--wait 0"]).await;
+    let nowhere = Nowhere::take();
+    let admin = ("FLOWHOOK_ADMIN_LISTEN", nowhere.address.as_str());
+    check(send().envs(&[admin]), 69, &[&nowhere.address, "FLOWHOOK_ADMIN_LISTEN", "--wait 0"]).await;
     // Some other program: here the service's own public listener.
     let public = format!("http://{}", site.addresses.public);
     let other = site.send(&["good.json", "better.json", "--admin-url", &public]);
