@@ -1,6 +1,6 @@
 //! `flowhook apply`: sets variables of a node now, without a webhook and without a journal.
 
-use std::io::Read as _;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use flowhook::worker::draft;
 use serde_json::json;
 use serde_json::value::RawValue;
 
-use super::{OneShot, is_worth_another_try, print};
+use super::{OneShot, input, is_worth_another_try, print};
 use crate::exit::{Exit, Fault};
 
 /// How often a conflict or a lost answer is followed by a fresh read and another PUT.
@@ -129,17 +129,9 @@ async fn variables(
         (Some(url), _) if url.starts_with("http://") || url.starts_with("https://") => {
             checked(object(&shown(url), &fetch(url).await?).map_err(Fault::input)?)
         }
-        (Some("-"), _) => {
-            let mut text = String::new();
-            std::io::stdin()
-                .read_to_string(&mut text)
-                .map_err(|error| Fault::input(format!("standard input cannot be read: {error}")))?;
-            read("standard input", &text)
-        }
         (Some(path), _) => {
-            let text = std::fs::read_to_string(path)
-                .map_err(|error| Fault::input(format!("`{}` cannot be read: {error}", shorten(path))))?;
-            read(path, &text)
+            let path = Path::new(path);
+            read(&input::name(path), &input::text(path).map_err(Fault::input)?)
         }
         // As for a thin event: what it answers must be whole.
         (None, Some(template)) => {
@@ -166,10 +158,9 @@ fn set(text: &str) -> Result<Variable, Fault> {
 }
 
 fn read(what: &str, text: &str) -> Result<Vec<Variable>, Fault> {
-    let what = shorten(what);
     let value: Box<RawValue> =
         serde_json::from_str(text).map_err(|error| Fault::input(format!("`{what}` is not JSON: {error}")))?;
-    checked(object(&what, &value).map_err(Fault::input)?)
+    checked(object(what, &value).map_err(Fault::input)?)
 }
 
 fn checked(variables: Vec<Variable>) -> Result<Vec<Variable>, Fault> {

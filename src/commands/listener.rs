@@ -3,6 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use flowhook::settings::Problems;
+use reqwest::Url;
 use serde::Deserialize;
 
 /// How much of a text that came from elsewhere is shown, in characters.
@@ -24,6 +25,14 @@ pub(super) fn base_url(variable: &str, listen: SocketAddr) -> Result<String, Pro
         ip @ (IpAddr::V4(_) | IpAddr::V6(_)) => ip,
     };
     Ok(format!("http://{}", SocketAddr::new(ip, listen.port())))
+}
+
+/// Whether a URL leads to this machine, as far as its text tells.
+pub(super) fn is_here(url: &str) -> bool {
+    let url = Url::parse(url).ok();
+    let host = url.as_ref().and_then(Url::host_str).unwrap_or_default();
+    let ip = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+    host == "localhost" || ip.is_ok_and(|ip| ip.is_loopback() || ip.is_unspecified())
 }
 
 /// What an answer of `application/problem+json` (RFC 9457) says in words; nothing if it is none. Without the
@@ -48,7 +57,7 @@ pub(super) fn one_line(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{base_url, detail, one_line};
+    use super::{base_url, detail, is_here, one_line};
 
     #[test]
     fn a_listener_is_reached_at_its_address_or_by_loopback() {
@@ -64,6 +73,21 @@ mod tests {
         let unknown = base_url("FLOWHOOK_LISTEN", "127.0.0.1:0".parse().expect("an address"));
         let told = unknown.expect_err("a port that nobody knows").to_string();
         assert!(told.contains("FLOWHOOK_LISTEN is `127.0.0.1:0`"), "{told}");
+    }
+
+    #[test]
+    fn only_loopback_is_here() {
+        let check = |url: &str, expected: bool| assert_eq!(is_here(url), expected, "{url}");
+        check("http://127.0.0.1:8080", true);
+        check("http://127.9.9.9/in", true);
+        check("https://[::1]:8080", true);
+        check("http://LocalHost:8080", true);
+        check("http://0.0.0.0:8080", true);
+        check("http://10.0.0.5:8080", false);
+        check("http://localhost.example.com", false);
+        check("http://127.0.0.1.example.com", false);
+        check("https://[2001:db8::1]", false);
+        check("nowhere", false);
     }
 
     #[test]

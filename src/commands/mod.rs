@@ -1,11 +1,13 @@
-//! The commands, one file each.
+//! The commands, one file each: those that [`crate::cli`] names. The other files are what several of them share.
 
 pub(crate) mod apply;
 pub(crate) mod check;
 pub(crate) mod completions;
+mod delivering;
 pub(crate) mod demo;
 mod fault;
 pub(crate) mod health;
+mod input;
 mod listener;
 pub(crate) mod man;
 pub(crate) mod nodes;

@@ -12,8 +12,8 @@ use flowhook::settings::{Layers, Settings};
 
 use super::fault::{self, GRAMMAR};
 use super::practice::{Access, FLOWS, Flow, NODE};
-use super::print;
 use super::signals::Signals;
+use super::{input, print};
 use crate::exit::{Exit, Fault};
 
 /// The most sample flows: their ids have four digits for the number.
@@ -181,7 +181,7 @@ fn read(path: &Path) -> Result<Flow, Fault> {
     let bad = |error: anyhow::Error, what: &str| {
         Fault::new(Exit::Input, error.context(format!("`{shown}` cannot be served as a flow: {what}")))
     };
-    let text = std::fs::read_to_string(path)
+    let text = input::text(path)
         .map_err(|error| bad(error.into(), "give a file that can be read, with JSON in it"))?;
     let document = Document::parse(text)
         .map_err(|error| bad(error.into(), "give a document as the tenant answers it, {\"flow\":{…}}"))?;

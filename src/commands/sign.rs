@@ -7,8 +7,8 @@ use jiff::Timestamp;
 use reqwest::header::{HeaderMap, HeaderValue};
 use serde_json::{Value, json};
 
-use super::print;
-use super::signing::{SourceArg, new_id, read, unreadable};
+use super::signing::{SourceArg, new_id};
+use super::{input, print};
 use crate::exit::{Exit, Fault};
 
 #[derive(Debug, clap::Args)]
@@ -36,7 +36,7 @@ pub(crate) struct Args {
 pub(crate) fn run(args: Args, layers: &Layers) -> Result<(), Fault> {
     let sources = Settings::sources(layers)?;
     let source = args.source.find(&sources)?;
-    let body = read(&args.file).map_err(|error| Fault::input(unreadable(&args.file, &error)))?;
+    let body = input::bytes(&args.file).map_err(Fault::input)?;
     // An id of ours is well-formed, so what cannot be signed with it is not the caller's doing.
     let exit = if args.id.is_some() { Exit::Usage } else { Exit::Other };
     let id = args.id.unwrap_or_else(new_id);

@@ -41,6 +41,7 @@ mod restart;
 mod sandbox_alone;
 mod sandbox_commands;
 mod send;
+mod send_faults;
 mod senders;
 mod server;
 mod settings;

@@ -6,10 +6,8 @@ use flowhook::change::State;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use super::change::Change;
-use super::delivery::{Delivery, Ending};
-use super::problem::Problem;
 use super::progress::Progress;
+use crate::commands::delivering::{Delivery, Ending};
 use crate::commands::print;
 use crate::exit::{Exit, Fault};
 
@@ -66,12 +64,12 @@ impl Report {
 /// The fault of the first file that came to no good end.
 fn fault(deliveries: &[Delivery]) -> Result<(), Fault> {
     let mut bad = deliveries.iter().filter_map(|delivery| Some((&delivery.file, delivery.problem()?)));
-    let Some((file, Problem { exit, what, fix })) = bad.next() else { return Ok(()) };
+    let Some((file, problem)) = bad.next() else { return Ok(()) };
     let others = match bad.count() {
         0 => String::new(),
         others => format!(" ({others} more came to no good end)"),
     };
-    Err(Fault::new(exit, anyhow::anyhow!("`{file}`: {what}; {fix}{others}")))
+    Err(Fault::new(problem.exit, anyhow::anyhow!("`{file}`: {problem}{others}")))
 }
 
 /// How many ended how: changes by their states, and files where no changes are known.
@@ -162,14 +160,13 @@ struct DeliveryJson<'a> {
 
 impl<'a> DeliveryJson<'a> {
     fn of(delivery: &'a Delivery) -> Self {
-        let changes: &[Change] = if let Ending::Followed(changes) = &delivery.ending { changes } else { &[] };
         Self {
             file: &delivery.file,
             id: delivery.id.as_deref(),
-            status: delivery.status,
+            status: delivery.status.map(|status| status.as_u16()),
             answer: delivery.answer.as_deref(),
-            changes: changes.iter().map(|change| &*change.raw).collect(),
-            problem: delivery.problem().map(|problem| format!("{}; {}", problem.what, problem.fix)),
+            changes: delivery.ending.changes().iter().map(|change| &*change.raw).collect(),
+            problem: delivery.problem().map(|problem| problem.to_string()),
         }
     }
 }
