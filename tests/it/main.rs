@@ -8,6 +8,7 @@ mod architecture;
 mod backup;
 mod check;
 mod cli;
+mod colour;
 mod config_api;
 mod crash;
 mod deliveries;
