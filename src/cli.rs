@@ -7,7 +7,7 @@ use flowhook::settings::Layers;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 
 use crate::commands::{apply, check, completions, demo, health, man, nodes, sandbox, send, serve, sign};
-use crate::exit::Fault;
+use crate::exit::Failed;
 
 /// Carries signed configuration webhooks into live NICE CXone flows.
 #[derive(Debug, Parser)]
@@ -67,7 +67,7 @@ impl Command {
     }
 
     /// Runs it to its end.
-    pub(crate) async fn run(self, layers: Layers) -> Result<(), Fault> {
+    pub(crate) async fn run(self, layers: Layers) -> Result<(), Failed> {
         match self {
             Self::Demo => demo::run(&layers).await,
             Self::Serve(args) => serve::run(&args, layers).await,

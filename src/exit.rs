@@ -33,12 +33,12 @@ impl serde::Serialize for Exit {
 
 /// Why a command failed: an error with its causes, and the exit code it gives.
 #[derive(Debug)]
-pub(crate) struct Fault {
+pub(crate) struct Failed {
     pub(crate) exit: Exit,
     error: anyhow::Error,
 }
 
-impl Fault {
+impl Failed {
     pub(crate) fn new(exit: Exit, error: impl Into<anyhow::Error>) -> Self {
         Self { exit, error: error.into() }
     }
@@ -52,7 +52,7 @@ impl Fault {
     }
 }
 
-impl fmt::Display for Fault {
+impl fmt::Display for Failed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut causes = self.error.chain();
         if let Some(error) = causes.next() {
@@ -62,25 +62,25 @@ impl fmt::Display for Fault {
     }
 }
 
-impl From<Problems> for Fault {
+impl From<Problems> for Failed {
     fn from(problems: Problems) -> Self {
         Self::new(Exit::Usage, problems)
     }
 }
 
-impl From<StartError> for Fault {
+impl From<StartError> for Failed {
     fn from(error: StartError) -> Self {
         Self::new(Exit::Other, error)
     }
 }
 
-impl From<Broken> for Fault {
+impl From<Broken> for Failed {
     fn from(error: Broken) -> Self {
         Self::new(Exit::Other, error)
     }
 }
 
-impl From<Failure> for Fault {
+impl From<Failure> for Failed {
     fn from(failure: Failure) -> Self {
         let exit = match failure.kind {
             Kind::Conflict | Kind::Throttled | Kind::GateClosed => Exit::TryLater,

@@ -17,7 +17,7 @@ use anstyle::AnsiColor;
 use clap::Parser as _;
 
 use cli::Cli;
-use exit::{Exit, Fault};
+use exit::{Exit, Failed};
 use flowhook::settings::{Layers, Settings};
 
 fn main() -> ExitCode {
@@ -31,21 +31,21 @@ fn main() -> ExitCode {
     };
     match run(cli) {
         Ok(()) => Exit::Done.into(),
-        Err(fault) => {
+        Err(failed) => {
             let style = AnsiColor::Red.on_default().bold();
             // `eprintln!` would panic where standard error cannot be written, and change the exit code.
-            _ = writeln!(anstream::stderr(), "{style}error:{style:#} {fault}");
-            fault.exit.into()
+            _ = writeln!(anstream::stderr(), "{style}error:{style:#} {failed}");
+            failed.exit.into()
         }
     }
 }
 
-fn run(cli: Cli) -> Result<(), Fault> {
+fn run(cli: Cli) -> Result<(), Failed> {
     let layers = Layers::load(cli.config.as_deref());
     // A filter that is none is reported by the command, with whatever else is wrong.
     let filter = Settings::log(&layers).ok().flatten();
     commands::begin_log(filter.unwrap_or_else(|| cli.command.log()));
     let runtime = tokio::runtime::Runtime::new()
-        .map_err(|error| Fault::new(Exit::Other, anyhow::Error::new(error).context("cannot start")))?;
+        .map_err(|error| Failed::new(Exit::Other, anyhow::Error::new(error).context("cannot start")))?;
     runtime.block_on(cli.command.run(layers))
 }

@@ -13,7 +13,7 @@ use tokio::net::TcpListener;
 use super::health;
 use super::preflight::{self, Finding, Verdict};
 use super::{print, print_styled};
-use crate::exit::{Exit, Fault};
+use crate::exit::{Exit, Failed};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Nothing is written: not to the tenant, not to the journal.
@@ -31,7 +31,7 @@ pub(crate) struct Args {
     json: bool,
 }
 
-pub(crate) async fn run(args: &Args, layers: &Layers) -> Result<(), Fault> {
+pub(crate) async fn run(args: &Args, layers: &Layers) -> Result<(), Failed> {
     let findings = match Settings::service(layers) {
         Ok(settings) => look(settings, layers).await?,
         Err(problems) => {
@@ -46,7 +46,7 @@ pub(crate) async fn run(args: &Args, layers: &Layers) -> Result<(), Fault> {
     }
     match first_failure(&findings) {
         None => Ok(()),
-        Some(exit) => Err(Fault::new(exit, anyhow::anyhow!("{}", verdict(&findings)))),
+        Some(exit) => Err(Failed::new(exit, anyhow::anyhow!("{}", verdict(&findings)))),
     }
 }
 
@@ -65,7 +65,7 @@ fn verdict(findings: &[Finding]) -> String {
     )
 }
 
-async fn look(settings: Settings, layers: &Layers) -> Result<Vec<Finding>, Fault> {
+async fn look(settings: Settings, layers: &Layers) -> Result<Vec<Finding>, Failed> {
     let mut findings = vec![Finding::new("settings", Verdict::Ok, "complete and well-formed")];
     findings.extend(settings.warnings.iter().map(|text| Finding::new("settings", Verdict::Warning, text)));
     // Then the journal and the addresses are taken by itself.
@@ -75,7 +75,7 @@ async fn look(settings: Settings, layers: &Layers) -> Result<Vec<Finding>, Fault
     for (variable, address) in listeners {
         findings.push(listener(variable, address, is_running).await);
     }
-    let tenant = Tenant::new(settings.tenant).map_err(|error| Fault::new(Exit::Other, error))?;
+    let tenant = Tenant::new(settings.tenant).map_err(|error| Failed::new(Exit::Other, error))?;
     findings.extend(preflight::look(&tenant, &settings.routes).await);
     Ok(findings)
 }
@@ -90,7 +90,7 @@ async fn journal(location: &Location, is_running: bool) -> Finding {
         Err(JournalError::Locked { .. }) if is_running => {
             Finding::new(subject, Verdict::Ok, "in use by the flowhook that is running")
         }
-        Err(error) => Finding::failed(subject, &Fault::new(Exit::Other, error)),
+        Err(error) => Finding::failed(subject, &Failed::new(Exit::Other, error)),
     }
 }
 
@@ -108,7 +108,7 @@ async fn listener(variable: &'static str, address: SocketAddr, is_running: bool)
     }
 }
 
-fn show(findings: &[Finding]) -> Result<(), Fault> {
+fn show(findings: &[Finding]) -> Result<(), Failed> {
     let mut text = String::new();
     for Finding { subject, verdict, message } in findings {
         let (word, style) = match verdict {

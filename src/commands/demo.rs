@@ -15,7 +15,7 @@ use reqwest::Client;
 
 use super::delivering::{Admin, Delivery, Following, Listener, Posting};
 use super::{practice, print};
-use crate::exit::{Exit, Fault};
+use crate::exit::{Exit, Failed};
 
 /// The variables that the event sets.
 const VARIABLES: [&str; 3] = ["routing_priority", "queue_target", "max_wait_time_seconds"];
@@ -24,9 +24,9 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// What is delivered.
 const EVENT: &str = "fixtures/events/full.json";
 
-pub(crate) async fn run(layers: &Layers) -> Result<(), Fault> {
+pub(crate) async fn run(layers: &Layers) -> Result<(), Failed> {
     Settings::log(layers)?;
-    demo().await.map_err(|error| Fault::new(Exit::Other, error))
+    demo().await.map_err(|error| Failed::new(Exit::Other, error))
 }
 
 async fn demo() -> anyhow::Result<()> {

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::listener::{base_url, detail};
 use super::print;
-use crate::exit::{Exit, Fault};
+use crate::exit::{Exit, Failed};
 
 /// How long the answer may take, its body included.
 const WITHIN: Duration = Duration::from_secs(2);
@@ -33,7 +33,7 @@ pub(crate) struct Args {
     json: bool,
 }
 
-pub(crate) async fn run(args: &Args, layers: &Layers) -> Result<(), Fault> {
+pub(crate) async fn run(args: &Args, layers: &Layers) -> Result<(), Failed> {
     let probe = if args.ready { Probe::READY } else { Probe::HEALTHY };
     let asked = probe.ask(layers).await;
     if args.json {
@@ -42,7 +42,7 @@ pub(crate) async fn run(args: &Args, layers: &Layers) -> Result<(), Fault> {
     } else if asked.is_ok() {
         print(probe.status(true))?;
     }
-    asked.map_err(|reason| Fault::new(Exit::Other, anyhow::anyhow!(reason)))
+    asked.map_err(|reason| Failed::new(Exit::Other, anyhow::anyhow!(reason)))
 }
 
 /// Whether a flowhook with these settings runs and is well.

@@ -22,7 +22,7 @@ use super::delivering::{Admin, Delivery, Ending, Following, Listener, Posting, P
 use super::input;
 use super::listener::{base_url, is_here};
 use super::signing::{SourceArg, new_id};
-use crate::exit::{Exit, Fault};
+use crate::exit::{Exit, Failed};
 use report::Report;
 
 /// The longest `--wait`, a day in seconds: after that the service gives a change up.
@@ -64,7 +64,7 @@ pub(crate) struct Args {
     json: bool,
 }
 
-pub(crate) async fn run(args: Args, layers: &Layers) -> Result<(), Fault> {
+pub(crate) async fn run(args: Args, layers: &Layers) -> Result<(), Failed> {
     let Asked { sources, public, admin } = asked(&args, layers)?;
     let source = args.source.find(&sources)?;
     check_readable(&args.files)?;
@@ -103,8 +103,8 @@ pub(crate) async fn run(args: Args, layers: &Layers) -> Result<(), Fault> {
     report.finish()
 }
 
-fn broken(error: JoinError) -> Fault {
-    Fault::new(Exit::Other, anyhow::Error::new(error).context("following a file broke down"))
+fn broken(error: JoinError) -> Failed {
+    Failed::new(Exit::Other, anyhow::Error::new(error).context("following a file broke down"))
 }
 
 async fn post(posting: &Posting<'_>, path: &Path) -> Delivery {
@@ -140,7 +140,7 @@ struct Asked {
 }
 
 /// Everything that is wrong with the settings is told at once.
-fn asked(args: &Args, layers: &Layers) -> Result<Asked, Fault> {
+fn asked(args: &Args, layers: &Layers) -> Result<Asked, Failed> {
     let mut problems = Problems::default();
     let sources = problems.take(Settings::sources(layers));
     let public = args.url.clone().map_or_else(
@@ -181,9 +181,9 @@ fn asked(args: &Args, layers: &Layers) -> Result<Asked, Fault> {
 }
 
 /// A listener that a flag names may be far away and behind a proxy; one that a setting names is here.
-fn listener(base_url: String, by_flag: bool, [flag, setting]: [&'static str; 2]) -> Result<Listener, Fault> {
+fn listener(base_url: String, by_flag: bool, [flag, setting]: [&'static str; 2]) -> Result<Listener, Failed> {
     let client = if by_flag { http::client() } else { http::direct_client() };
-    let client = client.map_err(|error| Fault::new(Exit::Other, error))?;
+    let client = client.map_err(|error| Failed::new(Exit::Other, error))?;
     Ok(Listener { base_url, named_by: if by_flag { flag } else { setting }, client })
 }
 
@@ -202,14 +202,14 @@ fn base(text: &str) -> Result<String, String> {
 }
 
 /// Before anything is sent: a list of files with a slip in it is more likely mended than sent in halves.
-fn check_readable(files: &[PathBuf]) -> Result<(), Fault> {
+fn check_readable(files: &[PathBuf]) -> Result<(), Failed> {
     if files.iter().filter(|path| input::is_standard_input(path)).count() > 1 {
-        return Err(Fault::usage("`-` is named twice, and standard input can be read once: name it once"));
+        return Err(Failed::usage("`-` is named twice, and standard input can be read once: name it once"));
     }
     let unreadable: Vec<String> =
         files.iter().filter_map(|path| Some(input::look(path).err()?.to_string())).collect();
     if unreadable.is_empty() {
         return Ok(());
     }
-    Err(Fault::input(format!("{}; nothing was sent: mend the list of files", unreadable.join("\n  "))))
+    Err(Failed::input(format!("{}; nothing was sent: mend the list of files", unreadable.join("\n  "))))
 }

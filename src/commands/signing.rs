@@ -4,7 +4,7 @@ use flowhook::settings::SOURCE;
 use flowhook::source::{Source, Sources};
 use uuid::Uuid;
 
-use crate::exit::Fault;
+use crate::exit::Failed;
 
 /// Which source a command signs for.
 #[derive(Debug, clap::Args)]
@@ -16,10 +16,10 @@ pub(super) struct SourceArg {
 
 impl SourceArg {
     /// The source of that name.
-    pub(super) fn find<'s>(&self, sources: &'s Sources) -> Result<&'s Source, Fault> {
+    pub(super) fn find<'s>(&self, sources: &'s Sources) -> Result<&'s Source, Failed> {
         sources.find(&self.name).ok_or_else(|| {
             let known = sources.names().join("`, `");
-            Fault::usage(format!(
+            Failed::usage(format!(
                 "there is no source `{}`: give --source one of `{known}`",
                 flowhook::change::shorten(&self.name)
             ))
