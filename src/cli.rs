@@ -1,5 +1,6 @@
 //! The command line: its grammar, and which command is behind which word.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
@@ -22,7 +23,10 @@ Examples:
   flowhook help apply                more about a command
 
 Exit codes: 0 done, 64 bad usage or settings, 65 bad input (payload, unknown flow or node),
-69 tenant or service unreachable, 75 try again later, 77 credentials or permission, 1 anything else."
+69 tenant or service unreachable, 75 try again later, 77 credentials or permission, 1 anything else.
+
+With --json standard output is one JSON document: the command's own, or, where it failed before it had one,
+{\"error\": TEXT, \"exit_code\": NUMBER}."
 )]
 pub(crate) struct Cli {
     /// The settings file (TOML); also FLOWHOOK_CONFIG
@@ -56,6 +60,12 @@ pub(crate) enum Command {
     Completions(completions::Args),
     /// Print the manual page, or write all of them into a folder
     Man(man::Args),
+}
+
+/// Whether JSON is asked for, whatever else is: bad usage is told in it too.
+pub(crate) fn asks_for_json(arguments: impl Iterator<Item = OsString>) -> bool {
+    let mut options = arguments.take_while(|argument| argument != "--");
+    options.any(|argument| argument == "--json")
 }
 
 impl Command {

@@ -31,16 +31,29 @@ impl serde::Serialize for Exit {
     }
 }
 
+/// An error as a JSON document, for a command that was to print JSON and failed before it had a document of its
+/// own.
+pub(crate) fn document(error: &str, exit: Exit) -> String {
+    serde_json::json!({"error": error, "exit_code": exit}).to_string()
+}
+
 /// Why a command failed: an error with its causes, and the exit code it gives.
 #[derive(Debug)]
 pub(crate) struct Failed {
     pub(crate) exit: Exit,
     error: anyhow::Error,
+    /// Whether standard output has the command's own JSON document, which tells it.
+    pub(crate) has_document: bool,
 }
 
 impl Failed {
     pub(crate) fn new(exit: Exit, error: impl Into<anyhow::Error>) -> Self {
-        Self { exit, error: error.into() }
+        Self { exit, error: error.into(), has_document: false }
+    }
+
+    /// With or without a JSON document of the command's own on standard output, which tells it.
+    pub(crate) fn with_document(self, has_document: bool) -> Self {
+        Self { has_document, ..self }
     }
 
     pub(crate) fn usage(message: impl fmt::Display) -> Self {

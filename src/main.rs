@@ -4,7 +4,8 @@
 //! 2. Read the settings' layers.
 //! 3. Begin to log, to standard error.
 //! 4. Run the command.
-//! 5. Print an error once, with its causes, and exit with its code.
+//! 5. Print an error once, with its causes, and exit with its code; in JSON too where that is asked for and the
+//!    command has printed none.
 
 mod cli;
 mod commands;
@@ -26,7 +27,12 @@ fn main() -> ExitCode {
         Err(error) => {
             // A broken pipe is no reason to fail louder.
             _ = error.print();
-            return if error.use_stderr() { Exit::Usage.into() } else { Exit::Done.into() };
+            if !error.use_stderr() {
+                return Exit::Done.into();
+            }
+            let told = error.to_string();
+            tell_in_json(told.trim_start_matches("error: ").trim_end(), Exit::Usage);
+            return Exit::Usage.into();
         }
     };
     match run(cli) {
@@ -35,8 +41,18 @@ fn main() -> ExitCode {
             let style = AnsiColor::Red.on_default().bold();
             // `eprintln!` would panic where standard error cannot be written, and change the exit code.
             _ = writeln!(anstream::stderr(), "{style}error:{style:#} {failed}");
+            if !failed.has_document {
+                tell_in_json(&failed.to_string(), failed.exit);
+            }
             failed.exit.into()
         }
+    }
+}
+
+/// Tells an error on standard output, if JSON is what is expected there.
+fn tell_in_json(error: &str, exit: Exit) {
+    if cli::asks_for_json(std::env::args_os()) {
+        _ = writeln!(std::io::stdout(), "{}", exit::document(error, exit));
     }
 }
 

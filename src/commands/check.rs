@@ -46,7 +46,9 @@ pub(crate) async fn run(args: &Args, layers: &Layers) -> Result<(), Failed> {
     }
     match first_failure(&findings) {
         None => Ok(()),
-        Some(exit) => Err(Failed::new(exit, anyhow::anyhow!("{}", verdict(&findings)))),
+        Some(exit) => {
+            Err(Failed::new(exit, anyhow::anyhow!("{}", verdict(&findings))).with_document(args.json))
+        }
     }
 }
 

@@ -42,7 +42,7 @@ pub(crate) async fn run(args: &Args, layers: &Layers) -> Result<(), Failed> {
     } else if asked.is_ok() {
         print(probe.status(true))?;
     }
-    asked.map_err(|reason| Failed::new(Exit::Other, anyhow::anyhow!(reason)))
+    asked.map_err(|reason| Failed::new(Exit::Other, anyhow::anyhow!(reason)).with_document(args.json))
 }
 
 /// Whether a flowhook with these settings runs and is well.

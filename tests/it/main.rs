@@ -24,6 +24,7 @@ mod harness;
 mod health;
 mod hub_signature;
 mod journal;
+mod json;
 mod judge;
 mod load;
 mod log;

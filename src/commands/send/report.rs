@@ -57,7 +57,7 @@ impl Report {
         } else {
             print(&summary.line())?;
         }
-        first_failed(&deliveries)
+        first_failed(&deliveries).map_err(|failed| failed.with_document(self.as_json))
     }
 }
 
