@@ -1,5 +1,6 @@
 //! The command line: its grammar, and which command is behind which word.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
@@ -7,7 +8,7 @@ use flowhook::settings::Layers;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 
 use crate::commands::{apply, check, completions, demo, health, man, nodes, sandbox, send, serve, sign};
-use crate::exit::Fault;
+use crate::exit::Failed;
 
 /// Carries signed configuration webhooks into live NICE CXone flows.
 #[derive(Debug, Parser)]
@@ -22,7 +23,10 @@ Examples:
   flowhook help apply                more about a command
 
 Exit codes: 0 done, 64 bad usage or settings, 65 bad input (payload, unknown flow or node),
-69 tenant or service unreachable, 75 try again later, 77 credentials or permission, 1 anything else."
+69 tenant or service unreachable, 75 try again later, 77 credentials or permission, 1 anything else.
+
+With --json standard output is one JSON document: the command's own, or, where it failed before it had one,
+{\"error\": TEXT, \"exit_code\": NUMBER}."
 )]
 pub(crate) struct Cli {
     /// The settings file (TOML); also FLOWHOOK_CONFIG
@@ -58,6 +62,12 @@ pub(crate) enum Command {
     Man(man::Args),
 }
 
+/// Whether JSON is asked for, whatever else is: bad usage is told in it too.
+pub(crate) fn asks_for_json(arguments: impl Iterator<Item = OsString>) -> bool {
+    let mut options = arguments.take_while(|argument| argument != "--");
+    options.any(|argument| argument == "--json")
+}
+
 impl Command {
     /// What is logged unless a setting says otherwise: what runs until it is stopped tells what it does, the
     /// others only what goes wrong.
@@ -67,7 +77,7 @@ impl Command {
     }
 
     /// Runs it to its end.
-    pub(crate) async fn run(self, layers: Layers) -> Result<(), Fault> {
+    pub(crate) async fn run(self, layers: Layers) -> Result<(), Failed> {
         match self {
             Self::Demo => demo::run(&layers).await,
             Self::Serve(args) => serve::run(&args, layers).await,

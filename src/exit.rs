@@ -31,16 +31,29 @@ impl serde::Serialize for Exit {
     }
 }
 
-/// Why a command failed: an error with its causes, and the exit code it gives.
-#[derive(Debug)]
-pub(crate) struct Fault {
-    pub(crate) exit: Exit,
-    error: anyhow::Error,
+/// An error as a JSON document, for a command that was to print JSON and failed before it had a document of its
+/// own.
+pub(crate) fn document(error: &str, exit: Exit) -> String {
+    serde_json::json!({"error": error, "exit_code": exit}).to_string()
 }
 
-impl Fault {
+/// Why a command failed: an error with its causes, and the exit code it gives.
+#[derive(Debug)]
+pub(crate) struct Failed {
+    pub(crate) exit: Exit,
+    error: anyhow::Error,
+    /// Whether standard output has the command's own JSON document, which tells it.
+    pub(crate) has_document: bool,
+}
+
+impl Failed {
     pub(crate) fn new(exit: Exit, error: impl Into<anyhow::Error>) -> Self {
-        Self { exit, error: error.into() }
+        Self { exit, error: error.into(), has_document: false }
+    }
+
+    /// With or without a JSON document of the command's own on standard output, which tells it.
+    pub(crate) fn with_document(self, has_document: bool) -> Self {
+        Self { has_document, ..self }
     }
 
     pub(crate) fn usage(message: impl fmt::Display) -> Self {
@@ -52,7 +65,7 @@ impl Fault {
     }
 }
 
-impl fmt::Display for Fault {
+impl fmt::Display for Failed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut causes = self.error.chain();
         if let Some(error) = causes.next() {
@@ -62,25 +75,25 @@ impl fmt::Display for Fault {
     }
 }
 
-impl From<Problems> for Fault {
+impl From<Problems> for Failed {
     fn from(problems: Problems) -> Self {
         Self::new(Exit::Usage, problems)
     }
 }
 
-impl From<StartError> for Fault {
+impl From<StartError> for Failed {
     fn from(error: StartError) -> Self {
         Self::new(Exit::Other, error)
     }
 }
 
-impl From<Broken> for Fault {
+impl From<Broken> for Failed {
     fn from(error: Broken) -> Self {
         Self::new(Exit::Other, error)
     }
 }
 
-impl From<Failure> for Fault {
+impl From<Failure> for Failed {
     fn from(failure: Failure) -> Self {
         let exit = match failure.kind {
             Kind::Conflict | Kind::Throttled | Kind::GateClosed => Exit::TryLater,

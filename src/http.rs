@@ -36,15 +36,15 @@ pub fn direct_client() -> Result<Client, reqwest::Error> {
 /// # Errors
 /// As [`client`].
 pub fn client_to(url: &str) -> Result<Client, reqwest::Error> {
-    if is_on_loopback(url) { direct_client() } else { client() }
+    if is_this_machine(url) { direct_client() } else { client() }
 }
 
-/// Whether a URL's host is this machine, by its name or address.
-pub fn is_on_loopback(url: &str) -> bool {
+/// Whether a URL's host is this machine, by its name or address. An unspecified address reaches it too.
+pub fn is_this_machine(url: &str) -> bool {
     let Ok(url) = Url::parse(url) else { return false };
     let host = url.host_str().unwrap_or_default();
     let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
-    host == "localhost" || address.is_ok_and(|address| address.is_loopback())
+    host == "localhost" || address.is_ok_and(|ip| ip.is_loopback() || ip.is_unspecified())
 }
 
 fn builder() -> ClientBuilder {
@@ -116,15 +116,16 @@ pub fn root_cause(error: &dyn std::error::Error) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{is_on_loopback, shown};
+    use super::{is_this_machine, shown};
 
     #[test]
-    fn loopback_is_this_machine_by_its_name_or_address() {
-        let check = |url: &str, expected: bool| assert_eq!(is_on_loopback(url), expected, "{url}");
+    fn this_machine_is_known_by_its_names_and_addresses() {
+        let check = |url: &str, expected: bool| assert_eq!(is_this_machine(url), expected, "{url}");
         check("http://127.0.0.1:8090", true);
         check("https://127.9.9.9/{flow_id}?a", true);
         check("http://[::1]:8090/", true);
         check("http://localhost", true);
+        check("http://0.0.0.0:8080", true);
         check("http://localhost.example", false);
         check("http://10.0.0.1", false);
         check("http://127.0.0.1.example", false);

@@ -4,7 +4,8 @@
 //! 2. Read the settings' layers.
 //! 3. Begin to log, to standard error.
 //! 4. Run the command.
-//! 5. Print an error once, with its causes, and exit with its code.
+//! 5. Print an error once, with its causes, and exit with its code; in JSON too where that is asked for and the
+//!    command has printed none.
 
 mod cli;
 mod commands;
@@ -17,7 +18,7 @@ use anstyle::AnsiColor;
 use clap::Parser as _;
 
 use cli::Cli;
-use exit::{Exit, Fault};
+use exit::{Exit, Failed};
 use flowhook::settings::{Layers, Settings};
 
 fn main() -> ExitCode {
@@ -26,26 +27,41 @@ fn main() -> ExitCode {
         Err(error) => {
             // A broken pipe is no reason to fail louder.
             _ = error.print();
-            return if error.use_stderr() { Exit::Usage.into() } else { Exit::Done.into() };
+            if !error.use_stderr() {
+                return Exit::Done.into();
+            }
+            let told = error.to_string();
+            tell_in_json(told.trim_start_matches("error: ").trim_end(), Exit::Usage);
+            return Exit::Usage.into();
         }
     };
     match run(cli) {
         Ok(()) => Exit::Done.into(),
-        Err(fault) => {
+        Err(failed) => {
             let style = AnsiColor::Red.on_default().bold();
             // `eprintln!` would panic where standard error cannot be written, and change the exit code.
-            _ = writeln!(anstream::stderr(), "{style}error:{style:#} {fault}");
-            fault.exit.into()
+            _ = writeln!(anstream::stderr(), "{style}error:{style:#} {failed}");
+            if !failed.has_document {
+                tell_in_json(&failed.to_string(), failed.exit);
+            }
+            failed.exit.into()
         }
     }
 }
 
-fn run(cli: Cli) -> Result<(), Fault> {
+/// Tells an error on standard output, if JSON is what is expected there.
+fn tell_in_json(error: &str, exit: Exit) {
+    if cli::asks_for_json(std::env::args_os()) {
+        _ = writeln!(std::io::stdout(), "{}", exit::document(error, exit));
+    }
+}
+
+fn run(cli: Cli) -> Result<(), Failed> {
     let layers = Layers::load(cli.config.as_deref());
     // A filter that is none is reported by the command, with whatever else is wrong.
     let filter = Settings::log(&layers).ok().flatten();
     commands::begin_log(filter.unwrap_or_else(|| cli.command.log()));
     let runtime = tokio::runtime::Runtime::new()
-        .map_err(|error| Fault::new(Exit::Other, anyhow::Error::new(error).context("cannot start")))?;
+        .map_err(|error| Failed::new(Exit::Other, anyhow::Error::new(error).context("cannot start")))?;
     runtime.block_on(cli.command.run(layers))
 }

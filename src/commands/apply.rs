@@ -1,6 +1,6 @@
 //! `flowhook apply`: sets variables of a node now, without a webhook and without a journal.
 
-use std::io::Read as _;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,8 +15,8 @@ use flowhook::worker::draft;
 use serde_json::json;
 use serde_json::value::RawValue;
 
-use super::{OneShot, is_worth_another_try, print};
-use crate::exit::{Exit, Fault};
+use super::{OneShot, input, is_worth_another_try, print};
+use crate::exit::{Exit, Failed};
 
 /// How often a conflict or a lost answer is followed by a fresh read and another PUT.
 const TRIES: usize = 5;
@@ -55,7 +55,7 @@ pub(crate) struct Args {
     json: bool,
 }
 
-pub(crate) async fn run(args: Args, layers: &Layers) -> Result<(), Fault> {
+pub(crate) async fn run(args: Args, layers: &Layers) -> Result<(), Failed> {
     let Asked { flow, node, fetch_url, tenant } = asked(&args, layers)?;
     let variables = variables(&args, fetch_url.as_deref(), &flow, &node).await?;
     let mode = if args.replace { Mode::Replace } else { Mode::Merge };
@@ -72,9 +72,9 @@ struct Asked {
 }
 
 /// Everything that is missing is told at once.
-fn asked(args: &Args, layers: &Layers) -> Result<Asked, Fault> {
-    let flow = args.flow.as_deref().map(FlowId::parse).transpose().map_err(Fault::input)?;
-    let node = args.node.as_deref().map(NodeId::parse).transpose().map_err(Fault::input)?;
+fn asked(args: &Args, layers: &Layers) -> Result<Asked, Failed> {
+    let flow = args.flow.as_deref().map(FlowId::parse).transpose().map_err(Failed::input)?;
+    let node = args.node.as_deref().map(NodeId::parse).transpose().map_err(Failed::input)?;
     let mut problems = Problems::default();
     let tenant = problems.take(Settings::tenant(layers));
     let routes = problems.take(Settings::routes(layers));
@@ -115,44 +115,36 @@ async fn variables(
     fetch_url: Option<&str>,
     flow: &FlowId,
     node: &NodeId,
-) -> Result<Vec<Variable>, Fault> {
+) -> Result<Vec<Variable>, Failed> {
     if !args.set.is_empty() {
         let variables = args.set.iter().map(|text| set(text)).collect::<Result<Vec<_>, _>>()?;
         for (index, variable) in variables.iter().enumerate() {
             if variables[..index].iter().any(|earlier| earlier.name == variable.name) {
-                return Err(Fault::usage(format!("`{}` is set twice", variable.name)));
+                return Err(Failed::usage(format!("`{}` is set twice", variable.name)));
             }
         }
         return checked(variables);
     }
     match (args.from.as_deref(), fetch_url) {
         (Some(url), _) if url.starts_with("http://") || url.starts_with("https://") => {
-            checked(object(&shown(url), &fetch(url).await?).map_err(Fault::input)?)
-        }
-        (Some("-"), _) => {
-            let mut text = String::new();
-            std::io::stdin()
-                .read_to_string(&mut text)
-                .map_err(|error| Fault::input(format!("standard input cannot be read: {error}")))?;
-            read("standard input", &text)
+            checked(object(&shown(url), &fetch(url).await?).map_err(Failed::input)?)
         }
         (Some(path), _) => {
-            let text = std::fs::read_to_string(path)
-                .map_err(|error| Fault::input(format!("`{}` cannot be read: {error}", shorten(path))))?;
-            read(path, &text)
+            let path = Path::new(path);
+            read(&input::name(path), &input::text(path).map_err(Failed::input)?)
         }
         // As for a thin event: what it answers must be whole.
         (None, Some(template)) => {
             let config = fetch(&fill(template, flow, node, &Revision::HEAD)).await?;
-            SCHEMA.variables("the answer", &config).map_err(Fault::input)
+            SCHEMA.variables("the answer", &config).map_err(Failed::input)
         }
-        (None, None) => Err(Fault::usage("nothing is to be set")),
+        (None, None) => Err(Failed::usage("nothing is to be set")),
     }
 }
 
 /// `NAME:=JSON`, or `NAME=VALUE`.
-fn set(text: &str) -> Result<Variable, Fault> {
-    let usage = || Fault::usage(format!("`{}` is not NAME=VALUE or NAME:=JSON", shorten(text)));
+fn set(text: &str) -> Result<Variable, Failed> {
+    let usage = || Failed::usage(format!("`{}` is not NAME=VALUE or NAME:=JSON", shorten(text)));
     let (name, value) = text.split_once('=').ok_or_else(usage)?;
     let (name, json) = match name.strip_suffix(':') {
         Some(name) => (name, value.to_owned()),
@@ -162,24 +154,23 @@ fn set(text: &str) -> Result<Variable, Fault> {
         return Err(usage());
     }
     Variable::new(name, &json)
-        .map_err(|error| Fault::input(format!("the value of `{}` is not JSON: {error}", shorten(name))))
+        .map_err(|error| Failed::input(format!("the value of `{}` is not JSON: {error}", shorten(name))))
 }
 
-fn read(what: &str, text: &str) -> Result<Vec<Variable>, Fault> {
-    let what = shorten(what);
-    let value: Box<RawValue> =
-        serde_json::from_str(text).map_err(|error| Fault::input(format!("`{what}` is not JSON: {error}")))?;
-    checked(object(&what, &value).map_err(Fault::input)?)
+fn read(what: &str, text: &str) -> Result<Vec<Variable>, Failed> {
+    let value: Box<RawValue> = serde_json::from_str(text)
+        .map_err(|error| Failed::input(format!("`{what}` is not JSON: {error}")))?;
+    checked(object(what, &value).map_err(Failed::input)?)
 }
 
-fn checked(variables: Vec<Variable>) -> Result<Vec<Variable>, Fault> {
-    SCHEMA.check_known(&variables).map_err(Fault::input)?;
+fn checked(variables: Vec<Variable>) -> Result<Vec<Variable>, Failed> {
+    SCHEMA.check_known(&variables).map_err(Failed::input)?;
     Ok(variables)
 }
 
-async fn fetch(url: &str) -> Result<Box<RawValue>, Fault> {
-    let api = ConfigApi::new().map_err(|error| Fault::new(Exit::Other, error))?;
-    api.fetch(url).await.map_err(|error| Fault::new(Exit::Unreachable, error))
+async fn fetch(url: &str) -> Result<Box<RawValue>, Failed> {
+    let api = ConfigApi::new().map_err(|error| Failed::new(Exit::Other, error))?;
+    api.fetch(url).await.map_err(|error| Failed::new(Exit::Unreachable, error))
 }
 
 /// How it ended well.
@@ -205,7 +196,7 @@ struct Apply {
 
 impl Apply {
     /// Prints what would change.
-    async fn show(&mut self, as_json: bool) -> Result<(), Fault> {
+    async fn show(&mut self, as_json: bool) -> Result<(), Failed> {
         let document = self.tenant.read(&self.change.what.flow).await?;
         let edited = self.draft(&document)?;
         let diff = edited.as_deref().map(|edited| diff(document.text(), edited)).unwrap_or_default();
@@ -221,7 +212,7 @@ impl Apply {
     }
 
     /// Publishes: read, edit, PUT; after a conflict or a lost answer read again, and see what is there.
-    async fn publish(&mut self, as_json: bool) -> Result<(), Fault> {
+    async fn publish(&mut self, as_json: bool) -> Result<(), Failed> {
         let flow = self.change.what.flow.clone();
         let mut last = None;
         let mut may_have_landed = false;
@@ -248,16 +239,16 @@ impl Apply {
                         let told = format!(
                             "the tenant took the change and shows flow `{flow}` without it: look at the flow before you try again"
                         );
-                        return Err(Fault::new(Exit::TryLater, anyhow::anyhow!(told)));
+                        return Err(Failed::new(Exit::TryLater, anyhow::anyhow!(told)));
                     }
                     Err(error) => {
                         may_have_landed = true;
-                        last = Some(Fault::new(Exit::Unreachable, error));
+                        last = Some(Failed::new(Exit::Unreachable, error));
                     }
                 },
                 Ok(Written::Unseen(why)) => {
                     may_have_landed = true;
-                    last = Some(Fault::new(Exit::TryLater, anyhow::anyhow!(why)));
+                    last = Some(Failed::new(Exit::TryLater, anyhow::anyhow!(why)));
                 }
                 Err(failure) if is_worth_another_try(&failure) => {
                     may_have_landed |= failure.may_have_landed;
@@ -266,21 +257,21 @@ impl Apply {
                 Err(failure) => return Err(failure.into()),
             }
         }
-        let fallback = || Fault::new(Exit::TryLater, anyhow::anyhow!("flow `{flow}` could not be changed"));
+        let fallback = || Failed::new(Exit::TryLater, anyhow::anyhow!("flow `{flow}` could not be changed"));
         Err(last.unwrap_or_else(fallback))
     }
 
     /// The edited document, or nothing where it has the values already.
-    fn draft(&self, document: &Document) -> Result<Option<String>, Fault> {
-        let drafted = draft(document, std::slice::from_ref(&self.change), &[]).map_err(Fault::input)?;
+    fn draft(&self, document: &Document) -> Result<Option<String>, Failed> {
+        let drafted = draft(document, std::slice::from_ref(&self.change), &[]).map_err(Failed::input)?;
         let failed = drafted.plan.endings.iter().find(|ending| ending.state == State::Failed);
         match failed {
-            Some(ending) => Err(Fault::input(ending.reason.as_deref().unwrap_or("it cannot be changed"))),
+            Some(ending) => Err(Failed::input(ending.reason.as_deref().unwrap_or("it cannot be changed"))),
             None => Ok(drafted.text),
         }
     }
 
-    fn report(&self, done: Done, version: &str, as_json: bool) -> Result<(), Fault> {
+    fn report(&self, done: Done, version: &str, as_json: bool) -> Result<(), Failed> {
         let flow = self.flow();
         if as_json {
             let status = done.as_str();

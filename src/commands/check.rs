@@ -14,7 +14,7 @@ use tokio::net::TcpListener;
 use super::health;
 use super::preflight::{self, Finding, Verdict};
 use super::{print, print_styled};
-use crate::exit::{Exit, Fault};
+use crate::exit::{Exit, Failed};
 
 /// How long the tenant and the configuration API are looked at.
 const PREFLIGHT: Duration = Duration::from_secs(60);
@@ -38,7 +38,7 @@ pub(crate) struct Args {
     json: bool,
 }
 
-pub(crate) async fn run(args: &Args, layers: &Layers) -> Result<(), Fault> {
+pub(crate) async fn run(args: &Args, layers: &Layers) -> Result<(), Failed> {
     let mut report = Report { as_json: args.json, findings: Vec::new(), unprinted: None };
     match Settings::service(layers) {
         Ok(settings) => look(settings, layers, &mut report).await?,
@@ -50,17 +50,22 @@ pub(crate) async fn run(args: &Args, layers: &Layers) -> Result<(), Fault> {
     report.end()
 }
 
-async fn look(settings: Settings, layers: &Layers, report: &mut Report) -> Result<(), Fault> {
+async fn look(settings: Settings, layers: &Layers, report: &mut Report) -> Result<(), Failed> {
     report.add(Finding::new("settings", Verdict::Ok, "complete and well-formed"));
     for text in &settings.warnings {
         report.add(Finding::new("settings", Verdict::Warning, text));
     }
-    let running = health::running(layers).await;
-    report.add(journal(&settings.journal, running.is_some()).await);
+    let journal = Journal::look(&settings.journal).await;
+    // With these settings, only if it has their journal too.
+    let running = match journal {
+        Err(JournalError::Locked { .. }) => health::running(layers).await,
+        Ok(_) | Err(_) => None,
+    };
+    report.add(of_journal(&settings.journal, journal, running.is_some()));
     let webhooks = running.as_ref().is_some_and(|running| running.webhooks == settings.listen);
     report.add(listener("FLOWHOOK_LISTEN", settings.listen, webhooks).await);
     report.add(listener("FLOWHOOK_ADMIN_LISTEN", settings.admin.listen, running.is_some()).await);
-    let tenant = Tenant::new(settings.tenant).map_err(|error| Fault::new(Exit::Other, error))?;
+    let tenant = Tenant::new(settings.tenant).map_err(|error| Failed::new(Exit::Other, error))?;
     let preflight = preflight::whole(&tenant, &settings.routes, |finding| report.add(finding));
     if tokio::time::timeout(PREFLIGHT, preflight).await.is_err() {
         let what = format!("not all was looked at within {} s", PREFLIGHT.as_secs());
@@ -74,7 +79,7 @@ struct Report {
     as_json: bool,
     findings: Vec<Finding>,
     /// Why the findings could not be printed.
-    unprinted: Option<Fault>,
+    unprinted: Option<Failed>,
 }
 
 impl Report {
@@ -85,7 +90,7 @@ impl Report {
         self.findings.push(finding);
     }
 
-    fn end(self) -> Result<(), Fault> {
+    fn end(self) -> Result<(), Failed> {
         let failed = |finding: &Finding| match finding.verdict {
             Verdict::Failed { exit_code } => Some(exit_code),
             Verdict::Ok | Verdict::Warning | Verdict::Skipped => None,
@@ -100,7 +105,7 @@ impl Report {
             (None, [first, others @ ..]) => {
                 let hint = if others.is_empty() { "mend it" } else { "mend the first one first" };
                 let told = format!("{} of {} checks failed: {hint}", failures.len(), self.findings.len());
-                Err(Fault::new(*first, anyhow::anyhow!(told)))
+                Err(Failed::new(*first, anyhow::anyhow!(told)).with_document(self.as_json))
             }
         }
     }
@@ -116,9 +121,9 @@ fn line(Finding { subject, verdict, message }: &Finding) -> String {
     format!("{style}{word:<7}{style:#}  {subject}: {message}")
 }
 
-async fn journal(location: &Location, is_running: bool) -> Finding {
+fn of_journal(location: &Location, found: Result<Found, JournalError>, is_running: bool) -> Finding {
     let subject = format!("journal {}", location.path().display());
-    match Journal::look(location).await {
+    match found {
         Ok(Found::Nothing) => Finding::new(subject, Verdict::Ok, "not there yet, and can be made"),
         Ok(Found::Journal { pending }) => {
             Finding::new(subject, Verdict::Ok, format!("can be opened; {pending} changes are pending"))
@@ -126,7 +131,7 @@ async fn journal(location: &Location, is_running: bool) -> Finding {
         Err(JournalError::Locked { .. }) if is_running => {
             Finding::new(subject, Verdict::Ok, "in use by the flowhook that is running")
         }
-        Err(error) => Finding::failed(subject, &Fault::new(Exit::Other, error)),
+        Err(error) => Finding::failed(subject, &Failed::new(Exit::Other, error)),
     }
 }
 

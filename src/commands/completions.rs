@@ -3,7 +3,7 @@
 use clap_complete::Shell;
 
 use super::print;
-use crate::exit::Fault;
+use crate::exit::Failed;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
@@ -16,7 +16,7 @@ pub(crate) struct Args {
 }
 
 /// Prints the completions of `program`, which is this one.
-pub(crate) fn run(args: &Args, program: &mut clap::Command) -> Result<(), Fault> {
+pub(crate) fn run(args: &Args, program: &mut clap::Command) -> Result<(), Failed> {
     // Into memory first: the generator panics where standard output cannot be written.
     let mut script = Vec::new();
     clap_complete::generate(args.shell, program, env!("CARGO_PKG_NAME"), &mut script);

@@ -1,29 +1,32 @@
 //! `flowhook demo`: the whole path once, on free ports, with nothing left behind.
 
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use anyhow::{bail, ensure};
+use flowhook::change::State;
 use flowhook::clock::Clock;
+use flowhook::http::direct_client;
 use flowhook::sandbox::{self, Sandbox, sample_flow};
 use flowhook::service::Service;
-use flowhook::settings::{Layers, Settings};
-use flowhook::source::{Scheme, Secret};
+use flowhook::settings::{Layers, SOURCE, Settings};
 use jiff::Timestamp;
-use serde_json::Value;
+use reqwest::Client;
 
+use super::delivering::{Admin, Delivery, Following, Listener, Posting};
 use super::{practice, print};
-use crate::exit::{Exit, Fault};
+use crate::exit::{Exit, Failed};
 
 /// The variables that the event sets.
 const VARIABLES: [&str; 3] = ["routing_priority", "queue_target", "max_wait_time_seconds"];
 /// How long the change may take to be published.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// How often the journal is asked meanwhile.
-const EVERY: Duration = Duration::from_millis(5);
+/// What is delivered.
+const EVENT: &str = "fixtures/events/full.json";
 
-pub(crate) async fn run(layers: &Layers) -> Result<(), Fault> {
+pub(crate) async fn run(layers: &Layers) -> Result<(), Failed> {
     Settings::log(layers)?;
-    demo().await.map_err(|error| Fault::new(Exit::Other, error))
+    demo().await.map_err(|error| Failed::new(Exit::Other, error))
 }
 
 async fn demo() -> anyhow::Result<()> {
@@ -46,18 +49,23 @@ async fn demo() -> anyhow::Result<()> {
     say(&format!("2. The service receives webhooks at http://{}/hooks/config", service.address));
     show("3. Before", &sandbox);
 
+    let (here, sources) = (Here { service: &service, client: direct_client()? }, Settings::sources(&layers)?);
+    let source = sources.find(SOURCE).expect("the settings always have this source");
     let id = format!("msg_demo_{}", Timestamp::now().as_millisecond());
     let sent = Instant::now();
-    let answer = deliver(&service, &id).await?;
-    say(&format!(
-        "4. The event of fixtures/events/full.json, signed, is delivered as {id}\n   answer: {answer}"
-    ));
-    let change = ending(&service, &id).await?;
-    ensure!(change["state"] == "published", "the change ended as {change}");
+    let posting = Posting::new(source, here.public());
+    let delivery = well(posting.post(EVENT.to_owned(), id, practice::EVENT.into()).await)?;
+    let Delivery { id: Some(id), status: Some(status), answer: Some(answer), .. } = &delivery else {
+        bail!("the service's answer is empty");
+    };
+    say(&format!("4. The event of {EVENT}, signed, is delivered as {id}\n   answer: {status} {answer}"));
+    let followed = well(Following::new(source.name(), here.admin()).follow(delivery).await)?;
+    let published = followed.ending.changes().iter().find(|change| change.state() == State::Published);
+    let Some(change) = published else { bail!("nothing was published: {}", followed.line()) };
     say(&format!(
         "5. Change {} is published as version {}, {} ms after it was sent",
-        change["seq"],
-        change["version"],
+        change.seq(),
+        change.version().unwrap_or_default(),
         sent.elapsed().as_millis()
     ));
     show("6. After", &sandbox);
@@ -76,35 +84,33 @@ async fn demo() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Signs the event and posts it; the status and body of the answer.
-async fn deliver(service: &Service, id: &str) -> anyhow::Result<String> {
-    let secret = Secret::parse(Scheme::STANDARD_WEBHOOKS, practice::SECRET)?;
-    let headers =
-        Scheme::STANDARD_WEBHOOKS.sign(&secret, id, Timestamp::now(), practice::EVENT.as_bytes())?;
-    let url = format!("http://{}/hooks/config", service.address);
-    let answer =
-        flowhook::http::direct_client()?.post(url).headers(headers).body(practice::EVENT).send().await?;
-    let status = answer.status();
-    let text = flowhook::http::text(answer, 1024).await?;
-    ensure!(status.is_success(), "the service answered {status}: {text}");
-    Ok(format!("{status} {text}"))
+/// The service as its senders reach it.
+struct Here<'a> {
+    service: &'a Service,
+    client: Client,
 }
 
-/// The delivery's change, when it has ended.
-async fn ending(service: &Service, id: &str) -> anyhow::Result<Value> {
-    let url = format!("http://{}/api/deliveries/config/{id}", service.admin_address);
-    let client = flowhook::http::direct_client()?;
-    let asked = Instant::now();
-    while asked.elapsed() < PATIENCE {
-        let text = flowhook::http::text(client.get(&url).send().await?, 64 * 1024).await?;
-        let mut delivery: Value = serde_json::from_str(&text)?;
-        let change = delivery["changes"][0].take();
-        if change["state"] != "pending" {
-            return Ok(change);
-        }
-        tokio::time::sleep(EVERY).await;
+impl Here<'_> {
+    fn public(&self) -> Listener {
+        self.listener(self.service.address, "FLOWHOOK_LISTEN")
     }
-    bail!("the change was not published within {} s", PATIENCE.as_secs())
+
+    fn admin(&self) -> Admin {
+        let listener = self.listener(self.service.admin_address, "FLOWHOOK_ADMIN_LISTEN");
+        Admin { listener, token: None, wait: PATIENCE }
+    }
+
+    fn listener(&self, address: SocketAddr, named_by: &'static str) -> Listener {
+        Listener { base_url: format!("http://{address}"), named_by, client: self.client.clone() }
+    }
+}
+
+/// A delivery that has come to no bad end yet.
+fn well(delivery: Delivery) -> anyhow::Result<Delivery> {
+    match delivery.problem() {
+        Some(problem) => bail!("{problem}"),
+        None => Ok(delivery),
+    }
 }
 
 fn show(when: &str, sandbox: &Sandbox) {

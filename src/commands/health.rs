@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::listener::{base_url, detail};
 use super::print;
-use crate::exit::{Exit, Fault};
+use crate::exit::{Exit, Failed};
 
 /// How long the answer may take, its body included.
 const WITHIN: Duration = Duration::from_secs(2);
@@ -35,7 +35,7 @@ pub(crate) struct Args {
     json: bool,
 }
 
-pub(crate) async fn run(args: &Args, layers: &Layers) -> Result<(), Fault> {
+pub(crate) async fn run(args: &Args, layers: &Layers) -> Result<(), Failed> {
     let probe = if args.ready { Probe::READY } else { Probe::HEALTHY };
     let asked = probe.ask(layers).await;
     if args.json {
@@ -44,7 +44,9 @@ pub(crate) async fn run(args: &Args, layers: &Layers) -> Result<(), Fault> {
     } else if asked.is_ok() {
         print(probe.status(true))?;
     }
-    asked.map(drop).map_err(|reason| Fault::new(Exit::Other, anyhow::anyhow!(reason)))
+    asked
+        .map(drop)
+        .map_err(|reason| Failed::new(Exit::Other, anyhow::anyhow!(reason)).with_document(args.json))
 }
 
 /// What a running flowhook tells of itself.

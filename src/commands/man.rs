@@ -8,7 +8,7 @@ use clap_mangen::roff::{Roff, bold, roman};
 use flowhook::settings::KEYS;
 
 use super::print;
-use crate::exit::{Exit, Fault};
+use crate::exit::{Exit, Failed};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
@@ -21,14 +21,14 @@ pub(crate) struct Args {
 }
 
 /// Prints or writes the pages of `program`, which is this one.
-pub(crate) fn run(args: &Args, program: clap::Command) -> Result<(), Fault> {
-    let page = main_page(program.clone()).map_err(|error| Fault::new(Exit::Other, error))?;
+pub(crate) fn run(args: &Args, program: clap::Command) -> Result<(), Failed> {
+    let page = main_page(program.clone()).map_err(|error| Failed::new(Exit::Other, error))?;
     match &args.dir {
         None => print(page.trim_end()),
         Some(folder) => write_all(folder, program, &page).map_err(|error| {
             let context =
                 format!("the pages cannot be written to `{}`: make the folder first", folder.display());
-            Fault::new(Exit::Other, anyhow::Error::new(error).context(context))
+            Failed::new(Exit::Other, anyhow::Error::new(error).context(context))
         }),
     }
 }

@@ -1,11 +1,13 @@
-//! The commands, one file each.
+//! The commands, one file each: those that [`crate::cli`] names. The other files are what several of them share.
 
 pub(crate) mod apply;
 pub(crate) mod check;
 pub(crate) mod completions;
+mod delivering;
 pub(crate) mod demo;
 mod fault;
 pub(crate) mod health;
+mod input;
 mod listener;
 pub(crate) mod man;
 pub(crate) mod nodes;
@@ -27,7 +29,7 @@ use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
-use crate::exit::{Exit, Fault};
+use crate::exit::{Exit, Failed};
 
 /// Logs go to standard error, so that standard output is the command's own; in colour if that is a terminal
 /// and nothing speaks against it (`NO_COLOR`).
@@ -46,18 +48,18 @@ struct OneShot {
 }
 
 impl OneShot {
-    fn new(settings: flowhook::tenant::Settings) -> Result<Self, Fault> {
-        let tenant = Tenant::new(settings).map_err(|error| Fault::new(Exit::Other, error))?;
-        let closed = |_wait| Fault::new(Exit::TryLater, anyhow::anyhow!("the tenant's gate is closed"));
+    fn new(settings: flowhook::tenant::Settings) -> Result<Self, Failed> {
+        let tenant = Tenant::new(settings).map_err(|error| Failed::new(Exit::Other, error))?;
+        let closed = |_wait| Failed::new(Exit::TryLater, anyhow::anyhow!("the tenant's gate is closed"));
         let pass = tenant.gate().admit().map_err(closed)?;
         Ok(Self { tenant, pass })
     }
 
-    async fn read(&mut self, flow: &FlowId) -> Result<Document, Fault> {
+    async fn read(&mut self, flow: &FlowId) -> Result<Document, Failed> {
         let text = self.tenant.read(&mut self.pass, flow).await?;
         Document::parse(text).map_err(|error| {
             let context = format!("flow `{flow}` cannot be read: check that CXONE_BASE_URL is the flow API");
-            Fault::new(Exit::Unreachable, anyhow::Error::new(error).context(context))
+            Failed::new(Exit::Unreachable, anyhow::Error::new(error).context(context))
         })
     }
 
@@ -71,23 +73,23 @@ fn is_worth_another_try(failure: &Failure) -> bool {
     failure.kind == Kind::Conflict || failure.may_have_landed
 }
 
-fn flow_id(text: &str) -> Result<FlowId, Fault> {
-    FlowId::parse(text).map_err(Fault::input)
+fn flow_id(text: &str) -> Result<FlowId, Failed> {
+    FlowId::parse(text).map_err(Failed::input)
 }
 
 /// Writes to standard output, in colour if that is a terminal and nothing speaks against it (`NO_COLOR`).
-fn print_styled(text: &str) -> Result<(), Fault> {
+fn print_styled(text: &str) -> Result<(), Failed> {
     write(&mut anstream::stdout(), text)
 }
 
 /// Writes to standard output; a reader that has gone away (`| head`) is no fault.
-fn print(text: &str) -> Result<(), Fault> {
+fn print(text: &str) -> Result<(), Failed> {
     write(&mut io::stdout(), text)
 }
 
-fn write(out: &mut impl io::Write, text: &str) -> Result<(), Fault> {
+fn write(out: &mut impl io::Write, text: &str) -> Result<(), Failed> {
     match writeln!(out, "{text}") {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Fault::new(Exit::Other, error)),
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Failed::new(Exit::Other, error)),
         Ok(()) | Err(_) => Ok(()),
     }
 }

@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::{OneShot, flow_id, print};
-use crate::exit::{Exit, Fault};
+use crate::exit::{Exit, Failed};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
@@ -20,7 +20,7 @@ pub(crate) struct Args {
     json: bool,
 }
 
-pub(crate) async fn run(args: &Args, layers: &Layers) -> Result<(), Fault> {
+pub(crate) async fn run(args: &Args, layers: &Layers) -> Result<(), Failed> {
     let flow = flow_id(&args.flow)?;
     let mut tenant = OneShot::new(Settings::tenant(layers)?)?;
     let document = tenant.read(&flow).await?;
@@ -59,22 +59,22 @@ struct VariableJson {
     value: Box<RawValue>,
 }
 
-fn json(flow: &str, document: &Document) -> Result<String, Fault> {
+fn json(flow: &str, document: &Document) -> Result<String, Failed> {
     let flow = FlowJson {
         flow,
         name: document.name(),
         version: raw(document.version().to_owned())?,
         nodes: document.nodes().into_iter().map(node).collect::<Result<_, _>>()?,
     };
-    serde_json::to_string_pretty(&flow).map_err(|error| Fault::new(Exit::Other, error))
+    serde_json::to_string_pretty(&flow).map_err(|error| Failed::new(Exit::Other, error))
 }
 
-fn node(node: NodeSummary) -> Result<NodeJson, Fault> {
+fn node(node: NodeSummary) -> Result<NodeJson, Failed> {
     let variable = |(name, value)| Ok(VariableJson { name, value: raw(value)? });
-    let variables = node.variables.into_iter().map(variable).collect::<Result<_, Fault>>()?;
+    let variables = node.variables.into_iter().map(variable).collect::<Result<_, Failed>>()?;
     Ok(NodeJson { id: node.id, r#type: node.kind, variables })
 }
 
-fn raw(text: String) -> Result<Box<RawValue>, Fault> {
-    RawValue::from_string(text).map_err(|error| Fault::new(Exit::Other, error))
+fn raw(text: String) -> Result<Box<RawValue>, Failed> {
+    RawValue::from_string(text).map_err(|error| Failed::new(Exit::Other, error))
 }

@@ -8,7 +8,7 @@ use flowhook::route::{self, Revision, SCHEMA, fill};
 use flowhook::tenant::{Failure, Kind, Pass, Tenant};
 use serde::Serialize;
 
-use crate::exit::{Exit, Fault};
+use crate::exit::{Exit, Failed};
 
 /// How many of the allowed flows are looked at; more would cost the tenant a call each.
 const FLOWS_AT_MOST: usize = 20;
@@ -43,7 +43,7 @@ impl Finding {
         Self { subject: subject.into(), verdict, message: message.into() }
     }
 
-    pub(super) fn failed(subject: impl Into<String>, fault: &Fault) -> Self {
+    pub(super) fn failed(subject: impl Into<String>, fault: &Failed) -> Self {
         Self::new(subject, Verdict::Failed { exit_code: fault.exit }, fault.to_string())
     }
 }
@@ -208,11 +208,11 @@ impl<T: FnMut(Finding)> Preflight<'_, T> {
             _ => template.clone(),
         };
         let fetched = match ConfigApi::new() {
-            Ok(api) => api.fetch(&url).await.map_err(|error| Fault::new(Exit::Unreachable, error)),
-            Err(error) => Err(Fault::new(Exit::Other, error)),
+            Ok(api) => api.fetch(&url).await.map_err(|error| Failed::new(Exit::Unreachable, error)),
+            Err(error) => Err(Failed::new(Exit::Other, error)),
         };
         let checked =
-            fetched.and_then(|config| SCHEMA.variables("the answer", &config).map_err(Fault::input));
+            fetched.and_then(|config| SCHEMA.variables("the answer", &config).map_err(Failed::input));
         match checked {
             Ok(_variables) => self.add(SUBJECT, Verdict::Ok, "EXTERNAL_API_URL answers the variables"),
             Err(fault) => (self.tell)(Finding::failed(SUBJECT, &fault)),

@@ -12,9 +12,9 @@ use flowhook::settings::{Layers, Settings};
 
 use super::fault::{self, GRAMMAR};
 use super::practice::{Access, FLOWS, Flow, NODE};
-use super::print;
 use super::signals::Signals;
-use crate::exit::{Exit, Fault};
+use super::{input, print};
+use crate::exit::{Exit, Failed};
 
 /// The most sample flows: their ids have four digits for the number.
 const FLOWS_MAX: i64 = 9_999;
@@ -90,15 +90,15 @@ Examples:
     )
 }
 
-pub(crate) async fn run(args: &Args, layers: &Layers) -> Result<(), Fault> {
+pub(crate) async fn run(args: &Args, layers: &Layers) -> Result<(), Failed> {
     // Before anything else: a signal that comes meanwhile must end it in order too.
-    let mut signals = Signals::listen().map_err(|error| Fault::new(Exit::Other, error))?;
+    let mut signals = Signals::listen().map_err(|error| Failed::new(Exit::Other, error))?;
     // All that is used of the settings.
     Settings::log(layers)?;
     let flows = args.flows()?;
     let sandbox = args.start().await?;
     for flow in &flows {
-        let refused = |error| Fault::input(format!("flow `{}` cannot be served: {error}", flow.id));
+        let refused = |error| Failed::input(format!("flow `{}` cannot be served: {error}", flow.id));
         sandbox.add_flow(&flow.id, &flow.text).map_err(refused)?;
     }
     args.fault.iter().for_each(|fault| sandbox.fault(fault.clone()));
@@ -115,18 +115,18 @@ pub(crate) async fn run(args: &Args, layers: &Layers) -> Result<(), Fault> {
     Ok(())
 }
 
-fn json(access: &Access) -> Result<String, Fault> {
-    serde_json::to_string(access).map_err(|error| Fault::new(Exit::Other, error))
+fn json(access: &Access) -> Result<String, Failed> {
+    serde_json::to_string(access).map_err(|error| Failed::new(Exit::Other, error))
 }
 
 impl Args {
     /// The flows to serve. A file that cannot be one is bad input.
-    fn flows(&self) -> Result<Vec<Flow>, Fault> {
+    fn flows(&self) -> Result<Vec<Flow>, Failed> {
         if self.flow_file.is_empty() {
             let in_all = u64::from(self.flows) * u64::from(self.nodes.unwrap_or_default());
             if in_all > NODES_IN_ALL_MAX {
                 let most = format!("at most {NODES_IN_ALL_MAX} in all: take fewer --flows or --nodes");
-                return Err(Fault::usage(format!("`{in_all}` nodes are too many, {most}")));
+                return Err(Failed::usage(format!("`{in_all}` nodes are too many, {most}")));
             }
             let nodes = self.nodes.and_then(|nodes| usize::try_from(nodes).ok());
             return Ok((1..=self.flows).map(|number| Flow::sample(number, nodes)).collect());
@@ -136,17 +136,17 @@ impl Args {
             let flow = read(path)?;
             if flows.iter().any(|other| other.id == flow.id) {
                 let twice = format!("flow `{}` is there twice: give each file a flow.id of its own", flow.id);
-                return Err(Fault::input(format!("`{}`: {twice}", path.display())));
+                return Err(Failed::input(format!("`{}`: {twice}", path.display())));
             }
             flows.push(flow);
         }
         Ok(flows)
     }
 
-    async fn start(&self) -> Result<Sandbox, Fault> {
+    async fn start(&self) -> Result<Sandbox, Failed> {
         let known = |scope: &&str| SCOPES.split(' ').any(|known| known == *scope);
         if let Some(unknown) = self.scope.split_whitespace().find(|scope| !known(scope)) {
-            return Err(Fault::usage(format!(
+            return Err(Failed::usage(format!(
                 "there is no scope `{unknown}`: use `{SCOPES}` or one of them"
             )));
         }
@@ -163,7 +163,7 @@ impl Args {
             let what =
                 "stop what listens there, or choose another address with --listen (port 0: a free one)";
             let error = anyhow::Error::new(error).context(format!("cannot listen on {address}: {what}"));
-            Fault::new(Exit::Other, error)
+            Failed::new(Exit::Other, error)
         })
     }
 
@@ -176,17 +176,17 @@ impl Args {
 }
 
 /// A flow document as a tenant answers it. Its node is the samples' one, else the first with variables.
-fn read(path: &Path) -> Result<Flow, Fault> {
+fn read(path: &Path) -> Result<Flow, Failed> {
     let shown = path.display();
     let bad = |error: anyhow::Error, what: &str| {
-        Fault::new(Exit::Input, error.context(format!("`{shown}` cannot be served as a flow: {what}")))
+        Failed::new(Exit::Input, error.context(format!("`{shown}` cannot be served as a flow: {what}")))
     };
-    let text = std::fs::read_to_string(path)
+    let text = input::text(path)
         .map_err(|error| bad(error.into(), "give a file that can be read, with JSON in it"))?;
     let document = Document::parse(text)
         .map_err(|error| bad(error.into(), "give a document as the tenant answers it, {\"flow\":{…}}"))?;
     let id = document.id().ok_or_else(|| {
-        Fault::input(format!("`{shown}` cannot be served as a flow: its flow.id must be text"))
+        Failed::input(format!("`{shown}` cannot be served as a flow: its flow.id must be text"))
     })?;
     let id = FlowId::parse(&id).map_err(|error| bad(error.into(), "change its flow.id"))?;
     let nodes = document.nodes();

@@ -1,18 +1,12 @@
 //! `flowhook send FILE…`: signs files, posts them, and follows what becomes of them.
 //!
-//! The files are posted one after another, so that the service gets them in the order given. Each one that it
-//! accepts is followed beside the posting from then on, until its changes have ended.
+//! The files are posted one after another, so that the service gets them in the order given, and no further than
+//! to the first one that it may take later. Each one that it accepts is followed beside the posting from then on,
+//! until its changes have ended.
 
-mod change;
-mod delivery;
-mod following;
-mod posting;
-mod problem;
 mod progress;
 mod report;
 
-use std::fs::File;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::sync::Arc;
@@ -21,15 +15,14 @@ use std::time::Duration;
 use flowhook::http;
 use flowhook::settings::{Layers, Problems, Settings};
 use flowhook::source::Sources;
-use reqwest::{Client, Url};
+use reqwest::Url;
 use tokio::task::{JoinError, JoinSet};
 
+use super::delivering::{Admin, Delivery, Ending, Following, Listener, Posting, Problem};
+use super::input;
 use super::listener::base_url;
-use super::signing::{SourceArg, is_standard_input, unreadable};
-use crate::exit::{Exit, Fault};
-use delivery::{Delivery, Ending};
-use following::Following;
-use posting::Posting;
+use super::signing::{SourceArg, new_id};
+use crate::exit::{Exit, Failed};
 use report::Report;
 
 /// The longest `--wait`, a day in seconds: after that the service gives a change up.
@@ -37,13 +30,16 @@ const WAIT_AT_MOST_S: u64 = 24 * 60 * 60;
 
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Nothing is sent twice: what was refused for now (exit code 75) is yours to send again.
+    after_help = "Files are sent in the order given and none twice. After one that was refused for now or got no answer
+nothing more is sent, since it would be overtaken: send that one and the rest again.
+
 The exit code is that of the first file that came to no good end: 65 refused, 69 no answer, 75 refused for now
 or still pending, 77 wrong secret or admin token, 1 a change failed.
 
 Examples:
   flowhook send event.json
   flowhook send fixtures/events/*.json --wait 60
+  flowhook send --url https://hooks.example.com --admin-url http://10.0.0.5:8081 event.json
   flowhook send --url https://hooks.example.com --wait 0 event.json
   flowhook send --json events/*.json | jq .summary"
 )]
@@ -56,7 +52,7 @@ pub(crate) struct Args {
     /// Where the service receives, without /hooks/NAME; default http://FLOWHOOK_LISTEN
     #[arg(long, value_name = "URL", value_parser = base)]
     url: Option<String>,
-    /// Where the admin API listens; default http://FLOWHOOK_ADMIN_LISTEN
+    /// Where the admin API listens; default http://FLOWHOOK_ADMIN_LISTEN, for a service on this machine
     #[arg(long, value_name = "URL", value_parser = base)]
     admin_url: Option<String>,
     /// How long to follow each file once it is accepted; 0: not at all
@@ -68,7 +64,7 @@ pub(crate) struct Args {
     json: bool,
 }
 
-pub(crate) async fn run(args: Args, layers: &Layers) -> Result<(), Fault> {
+pub(crate) async fn run(args: Args, layers: &Layers) -> Result<(), Failed> {
     let Asked { sources, public, admin } = asked(&args, layers)?;
     let source = args.source.find(&sources)?;
     check_readable(&args.files)?;
@@ -79,7 +75,7 @@ pub(crate) async fn run(args: Args, layers: &Layers) -> Result<(), Fault> {
 
     let mut files = args.files.iter().enumerate();
     while let Some((at, path)) = files.next() {
-        let mut posted = pin!(posting.post(path));
+        let mut posted = pin!(post(&posting, path));
         let delivery = loop {
             tokio::select! {
                 delivery = &mut posted => break delivery,
@@ -87,7 +83,7 @@ pub(crate) async fn run(args: Args, layers: &Layers) -> Result<(), Fault> {
             }
         };
         report.sent();
-        let goes_unanswered = matches!(delivery.ending, Ending::Unanswered(_));
+        let goes_on = delivery.ending.lets_others_pass();
         match &following {
             Some(following) if matches!(delivery.ending, Ending::Accepted) => {
                 let following = Arc::clone(following);
@@ -95,10 +91,9 @@ pub(crate) async fn run(args: Args, layers: &Layers) -> Result<(), Fault> {
             }
             Some(_) | None => report.ended((at, delivery))?,
         }
-        // The next would go unanswered too, or would overtake this one.
-        if goes_unanswered {
+        if !goes_on {
             for (at, path) in files.by_ref() {
-                report.ended((at, Delivery::unsent(path)))?;
+                report.ended((at, overtaking(path)))?;
             }
         }
     }
@@ -108,23 +103,32 @@ pub(crate) async fn run(args: Args, layers: &Layers) -> Result<(), Fault> {
     report.finish()
 }
 
-fn broken(error: JoinError) -> Fault {
-    Fault::new(Exit::Other, anyhow::Error::new(error).context("following a file broke down"))
+fn broken(error: JoinError) -> Failed {
+    Failed::new(Exit::Other, anyhow::Error::new(error).context("following a file broke down"))
 }
 
-/// One of the service's listeners.
-struct Listener {
-    base_url: String,
-    /// The flag or the setting that names it.
-    named_by: &'static str,
-    client: Client,
+async fn post(posting: &Posting<'_>, path: &Path) -> Delivery {
+    match input::bytes(path) {
+        Ok(body) => posting.post(name(path), new_id(), body).await,
+        Err(error) => {
+            let fix = "see to it that it can be read".to_owned();
+            Delivery::unsent(name(path), Problem { exit: Exit::Input, what: error.to_string(), fix })
+        }
+    }
 }
 
-/// The admin listener, and how to ask it.
-struct Admin {
-    listener: Listener,
-    token: Option<secrecy::SecretString>,
-    wait: Duration,
+/// A file that is held back.
+fn overtaking(path: &Path) -> Delivery {
+    let problem = Problem {
+        exit: Exit::TryLater,
+        what: "it would overtake an earlier file, which was not taken".to_owned(),
+        fix: "send it after that one".to_owned(),
+    };
+    Delivery::unsent(name(path), problem)
+}
+
+fn name(path: &Path) -> String {
+    path.to_string_lossy().into_owned()
 }
 
 /// What is to be done, by the arguments or else by the settings.
@@ -136,7 +140,7 @@ struct Asked {
 }
 
 /// Everything that is wrong with the settings is told at once.
-fn asked(args: &Args, layers: &Layers) -> Result<Asked, Fault> {
+fn asked(args: &Args, layers: &Layers) -> Result<Asked, Failed> {
     let mut problems = Problems::default();
     let sources = problems.take(Settings::sources(layers));
     let public = args.url.clone().map_or_else(
@@ -146,10 +150,19 @@ fn asked(args: &Args, layers: &Layers) -> Result<Asked, Fault> {
     let follows = args.wait > 0;
     let of_admin =
         || Settings::admin_listen(layers).and_then(|listen| base_url("FLOWHOOK_ADMIN_LISTEN", listen));
-    let admin = match &args.admin_url {
-        Some(url) => Some(url.clone()),
-        None if follows => problems.take(of_admin()),
-        None => None,
+    let elsewhere = args.url.as_ref().filter(|url| !http::is_this_machine(url));
+    let admin = match (&args.admin_url, elsewhere) {
+        (Some(url), _) => Some(url.clone()),
+        (None, Some(elsewhere)) if follows => {
+            let elsewhere = http::shown(elsewhere);
+            problems.add(&format!(
+                "`{elsewhere}` is not this machine, so what it accepts cannot be followed at the admin API that is here: \
+                 give --admin-url URL too, or --wait 0 to follow nothing"
+            ));
+            None
+        }
+        (None, _) if follows => problems.take(of_admin()),
+        (None, _) => None,
     };
     let token = if follows { problems.take(Settings::admin_token(layers)).flatten() } else { None };
     let (Some(sources), Some(public), true) = (sources, public, problems.is_empty()) else {
@@ -168,9 +181,9 @@ fn asked(args: &Args, layers: &Layers) -> Result<Asked, Fault> {
 }
 
 /// A listener that a flag names may be far away and behind a proxy; one that a setting names is here.
-fn listener(base_url: String, by_flag: bool, [flag, setting]: [&'static str; 2]) -> Result<Listener, Fault> {
+fn listener(base_url: String, by_flag: bool, [flag, setting]: [&'static str; 2]) -> Result<Listener, Failed> {
     let client = if by_flag { http::client() } else { http::direct_client() };
-    let client = client.map_err(|error| Fault::new(Exit::Other, error))?;
+    let client = client.map_err(|error| Failed::new(Exit::Other, error))?;
     Ok(Listener { base_url, named_by: if by_flag { flag } else { setting }, client })
 }
 
@@ -189,26 +202,14 @@ fn base(text: &str) -> Result<String, String> {
 }
 
 /// Before anything is sent: a list of files with a slip in it is more likely mended than sent in halves.
-fn check_readable(files: &[PathBuf]) -> Result<(), Fault> {
-    if files.iter().filter(|path| is_standard_input(path)).count() > 1 {
-        return Err(Fault::usage("`-` is named twice, and standard input can be read once: name it once"));
+fn check_readable(files: &[PathBuf]) -> Result<(), Failed> {
+    if files.iter().filter(|path| input::is_standard_input(path)).count() > 1 {
+        return Err(Failed::usage("`-` is named twice, and standard input can be read once: name it once"));
     }
-    let check = |path: &PathBuf| check_file(path).err().map(|error| unreadable(path, &error));
-    let unreadable: Vec<String> = files.iter().filter_map(check).collect();
+    let unreadable: Vec<String> =
+        files.iter().filter_map(|path| Some(input::look(path).err()?.to_string())).collect();
     if unreadable.is_empty() {
         return Ok(());
     }
-    Err(Fault::input(format!("{}; nothing was sent: mend the list of files", unreadable.join("\n  "))))
-}
-
-/// What is neither file nor folder, a pipe for example, can be opened only once: it is left for later.
-fn check_file(path: &Path) -> io::Result<()> {
-    if is_standard_input(path) {
-        return Ok(());
-    }
-    let kind = std::fs::metadata(path)?;
-    if kind.is_dir() {
-        return Err(io::ErrorKind::IsADirectory.into());
-    }
-    if kind.is_file() { File::open(path).map(drop) } else { Ok(()) }
+    Err(Failed::input(format!("{}; nothing was sent: mend the list of files", unreadable.join("\n  "))))
 }

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::preflight::{self, Finding, Verdict};
 use super::signals::Signals;
 use super::{practice, print};
-use crate::exit::{Exit, Fault};
+use crate::exit::{Exit, Failed};
 
 /// The settings that also hold for practice. Above all not the journal: what is pending in a real one would
 /// be published into the practice tenant, and be lost to the real one.
@@ -36,9 +36,9 @@ pub(crate) struct Args {
     sandbox: bool,
 }
 
-pub(crate) async fn run(args: &Args, mut layers: Layers) -> Result<(), Fault> {
+pub(crate) async fn run(args: &Args, mut layers: Layers) -> Result<(), Failed> {
     // Before anything else: a signal that comes while the service starts must not kill it half-way.
-    let mut signals = Signals::listen().map_err(|error| Fault::new(Exit::Other, error))?;
+    let mut signals = Signals::listen().map_err(|error| Failed::new(Exit::Other, error))?;
     // Dropped at the end: the practice tenant and its folder live as long as the service.
     let practice = if args.sandbox { Some(Practice::begin(&mut layers).await?) } else { None };
     let settings = Settings::service(&layers).map_err(|mut problems| {
@@ -66,7 +66,7 @@ pub(crate) async fn run(args: &Args, mut layers: Layers) -> Result<(), Fault> {
     tokio::select! {
         ended = &mut running => Ok(ended?),
         // Whoever asks twice does not want to wait for the drain; the journal bears it as it bears a crash.
-        () = signals.next() => Err(Fault::new(
+        () = signals.next() => Err(Failed::new(
             Exit::Other,
             anyhow::anyhow!(
                 "a second signal ended the service at once; what is journaled is safe, and the next start goes on with it"
@@ -97,13 +97,13 @@ struct Practice {
 }
 
 impl Practice {
-    async fn begin(layers: &mut Layers) -> Result<Self, Fault> {
-        let other = |error: io::Error| Fault::new(Exit::Other, error);
+    async fn begin(layers: &mut Layers) -> Result<Self, Failed> {
+        let other = |error: io::Error| Failed::new(Exit::Other, error);
         let sandbox = Sandbox::start(sandbox::Settings::default()).await.map_err(other)?;
         let samples: Vec<_> =
             (1..=practice::FLOWS).map(|number| practice::Flow::sample(number, None)).collect();
         for flow in &samples {
-            sandbox.add_flow(&flow.id, &flow.text).map_err(|error| Fault::new(Exit::Other, error))?;
+            sandbox.add_flow(&flow.id, &flow.text).map_err(|error| Failed::new(Exit::Other, error))?;
         }
         let access = practice::Access::new(&sandbox, &samples);
         let folder = tempfile::tempdir().map_err(other)?;

@@ -7,9 +7,9 @@ use jiff::Timestamp;
 use reqwest::header::{HeaderMap, HeaderValue};
 use serde_json::{Value, json};
 
-use super::print;
-use super::signing::{SourceArg, new_id, read, unreadable};
-use crate::exit::{Exit, Fault};
+use super::signing::{SourceArg, new_id};
+use super::{input, print};
+use crate::exit::{Exit, Failed};
 
 #[derive(Debug, clap::Args)]
 #[command(
@@ -33,14 +33,14 @@ pub(crate) struct Args {
     json: bool,
 }
 
-pub(crate) fn run(args: Args, layers: &Layers) -> Result<(), Fault> {
+pub(crate) fn run(args: Args, layers: &Layers) -> Result<(), Failed> {
     let sources = Settings::sources(layers)?;
     let source = args.source.find(&sources)?;
-    let body = read(&args.file).map_err(|error| Fault::input(unreadable(&args.file, &error)))?;
+    let body = input::bytes(&args.file).map_err(Failed::input)?;
     // An id of ours is well-formed, so what cannot be signed with it is not the caller's doing.
     let exit = if args.id.is_some() { Exit::Usage } else { Exit::Other };
     let id = args.id.unwrap_or_else(new_id);
-    let headers = source.sign(&id, Timestamp::now(), &body).map_err(|error| Fault::new(exit, error))?;
+    let headers = source.sign(&id, Timestamp::now(), &body).map_err(|error| Failed::new(exit, error))?;
     if args.json { print(&json(source.name(), &id, &headers)) } else { print(&lines(&headers)) }
 }
 

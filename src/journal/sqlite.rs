@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
 use sqlx::sqlite::{
-    SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous,
+    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
 use sqlx::{ConnectOptions as _, SqlSafeStr as _};
 
@@ -75,6 +75,10 @@ impl Journal {
         accessible(path)?;
         let lock = lock(path)?;
         let unusable = |source| JournalError::Unusable { path: path.to_owned(), source };
+        if path.exists() {
+            // Before anything of it is changed, even its mode.
+            inspect(path).await?;
+        }
         let options = SqliteConnectOptions::new()
             .filename(path)
             .create_if_missing(true)
@@ -84,7 +88,6 @@ impl Journal {
             .busy_timeout(BUSY_TIMEOUT)
             .disable_statement_logging();
         let mut connection = options.connect().await.map_err(unusable)?;
-        inspect(&mut connection, path).await?;
         migrator().run(&mut connection).await.map_err(|error| not_migrated(path, error))?;
         // `read_only` would keep SQLite from recovering the WAL; refusing writes is enough.
         let pool = SqlitePoolOptions::new()
@@ -107,22 +110,7 @@ impl Journal {
             return Ok(Found::Nothing);
         }
         let _lock = lock(path)?;
-        let unusable = |source| JournalError::Unusable { path: path.to_owned(), source };
-        let options = SqliteConnectOptions::new().filename(path).pragma("query_only", "true");
-        let pool =
-            SqlitePoolOptions::new().max_connections(1).connect_with(options).await.map_err(unusable)?;
-        let mut connection = pool.acquire().await.map_err(unusable)?;
-        let tables = inspect(&mut connection, path).await;
-        drop(connection);
-        let found = match tables {
-            Ok(Tables::None) => Ok(Found::Nothing),
-            Ok(Tables::Ours) => {
-                Reader::new(pool.clone()).pending_count().await.map(|pending| Found::Journal { pending })
-            }
-            Err(error) => Err(error),
-        };
-        pool.close().await;
-        found
+        inspect(path).await
     }
 }
 
@@ -138,33 +126,48 @@ pub enum Found {
     },
 }
 
-/// Whose tables a database has.
-enum Tables {
-    /// It has none.
-    None,
-    /// A journal's.
-    Ours,
+/// Looks whether a file is a journal that this version can use, or can become one.
+async fn inspect(path: &Path) -> Result<Found, JournalError> {
+    let unusable = |source| JournalError::Unusable { path: path.to_owned(), source };
+    let options = SqliteConnectOptions::new().filename(path).pragma("query_only", "true");
+    let pool = SqlitePoolOptions::new().max_connections(1).connect_with(options).await.map_err(unusable)?;
+    let found = match tables(&pool).await.map_err(unusable)? {
+        Tables::None => Ok(Found::Nothing),
+        Tables::Foreign => Err(JournalError::Foreign { path: path.to_owned() }),
+        Tables::Ours { version } if version != 0 && !migrator().version_exists(version) => {
+            let source = MigrateError::VersionMissing(version);
+            Err(JournalError::Schema { path: path.to_owned(), source })
+        }
+        Tables::Ours { version: 0 } => Ok(Found::Nothing),
+        Tables::Ours { .. } => {
+            Reader::new(pool.clone()).pending_count().await.map(|pending| Found::Journal { pending })
+        }
+    };
+    pool.close().await;
+    found
 }
 
-/// Looks whether a database is a journal that this version can use, or can become one.
-async fn inspect(connection: &mut SqliteConnection, path: &Path) -> Result<Tables, JournalError> {
-    let unusable = |source| JournalError::Unusable { path: path.to_owned(), source };
+/// Whose tables a database has.
+enum Tables {
+    None,
+    Foreign,
+    /// A journal's, at this version of its schema.
+    Ours {
+        version: i64,
+    },
+}
+
+async fn tables(pool: &SqlitePool) -> Result<Tables, sqlx::Error> {
     let tables = "SELECT COUNT(*), COALESCE(SUM(name = '_sqlx_migrations'), 0) FROM sqlite_schema";
-    let (tables, ours): (i64, i64) =
-        sqlx::query_as(tables).fetch_one(&mut *connection).await.map_err(unusable)?;
-    if tables == 0 {
-        return Ok(Tables::None);
-    }
-    if ours == 0 {
-        return Err(JournalError::Foreign { path: path.to_owned() });
-    }
-    let version = "SELECT COALESCE(MAX(version), 0) FROM _sqlx_migrations";
-    let version: i64 = sqlx::query_scalar(version).fetch_one(connection).await.map_err(unusable)?;
-    if version != 0 && !migrator().version_exists(version) {
-        let source = MigrateError::VersionMissing(version);
-        return Err(JournalError::Schema { path: path.to_owned(), source });
-    }
-    Ok(Tables::Ours)
+    let (tables, migrations): (i64, i64) = sqlx::query_as(tables).fetch_one(pool).await?;
+    Ok(match (tables, migrations) {
+        (0, _) => Tables::None,
+        (_, 0) => Tables::Foreign,
+        _ => {
+            let version = "SELECT COALESCE(MAX(version), 0) FROM _sqlx_migrations";
+            Tables::Ours { version: sqlx::query_scalar(version).fetch_one(pool).await? }
+        }
+    })
 }
 
 /// Looks whether the file can be written, or made. SQLite's own words for it would mislead.

@@ -114,9 +114,9 @@ impl Layers {
             Err(error) if error.not_found() => return,
             Err(error) => Err(error),
         };
+        expanded(problems);
         match pairs {
             Ok(mut pairs) => {
-                expanded(problems);
                 self.note_unknown(pairs.keys().map(String::as_str), DOT_ENV);
                 self.add(|key| pairs.remove(key.variable));
             }

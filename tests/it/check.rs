@@ -7,6 +7,7 @@ use sqlx::{ConnectOptions as _, Connection as _};
 use tokio::net::TcpListener;
 
 use crate::config_api::ConfigApi;
+use crate::elsewhere::Nowhere;
 use crate::program::{Output, Program, WEBHOOK_SECRET};
 
 /// A client secret that nothing else in the output could be mistaken for.
@@ -96,12 +97,6 @@ impl<'a> Wrong<'a> {
     }
 }
 
-/// An address where nothing listens.
-async fn nowhere() -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-    format!("http://{}", listener.local_addr().expect("it is bound"))
-}
-
 #[track_caller]
 fn assert_well(output: &Output) {
     assert_eq!((output.code, output.stderr.as_str()), (Some(0), ""), "{output:?}");
@@ -163,17 +158,19 @@ async fn a_missing_scope_is_named() {
 #[tokio::test]
 async fn a_wrong_address_of_the_tenant_is_told() {
     let tenant = tenant(SCOPES).await;
-    let nowhere = nowhere().await;
+    let nowhere = Nowhere::take();
     // A server that knows no path, as behind a mistyped address.
     let other = ConfigApi::start().await;
     let fix = "check CXONE_BASE_URL, and CXONE_TOKEN_URL if you set it";
-    Wrong::set(&[("CXONE_BASE_URL", &nowhere)], &["Connection refused", fix]).is_told(&tenant, 69).await;
+    Wrong::set(&[("CXONE_BASE_URL", &nowhere.url)], &["Connection refused", fix]).is_told(&tenant, 69).await;
     Wrong::set(&[("CXONE_BASE_URL", &other.url)], &["404 Not Found", fix]).is_told(&tenant, 69).await;
 
     // The token endpoint is right, and the flows are elsewhere: as with another region.
     let token_url = format!("{}/oauth/token", tenant.base_url());
     let region = |base| [("CXONE_TOKEN_URL", token_url.as_str()), ("CXONE_BASE_URL", base)];
-    Wrong::set(&region(&nowhere), &["Connection refused", "check CXONE_BASE_URL"]).is_told(&tenant, 69).await;
+    Wrong::set(&region(&nowhere.url), &["Connection refused", "check CXONE_BASE_URL"])
+        .is_told(&tenant, 69)
+        .await;
     Wrong::set(&region(&other.url), &["no flow `f`", "CXONE_BASE_URL names its region"])
         .is_told(&tenant, 65)
         .await;
@@ -342,6 +339,11 @@ async fn beside_the_running_service_its_journal_and_addresses_are_its_own() {
     assert_eq!(taken.code, Some(1), "{taken:?}");
     assert_says(&taken.stdout, &["set FLOWHOOK_LISTEN to another address"]);
 
+    // With another journal it would be another service, for which there is no room.
+    let second = at(&tenant, &["check"]).envs(&listens).output().await;
+    assert_eq!(second.code, Some(1), "{second:?}");
+    assert_says(&second.stdout, &["not there yet", "set FLOWHOOK_ADMIN_LISTEN to another address"]);
+
     // With another admin address it cannot be known whose journal that is.
     let apart = at(&tenant, &["check"]).journal(&journal).output().await;
     assert_eq!(apart.code, Some(1), "{apart:?}");
@@ -361,8 +363,8 @@ async fn where_thin_events_are_fetched_is_looked_at_too() {
     let well = at(&tenant, &["check"]).env("EXTERNAL_API_URL", &api.url).output().await;
     assert_well(&well);
     assert_says(&well.stdout, &["ok       fetch: EXTERNAL_API_URL answers the variables"]);
-    let nowhere = nowhere().await;
-    let gone = [("EXTERNAL_API_URL", nowhere.as_str())];
+    let nowhere = Nowhere::take();
+    let gone = [("EXTERNAL_API_URL", nowhere.url.as_str())];
     Wrong::set(&gone, &["gives no configuration", "check that it is the right address"])
         .check(&tenant, 69)
         .await;
@@ -377,7 +379,8 @@ async fn what_serve_learns_of_a_wait_at_its_start_survives_a_crash() {
     let journal = folder.path().join("flowhook.db");
     let serve = || at(&tenant, &["serve"]).journal(&journal).start();
     let mut service = serve();
-    service.logged("429 Too Many Requests").await;
+    // Told when it is kept.
+    service.logged("changes would wait or fail").await;
     service.kill().await;
     let mut again = serve();
     again.logged("tenant: the tenant answered 429").await;
@@ -391,9 +394,9 @@ async fn what_is_on_this_machine_is_reached_without_the_environments_proxy() {
     let tenant = tenant(SCOPES).await;
     let api = ConfigApi::start().await;
     api.says(&json!({"routing_priority": "high", "queue_target": "vip", "max_wait_time_seconds": 30}));
-    let proxy = nowhere().await;
+    let proxy = Nowhere::take();
     let behind = |arguments: &[&str]| {
-        let program = at(&tenant, arguments).env("http_proxy", &proxy).env("HTTPS_PROXY", &proxy);
+        let program = at(&tenant, arguments).env("http_proxy", &proxy.url).env("HTTPS_PROXY", &proxy.url);
         program.env("EXTERNAL_API_URL", &api.url)
     };
     assert_well(&behind(&["check"]).output().await);

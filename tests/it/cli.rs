@@ -7,6 +7,7 @@ use flowhook::sandbox::{Canned, Fault, FaultKind, SAMPLE_NODE, Sandbox, Settings
 use serde_json::json;
 use tokio::net::TcpListener;
 
+use crate::elsewhere::server;
 use crate::program::{Output, Program, WEBHOOK_SECRET, client, signed};
 
 /// A client secret that nothing else in the output could be mistaken for.
@@ -134,16 +135,7 @@ async fn config_api() -> String {
         .route("/partly", get(|| async { r#"{"queue_target":"vip"}"# }))
         .route("/page", get(|| async { "<!doctype html>" }))
         .route("/gone", get(|| async { StatusCode::GONE }));
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-    let address = listener.local_addr().expect("it is bound");
-    tokio::spawn(async move { axum_serve(listener, router).await });
-    format!("http://{address}")
-}
-
-/// Our own server, since axum's is not compiled in.
-async fn axum_serve(listener: TcpListener, router: Router) {
-    let never = tokio_util::sync::CancellationToken::new();
-    flowhook::server::serve(listener, router, flowhook::server::Limits::default(), never).await;
+    format!("http://{}", server(router).await)
 }
 
 #[tokio::test]

@@ -171,7 +171,7 @@ async fn what_cannot_be_a_journal_is_refused_with_the_file_and_what_to_do() {
     assert!(refusal(&path("text.db")).await.contains("restore it from a backup"));
 
     fs::create_dir(path("folder.db")).expect("a folder");
-    assert!(refusal(&path("folder.db")).await.contains("set FLOWHOOK_JOURNAL to another file"));
+    assert!(refusal(&path("folder.db")).await.contains("is a folder: name a file in it"));
 
     assert!(refusal(&path("missing/journal.db")).await.contains("check that its folder exists"));
     assert!(refusal(&path("text.db/journal.db")).await.contains("check that its folder exists"));

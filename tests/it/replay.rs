@@ -11,14 +11,12 @@ use axum::extract::State;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use flowhook::sandbox::{self, Sandbox};
-use flowhook::server::{self, Limits};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use hyper::{HeaderMap, StatusCode};
 use sha2::Sha256;
 use tempfile::TempDir;
-use tokio::net::TcpListener;
-use tokio_util::sync::{CancellationToken, DropGuard};
 
+use crate::elsewhere::{Nowhere, server};
 use crate::practising::{assert_installed, bash, paragraph, practising};
 use crate::program::{Output, Program, WEBHOOK_SECRET, fail};
 
@@ -34,7 +32,6 @@ fn replay(files: &[&str]) -> Program {
 struct Receiver {
     url: String,
     desk: Arc<Mutex<Desk>>,
-    _serving: DropGuard,
 }
 
 #[derive(Default)]
@@ -46,13 +43,10 @@ struct Desk {
 
 impl Receiver {
     async fn start(says: &[u16]) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-        let url = format!("http://{}/hooks/config", listener.local_addr().expect("it is bound"));
         let desk = Arc::new(Mutex::new(Desk { says: says.to_vec(), got: Vec::new() }));
         let router = Router::new().fallback(answer).with_state(Arc::clone(&desk));
-        let stop = CancellationToken::new();
-        tokio::spawn(server::serve(listener, router, Limits::default(), stop.clone()));
-        Self { url, desk, _serving: stop.drop_guard() }
+        let url = format!("http://{}/hooks/config", server(router).await);
+        Self { url, desk }
     }
 
     /// What it was sent since it was last asked.
@@ -235,10 +229,8 @@ async fn what_stops_it_is_told_before_anything_is_sent() {
     check(run(&[FULL, "missing.json"], &[good]).await, 65, "missing.json cannot be read");
     assert_eq!(receiver.got().len(), 0);
 
-    let closed = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-    let address = closed.local_addr().expect("it is bound");
-    drop(closed);
-    let url = format!("http://{address}/hooks/config");
+    let nowhere = Nowhere::take();
+    let url = format!("{}/hooks/config", nowhere.url);
     let output = replay(&[FULL]).envs(&[good, ("FLOWHOOK_URL", &url)]).output().await;
     assert_eq!(output.code, Some(69), "{output:?}");
     assert!(output.stderr.contains("does not answer: start the service, or set FLOWHOOK_URL"), "{output:?}");

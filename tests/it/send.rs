@@ -6,7 +6,7 @@ use axum::routing::{any, get};
 use flowhook::sandbox::{Canned, Fault, FaultKind, Sandbox, Settings};
 use serde_json::{Value, json};
 
-use crate::elsewhere::{nowhere, server};
+use crate::elsewhere::{Nowhere, server};
 use crate::program::{Addresses, Output, Program, Running, WEBHOOK_SECRET};
 use crate::senders::{add_flows, flows};
 
@@ -15,25 +15,25 @@ const OTHER_TYPE: &str = r#"{"type":"something.else","data":{}}"#;
 const WRONG_TYPES: &str = r#"{"type":"config.updated","data":{"flow_id":"flow-0","node_id":"node_set_vars","config":{"routing_priority":7,"queue_target":"q","max_wait_time_seconds":1}}}"#;
 
 /// The event that brings a number to a flow; without a time of its own, so that the later one wins.
-fn event(flow: &str, number: usize) -> String {
+pub(crate) fn event(flow: &str, number: usize) -> String {
     format!(
         r#"{{"type":"config.updated","data":{{"flow_id":"{flow}","node_id":"node_set_vars","config":{{"routing_priority":"p{number}","queue_target":"q{number}","max_wait_time_seconds":{number}}}}}}}"#
     )
 }
 
-struct Site {
-    tenant: Sandbox,
-    service: Running,
-    addresses: Addresses,
+pub(crate) struct Site {
+    pub(crate) tenant: Sandbox,
+    pub(crate) service: Running,
+    pub(crate) addresses: Addresses,
 }
 
 impl Site {
     /// A service and a practice tenant with ten flows.
-    async fn begin() -> Self {
+    pub(crate) async fn begin() -> Self {
         Self::with(&[]).await
     }
 
-    async fn with(settings: &[(&str, &str)]) -> Self {
+    pub(crate) async fn with(settings: &[(&str, &str)]) -> Self {
         let tenant = Sandbox::start(Settings::default()).await.expect("a free port");
         add_flows(&tenant, &flows(10));
         let mut service = Program::serve(&tenant).envs(settings).start();
@@ -42,7 +42,7 @@ impl Site {
     }
 
     /// `send` with these arguments, pointed at the service by its settings.
-    fn send(&self, arguments: &[&str]) -> Program {
+    pub(crate) fn send(&self, arguments: &[&str]) -> Program {
         send(arguments).envs(&[
             ("FLOWHOOK_LISTEN", &self.addresses.public.to_string()),
             ("FLOWHOOK_ADMIN_LISTEN", &self.addresses.admin.to_string()),
@@ -51,7 +51,7 @@ impl Site {
 }
 
 /// `send` with these arguments, and files of every kind in its folder.
-fn send(arguments: &[&str]) -> Program {
+pub(crate) fn send(arguments: &[&str]) -> Program {
     Program::flowhook(&[&["send"], arguments].concat())
         .env("FLOWHOOK_WEBHOOK_SECRET", WEBHOOK_SECRET)
         .file("good.json", &event("flow-0", 1))
@@ -64,7 +64,7 @@ fn send(arguments: &[&str]) -> Program {
 
 /// An exit code, no more than one error, which has these words in it.
 #[track_caller]
-fn assert_ends(output: &Output, code: i32, says: &[&str]) {
+pub(crate) fn assert_ends(output: &Output, code: i32, says: &[&str]) {
     assert_eq!(output.code, Some(code), "{output:?}");
     assert_eq!(output.stderr.matches("error:").count(), usize::from(code != 0), "{output:?}");
     for words in says {
@@ -181,19 +181,19 @@ async fn a_wrong_secret_is_77() {
 
 #[tokio::test]
 async fn a_service_that_is_not_there_is_69_and_nothing_more_is_sent() {
-    let address = nowhere().await;
-    let url = format!("http://{address}");
-    let here = || send(&["good.json", "better.json", "--json"]).env("FLOWHOOK_LISTEN", &address);
-    let flagged = send(&["good.json", "better.json", "--json", "--url", &url]);
+    let nowhere = Nowhere::take();
+    let Nowhere { address, url, .. } = &nowhere;
+    let here = || send(&["good.json", "better.json", "--json"]).env("FLOWHOOK_LISTEN", address);
+    let flagged = send(&["good.json", "better.json", "--json", "--url", url]);
     for (program, named_by) in [(here(), "FLOWHOOK_LISTEN"), (flagged, "--url")] {
         let output = program.output().await;
-        assert_ends(&output, 69, &["nothing answers", &address, "refused", "flowhook serve", named_by]);
+        assert_ends(&output, 69, &["nothing answers", address, "refused", "flowhook serve", named_by]);
         let json = output.json();
         assert_eq!(json["deliveries"][0]["status"], Value::Null);
         let counts = [&json["summary"]["unanswered"], &json["summary"]["unsent"]];
         assert_eq!(counts, [&json!(1), &json!(1)], "{json}");
     }
-    let text = send(&["good.json", "better.json"]).env("FLOWHOOK_LISTEN", &address).output().await;
+    let text = send(&["good.json", "better.json"]).env("FLOWHOOK_LISTEN", address).output().await;
     assert!(text.stdout.contains("better.json  -  not sent: "), "{text:?}");
 }
 
@@ -215,9 +215,11 @@ async fn an_admin_api_that_does_not_tell_is_reported_with_what_was_accepted() {
         &["FLOWHOOK_ADMIN_TOKEN", "not the service's"],
     )
     .await;
-    let address = nowhere().await;
-    let admin = ("FLOWHOOK_ADMIN_LISTEN", address.as_str());
-    check(send().envs(&[admin]), 69, &[&address, "FLOWHOOK_ADMIN_LISTEN", "--wait 0"]).await;
+    let nowhere = Nowhere::take();
+    let admin = ("FLOWHOOK_ADMIN_LISTEN", nowhere.address.as_str());
+    // It might be on its way up, so that is asked to the end of the wait.
+    let briefly = site.send(&["good.json", "better.json", "--wait", "1"]).envs(&[admin]);
+    check(briefly, 69, &[&nowhere.address, "FLOWHOOK_ADMIN_LISTEN", "--wait 0"]).await;
     // Some other program: here the service's own public listener.
     let public = format!("http://{}", site.addresses.public);
     let other = site.send(&["good.json", "better.json", "--admin-url", &public]);
@@ -277,7 +279,7 @@ async fn what_answers_and_is_not_flowhook_is_told() {
     let page = Router::new().fallback(any(|| async { "<html>hello" }));
     let json = check(page, 69, &["200 OK", "flowhook's words", "--url"]).await;
     assert_eq!(json["deliveries"][0]["answer"], "<html>hello");
-    check(Router::new(), 65, &["404 Not Found", "/hooks/config", "--url"]).await;
+    check(Router::new(), 69, &["404 Not Found", "flowhook's words", "/hooks/config", "--url"]).await;
     let moved = [("location", "https://example.com/")];
     let redirect = Router::new().fallback(any(move || async move { (StatusCode::FOUND, moved) }));
     check(redirect, 69, &["302 Found", "redirects are not followed"]).await;
@@ -315,7 +317,7 @@ async fn a_file_that_cannot_be_read_is_reported_before_anything_is_sent() {
     let site = Site::begin().await;
     let output = site.send(&["good.json", "missing.json", ".", "--json"]).output().await;
     assert_ends(&output, 65, &["`missing.json`", "No such file", "`.`", "directory", "nothing was sent"]);
-    assert_eq!(output.stdout, "");
+    assert_eq!(output.json()["exit_code"], 65);
     assert_eq!(site.addresses.changes().await, Vec::<Value>::new());
 }
 
@@ -356,6 +358,40 @@ async fn on_a_terminal_a_line_tells_how_far_it_has_come() {
         assert!(output.stdout.contains(part), "{part:?} in {output:?}");
     }
     assert!(output.stdout.contains("\r\u{1b}[Kgood.json  202  published as version 15"), "{output:?}");
+}
+
+/// What a terminal shows after all that was written to it.
+fn shown(written: &str) -> Vec<&str> {
+    let lines = written.lines().map(|line| line.trim_end_matches('\r'));
+    lines.filter_map(|line| line.rsplit("\r\u{1b}[K").next()).filter(|line| !line.is_empty()).collect()
+}
+
+#[tokio::test]
+async fn a_hundred_files_on_a_terminal_leave_a_line_each_and_a_summary() {
+    let site = Site::begin().await;
+    let program = Program::named("bash", &["-c", "script -qec 'flowhook send *.json' /dev/null"]).envs(&[
+        ("FLOWHOOK_WEBHOOK_SECRET", WEBHOOK_SECRET),
+        ("FLOWHOOK_LISTEN", &site.addresses.public.to_string()),
+        ("FLOWHOOK_ADMIN_LISTEN", &site.addresses.admin.to_string()),
+    ]);
+    let output = (0..100).fold(program, |program, number| {
+        program.file(&format!("{number:03}.json"), &event(&format!("flow-{}", number % 10), number))
+    });
+    let output = output.output().await;
+    assert_eq!(output.code, Some(0), "{output:?}");
+    for sent in 0..=100 {
+        let progress = format!("\r\u{1b}[Ksent {sent} of 100, ");
+        assert!(output.stdout.contains(&progress), "{progress:?} in {output:?}");
+    }
+    assert!(output.stdout.contains("sent 100 of 100, 100 settled\r\u{1b}[K"), "{output:?}");
+    let mut lines = shown(&output.stdout);
+    let summary = lines.pop().unwrap_or_default();
+    assert!(summary.starts_with("100 files in ") && summary.contains(" published"), "{summary}");
+    lines.sort_unstable();
+    assert_eq!(lines.len(), 100, "{lines:?}");
+    for (number, line) in lines.iter().enumerate() {
+        assert!(line.starts_with(&format!("{number:03}.json  202  ")) && line.ends_with(" ms"), "{line}");
+    }
 }
 
 #[tokio::test]

@@ -6,12 +6,10 @@ use flowhook::change::State;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use super::change::Change;
-use super::delivery::{Delivery, Ending};
-use super::problem::Problem;
 use super::progress::Progress;
+use crate::commands::delivering::{Delivery, Ending};
 use crate::commands::print;
-use crate::exit::{Exit, Fault};
+use crate::exit::{Exit, Failed};
 
 /// Collects how the files end.
 pub(super) struct Report {
@@ -34,7 +32,7 @@ impl Report {
     }
 
     /// The file at that place has come to its end.
-    pub(super) fn ended(&mut self, (at, delivery): (usize, Delivery)) -> Result<(), Fault> {
+    pub(super) fn ended(&mut self, (at, delivery): (usize, Delivery)) -> Result<(), Failed> {
         self.progress.settled();
         if !self.as_json {
             self.progress.erase();
@@ -45,8 +43,8 @@ impl Report {
         Ok(())
     }
 
-    /// All files have ended: the summary, and the fault of the first that came to no good end.
-    pub(super) fn finish(self) -> Result<(), Fault> {
+    /// All files have ended: the summary, and the error of the first that came to no good end.
+    pub(super) fn finish(self) -> Result<(), Failed> {
         self.progress.erase();
         let deliveries: Vec<Delivery> = self.deliveries.into_iter().flatten().collect();
         let mut summary = Summary { files: deliveries.len(), ..Summary::default() };
@@ -55,23 +53,23 @@ impl Report {
         if self.as_json {
             let deliveries = deliveries.iter().map(DeliveryJson::of).collect();
             let document = serde_json::to_string(&Document { deliveries, summary });
-            print(&document.map_err(|error| Fault::new(Exit::Other, error))?)?;
+            print(&document.map_err(|error| Failed::new(Exit::Other, error))?)?;
         } else {
             print(&summary.line())?;
         }
-        fault(&deliveries)
+        first_failed(&deliveries).map_err(|failed| failed.with_document(self.as_json))
     }
 }
 
-/// The fault of the first file that came to no good end.
-fn fault(deliveries: &[Delivery]) -> Result<(), Fault> {
+/// The error of the first file that came to no good end.
+fn first_failed(deliveries: &[Delivery]) -> Result<(), Failed> {
     let mut bad = deliveries.iter().filter_map(|delivery| Some((&delivery.file, delivery.problem()?)));
-    let Some((file, Problem { exit, what, fix })) = bad.next() else { return Ok(()) };
+    let Some((file, problem)) = bad.next() else { return Ok(()) };
     let others = match bad.count() {
         0 => String::new(),
         others => format!(" ({others} more came to no good end)"),
     };
-    Err(Fault::new(exit, anyhow::anyhow!("`{file}`: {what}; {fix}{others}")))
+    Err(Failed::new(problem.exit, anyhow::anyhow!("`{file}`: {problem}{others}")))
 }
 
 /// How many ended how: changes by their states, and files where no changes are known.
@@ -162,14 +160,13 @@ struct DeliveryJson<'a> {
 
 impl<'a> DeliveryJson<'a> {
     fn of(delivery: &'a Delivery) -> Self {
-        let changes: &[Change] = if let Ending::Followed(changes) = &delivery.ending { changes } else { &[] };
         Self {
             file: &delivery.file,
             id: delivery.id.as_deref(),
-            status: delivery.status,
+            status: delivery.status.map(|status| status.as_u16()),
             answer: delivery.answer.as_deref(),
-            changes: changes.iter().map(|change| &*change.raw).collect(),
-            problem: delivery.problem().map(|problem| format!("{}; {}", problem.what, problem.fix)),
+            changes: delivery.ending.changes().iter().map(|change| &*change.raw).collect(),
+            problem: delivery.problem().map(|problem| problem.to_string()),
         }
     }
 }

@@ -10,10 +10,10 @@ use crate::commands::listener::one_line;
 use crate::exit::Exit;
 
 /// What `/api/deliveries/{source}/{id}` says of one change.
-pub(super) struct Change {
+pub(crate) struct Change {
     told: Told,
     /// All that was said, spelt as it was: versions may be larger than any number type.
-    pub(super) raw: Box<RawValue>,
+    pub(crate) raw: Box<RawValue>,
 }
 
 #[derive(Deserialize)]
@@ -29,7 +29,7 @@ struct Told {
 
 impl Change {
     /// The changes of a delivery.
-    pub(super) fn all_of(delivery: &str) -> Result<Vec<Self>, serde_json::Error> {
+    pub(crate) fn all_of(delivery: &str) -> Result<Vec<Self>, serde_json::Error> {
         #[derive(Deserialize)]
         struct Delivery {
             changes: Vec<Box<RawValue>>,
@@ -39,12 +39,21 @@ impl Change {
         changes.into_iter().map(change).collect()
     }
 
-    pub(super) fn state(&self) -> State {
+    pub(crate) fn state(&self) -> State {
         self.told.state
     }
 
+    pub(crate) fn seq(&self) -> Seq {
+        self.told.seq
+    }
+
+    /// The flow's version that has it, spelt as it was.
+    pub(crate) fn version(&self) -> Option<&str> {
+        self.told.version.as_deref().map(RawValue::get)
+    }
+
     /// Why it has come to no good end, if it has not.
-    pub(super) fn problem(&self) -> Option<Problem> {
+    pub(crate) fn problem(&self) -> Option<Problem> {
         let Told { seq, flow, .. } = &self.told;
         let because = self.reason().map(|reason| format!(": {reason}")).unwrap_or_default();
         match self.told.state {
@@ -65,11 +74,11 @@ impl Change {
     }
 
     /// Where it stands, for a line.
-    pub(super) fn line(&self) -> String {
+    pub(crate) fn line(&self) -> String {
         let mut line = self.told.state.as_str().to_owned();
-        if let Some(version) = &self.told.version {
+        if let Some(version) = self.version() {
             let joint = if self.told.state == State::Published { "as" } else { "in" };
-            line.push_str(&format!(" {joint} version {}", version.get()));
+            line.push_str(&format!(" {joint} version {version}"));
         }
         if let Some(settled_at) = self.told.settled_at {
             let took = settled_at.duration_since(self.told.received_at);

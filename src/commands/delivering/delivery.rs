@@ -1,7 +1,6 @@
 //! A file on its way: what was answered, what became of it, and what is wrong with that.
 
-use std::path::Path;
-
+use reqwest::StatusCode;
 use serde_json::value::RawValue;
 
 use super::change::Change;
@@ -9,20 +8,20 @@ use super::problem::Problem;
 use crate::exit::Exit;
 
 /// A file, and what became of it.
-pub(super) struct Delivery {
+pub(crate) struct Delivery {
     /// Its name as it was given.
-    pub(super) file: String,
+    pub(crate) file: String,
     /// Its id; none if it was not signed.
-    pub(super) id: Option<String>,
+    pub(crate) id: Option<String>,
     /// The status of the answer, if there was one.
-    pub(super) status: Option<u16>,
+    pub(crate) status: Option<StatusCode>,
     /// The answer's body; as a JSON string if it was no JSON.
-    pub(super) answer: Option<Box<RawValue>>,
-    pub(super) ending: Ending,
+    pub(crate) answer: Option<Box<RawValue>>,
+    pub(crate) ending: Ending,
 }
 
 /// What became of a file.
-pub(super) enum Ending {
+pub(crate) enum Ending {
     /// It is on disk there, and that is all that is known.
     Accepted,
     /// It was accepted, and its changes stand like this. Some may be pending still.
@@ -40,19 +39,13 @@ pub(super) enum Ending {
 }
 
 impl Delivery {
-    /// A file that was not sent, since an earlier one went unanswered.
-    pub(super) fn unsent(path: &Path) -> Self {
-        let problem = Problem {
-            exit: Exit::Unreachable,
-            what: "an earlier file went unanswered".to_owned(),
-            fix: "send it after that one".to_owned(),
-        };
-        let file = path.to_string_lossy().into_owned();
+    /// A file that was not sent.
+    pub(crate) fn unsent(file: String, problem: Problem) -> Self {
         Self { file, id: None, status: None, answer: None, ending: Ending::Unsent(problem) }
     }
 
     /// What is wrong with its ending, if anything.
-    pub(super) fn problem(&self) -> Option<Problem> {
+    pub(crate) fn problem(&self) -> Option<Problem> {
         match &self.ending {
             Ending::Accepted | Ending::Duplicate | Ending::Ignored => None,
             Ending::Followed(changes) => changes.iter().find_map(Change::problem),
@@ -64,13 +57,28 @@ impl Delivery {
     }
 
     /// What became of it, in a line.
-    pub(super) fn line(&self) -> String {
-        let status = self.status.map_or_else(|| "-".to_owned(), |status| status.to_string());
+    pub(crate) fn line(&self) -> String {
+        let status = self.status.as_ref().map_or("-", StatusCode::as_str);
         format!("{}  {status}  {}", self.file, self.ending.line())
     }
 }
 
 impl Ending {
+    /// Whether the files after this one may be sent. After a fault that is not the file's own they would go
+    /// the same way, or overtake it: sent again later, it would take back what they have brought.
+    pub(crate) fn lets_others_pass(&self) -> bool {
+        match self {
+            Self::Accepted | Self::Followed(_) | Self::Lost(_) | Self::Duplicate | Self::Ignored => true,
+            Self::Refused(problem) | Self::Unsent(problem) => problem.exit == Exit::Input,
+            Self::Unanswered(_) => false,
+        }
+    }
+
+    /// What is known of its changes.
+    pub(crate) fn changes(&self) -> &[Change] {
+        if let Self::Followed(changes) = self { changes } else { &[] }
+    }
+
     fn line(&self) -> String {
         match self {
             Self::Accepted => "accepted, not followed".to_owned(),

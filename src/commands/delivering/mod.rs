@@ -1,0 +1,33 @@
+//! Delivering to a running service as its senders do, and following what becomes of it: for `send` and `demo`.
+
+mod answer;
+mod change;
+mod delivery;
+mod following;
+mod posting;
+mod problem;
+
+use std::time::Duration;
+
+pub(super) use delivery::{Delivery, Ending};
+pub(super) use following::Following;
+pub(super) use posting::Posting;
+pub(super) use problem::Problem;
+use reqwest::Client;
+use secrecy::SecretString;
+
+/// One of the service's listeners.
+pub(super) struct Listener {
+    pub(super) base_url: String,
+    /// The flag or the setting that names it.
+    pub(super) named_by: &'static str,
+    pub(super) client: Client,
+}
+
+/// The admin listener, and how to ask it.
+pub(super) struct Admin {
+    pub(super) listener: Listener,
+    pub(super) token: Option<SecretString>,
+    /// How long a delivery is followed.
+    pub(super) wait: Duration,
+}
