@@ -1,6 +1,8 @@
 //! The table of schemes, one row each. A new sender is a new row here, and a file of deliveries as it signs
 //! them, `fixtures/signatures/NAME.json`.
 
+use hyper::StatusCode;
+
 use super::algorithm::Algorithm::HmacSha256;
 use super::content::Part::{Body, Id as SignedId, Literal, Timestamp};
 use super::encoding::Encoding;
@@ -28,6 +30,8 @@ pub(super) static STANDARD_WEBHOOKS: Row = Row {
     content: &[SignedId, Literal("."), Timestamp, Literal("."), Body],
     time: Some(Time { source: TimeSource::Header(&["webhook-timestamp"]), per_second: 1, tolerance_s: 300 }),
     id: Some(Id { source: IdSource::Header(&["webhook-id"]), length: None }),
+    accepted: StatusCode::ACCEPTED,
+    form: None,
 };
 
 /// The id is the same when a person has GitHub send the delivery again. The `X-Hub-Signature` beside it is
@@ -45,4 +49,6 @@ pub(super) static GITHUB: Row = Row {
     content: &[Body],
     time: None,
     id: Some(Id { source: IdSource::Header(&["x-github-delivery"]), length: None }),
+    accepted: StatusCode::ACCEPTED,
+    form: Some("payload="),
 };

@@ -1,5 +1,7 @@
 //! The knobs by which one scheme differs from another.
 
+use hyper::StatusCode;
+
 use super::content::Part;
 use super::id::Id;
 use super::kind::Kind;
@@ -22,6 +24,11 @@ pub(super) struct Row {
     pub(super) time: Option<Time>,
     /// The id of a delivery, if the scheme has any. It must be there where it is signed.
     pub(super) id: Option<Id>,
+    /// What the sender takes as success when its delivery was accepted: 202, but for those that know 200 only.
+    pub(super) accepted: StatusCode,
+    /// What the body begins with when the sender is set to put its JSON into a form, and signs that. Others
+    /// sign the JSON in it, so that their forms are not verified.
+    pub(super) form: Option<&'static str>,
 }
 
 impl Row {

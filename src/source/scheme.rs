@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use hyper::StatusCode;
+
 use super::presets::{GITHUB, ROWS, STANDARD_WEBHOOKS};
 use super::row::Row;
 use crate::change::shorten;
@@ -37,6 +39,11 @@ impl Scheme {
     /// Whether it signs the time of sending, so that a delivery cannot be replayed later.
     pub fn signs_time(self) -> bool {
         self.0.time.is_some()
+    }
+
+    /// The status by which its senders know that a delivery was accepted.
+    pub fn accepted(self) -> StatusCode {
+        self.0.accepted
     }
 
     /// The scheme of a row, which need not be in the table.

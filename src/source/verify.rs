@@ -18,13 +18,14 @@ use super::refusal::{CANDIDATES_MAX, VerifyError};
 use super::request::Incoming;
 use super::row::Row;
 use super::time::SignedAt;
-use super::{Secret, Source};
+use super::{Scheme, Secret, Source};
 use crate::change::SourceName;
 
 /// A delivery whose source and body, and whose id if its scheme signs one, are what the source signed. Only
 /// [`Source::verify`] makes one.
 pub struct Verified {
     source: SourceName,
+    scheme: Scheme,
     id: String,
     body: Bytes,
     received_at: Timestamp,
@@ -34,6 +35,11 @@ impl Verified {
     /// The source that signed it.
     pub fn source(&self) -> &SourceName {
         &self.source
+    }
+
+    /// How it was signed.
+    pub fn scheme(&self) -> Scheme {
+        self.scheme
     }
 
     /// The source's id for it: visible ASCII, at most [`DELIVERY_ID_MAX_BYTES`](super::DELIVERY_ID_MAX_BYTES). Where the source gave none
@@ -47,6 +53,11 @@ impl Verified {
         &self.body
     }
 
+    /// Whether the body is a form with JSON in it, as the source can be told to send it.
+    pub fn is_form(&self) -> bool {
+        self.scheme.row().form.is_some_and(|form| self.body.starts_with(form.as_bytes()))
+    }
+
     /// When it arrived, by our clock.
     pub fn received_at(&self) -> Timestamp {
         self.received_at
@@ -56,7 +67,7 @@ impl Verified {
 /// Without the body, which may hold what is nobody's business in a log.
 impl fmt::Debug for Verified {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { source, id, body, received_at } = self;
+        let Self { source, id, body, received_at, scheme: _ } = self;
         write!(f, "Verified({source}/{id}, {} bytes, at {received_at})", body.len())
     }
 }
@@ -91,7 +102,7 @@ impl Source {
             signed_at.check_fresh(now)?;
         }
         let id = id.map_or_else(|| Uuid::now_v7().to_string(), Cow::into_owned);
-        Ok(Verified { source: self.name.clone(), id, body, received_at: now })
+        Ok(Verified { source: self.name.clone(), scheme: self.scheme, id, body, received_at: now })
     }
 }
 

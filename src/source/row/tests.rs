@@ -1,7 +1,7 @@
 //! What every row must hold, and senders to come as rows.
 
-use hyper::HeaderMap;
 use hyper::header::{HeaderName, HeaderValue};
+use hyper::{HeaderMap, StatusCode};
 use jiff::Timestamp;
 
 use super::{Id, Kind, Part, Row, SignatureHeader, Time};
@@ -50,7 +50,7 @@ fn names(row: &Row) -> Vec<&'static [&'static str]> {
 
 #[test]
 fn no_row_has_a_fault() {
-    for row in ROWS.iter().chain(&[&SVIX, &CONFIGCAT, &STATSIG, &FLAGSMITH]) {
+    for row in ROWS.iter().chain(&[&SVIX, &CONFIGCAT, &STATSIG, &FLAGSMITH, &GROWTHBOOK_EVENT]) {
         assert_eq!(fault(row), None, "{}", row.name);
     }
 }
@@ -109,6 +109,7 @@ static CONFIGCAT: Row = Row {
         tolerance_s: 300,
     }),
     id: Some(Id { source: IdSource::Header(&["x-configcat-webhook-id"]), length: Some(32) }),
+    ..STANDARD_WEBHOOKS
 };
 
 /// Milliseconds, and no id.
@@ -124,6 +125,7 @@ static STATSIG: Row = Row {
         tolerance_s: 300,
     }),
     id: None,
+    ..STANDARD_WEBHOOKS
 };
 
 /// Neither time nor id.
@@ -135,6 +137,16 @@ static FLAGSMITH: Row = Row {
     content: &[Part::Body],
     time: None,
     id: None,
+    ..STANDARD_WEBHOOKS
+};
+
+/// Retries unless it is answered 200, and no other success.
+/// <https://docs.growthbook.io/app/webhooks/event-webhooks>
+static GROWTHBOOK_EVENT: Row = Row {
+    name: "growthbook-event",
+    signature: SignatureHeader { names: &["x-growthbook-signature"], separator: None },
+    accepted: StatusCode::OK,
+    ..FLAGSMITH
 };
 
 const fn hmac_sha256(prefix: &'static str, encoding: Encoding) -> Kind {
@@ -159,7 +171,7 @@ fn verify(source: &Source, lines: Lines<'_>, body: &str, now_ms: i64) -> Result<
 }
 
 const WHSEC: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
-const SVIX_BODY: &str = r#"{"type":"config.updated","timestamp":"2026-05-28T20:26:40.000Z","data":{"key":"checkout.timeout_ms","value":2500,"note":"naïve ✓"}}"#;
+const BODY: &str = r#"{"type":"config.updated","timestamp":"2026-05-28T20:26:40.000Z","data":{"key":"checkout.timeout_ms","value":2500,"note":"naïve ✓"}}"#;
 const SVIX_SIGNATURE: &str = "v1,vIoDHN5HAdslYB/dhe4MaD7WND0wEcEqSPM7SNn/fIg=";
 
 /// The delivery is one of npm svix 2.5.0.
@@ -169,7 +181,7 @@ fn of_two_names_for_a_header_the_first_that_is_there_counts() {
     let check = |names: [&'static str; 3], other: Lines<'_>, expected: Option<VerifyError>| {
         let values = ["msg_2KWPBgLlAfxdpx2AI54pPJ85f4W", "1780000000", SVIX_SIGNATURE];
         let lines: Vec<_> = names.into_iter().zip(values).chain(other.iter().copied()).collect();
-        let outcome = verify(&source, &lines, SVIX_BODY, 1_780_000_000_000);
+        let outcome = verify(&source, &lines, BODY, 1_780_000_000_000);
         assert_eq!(outcome.err(), expected, "{lines:?}");
     };
     let svix = ["svix-id", "svix-timestamp", "svix-signature"];
@@ -265,4 +277,21 @@ fn a_delivery_of_a_scheme_without_ids_gets_one_of_ours() {
     let lines = [("x-flagsmith-signature", signature), ("webhook-id", "not theirs")];
     let verified = verify(&source, &lines, r#"{"key": "value"}"#, 0).expect("it verifies");
     assert!(verified.id().len() == 36 && verified.id().as_bytes()[14] == b'7', "{verified:?}");
+}
+
+/// The delivery was signed as GrowthBook's server does, in npm's node:crypto.
+#[test]
+fn a_delivery_says_which_status_is_success_to_its_sender() {
+    let accepted = |source: &Source, lines: Lines<'_>, now_ms: i64| {
+        verify(source, lines, BODY, now_ms).expect("it verifies").scheme().accepted()
+    };
+    let signature = "8548bce69f6f7e94b69a904c83811ff718bbaf4010bf0c68dedb3eb41442e7c1";
+    let growthbook = source(&GROWTHBOOK_EVENT, "shared-secret-0123456789");
+    assert_eq!(accepted(&growthbook, &[("x-growthbook-signature", signature)], 0), StatusCode::OK);
+    let svix = [
+        ("svix-id", "msg_2KWPBgLlAfxdpx2AI54pPJ85f4W"),
+        ("svix-timestamp", "1780000000"),
+        ("svix-signature", SVIX_SIGNATURE),
+    ];
+    assert_eq!(accepted(&source(&SVIX, WHSEC), &svix, 1_780_000_000_000), StatusCode::ACCEPTED);
 }
