@@ -40,6 +40,7 @@ mod replay;
 mod restart;
 mod sandbox_alone;
 mod sandbox_commands;
+mod schemes;
 mod send;
 mod senders;
 mod server;
