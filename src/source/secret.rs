@@ -80,8 +80,10 @@ mod tests {
         check("whsec_AA==", Ok(()));
         check("", Err(BadSecret::Empty));
         check("whsec_", Err(BadSecret::Empty));
-        check("whsec_ ", Err(BadSecret::NotBase64));
-        check("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw\n", Err(BadSecret::NotBase64));
+        check(" ", Err(BadSecret::Empty));
+        check("whsec_ ", Err(BadSecret::Empty));
+        check(" whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw\n", Ok(()));
+        check("whsec_ MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", Err(BadSecret::NotBase64));
         check("whsec_AA", Err(BadSecret::NotBase64));
         check("whsec_whsec_MfKQ", Err(BadSecret::NotBase64));
         check("correct horse battery staple", Err(BadSecret::NotBase64));
@@ -100,6 +102,9 @@ mod tests {
         check("whpk_MfKQ", Ok(b"whpk_MfKQ"));
         check("geheim, süß", Ok("geheim, süß".as_bytes()));
         check("", Err(BadSecret::Empty));
+        for text in [" mysecret", "mysecret ", "mysecret\n", "\tmysecret", "mysecret\u{a0}", " "] {
+            check(text, Err(BadSecret::Edges));
+        }
     }
 
     #[test]
