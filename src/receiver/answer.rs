@@ -12,8 +12,13 @@ use super::log::Told;
 #[derive(Clone, Debug, Serialize)]
 #[serde(tag = "status", rename_all = "lowercase")]
 pub(super) enum Answer {
-    /// It is on disk, and so many changes follow from it.
-    Accepted { id: String, changes: usize },
+    /// It is on disk, and so many changes follow from it. The status is that which its scheme wants.
+    Accepted {
+        id: String,
+        changes: usize,
+        #[serde(skip)]
+        status: StatusCode,
+    },
     /// It was accepted before.
     Duplicate { id: String },
     /// It is genuine and no route wants it. Success all the same: senders disable a hook that
@@ -24,7 +29,7 @@ pub(super) enum Answer {
 impl IntoResponse for Answer {
     fn into_response(self) -> Response {
         let (status, sentence) = match self {
-            Self::Accepted { .. } => (StatusCode::ACCEPTED, "the delivery was accepted"),
+            Self::Accepted { status, .. } => (status, "the delivery was accepted"),
             Self::Duplicate { .. } => (StatusCode::OK, "the delivery had been accepted before"),
             Self::Ignored => (StatusCode::OK, "the delivery was ignored, as no route wants it"),
         };
@@ -36,6 +41,9 @@ impl IntoResponse for Answer {
 
 #[cfg(test)]
 mod tests {
+    use axum::response::IntoResponse as _;
+    use hyper::StatusCode;
+
     use super::Answer;
 
     #[test]
@@ -45,7 +53,7 @@ mod tests {
         };
         let id = "msg_1".to_owned();
         check(
-            Answer::Accepted { id: id.clone(), changes: 2 },
+            Answer::Accepted { id: id.clone(), changes: 2, status: StatusCode::ACCEPTED },
             r#"{"status":"accepted","id":"msg_1","changes":2}"#,
         );
         check(Answer::Duplicate { id }, r#"{"status":"duplicate","id":"msg_1"}"#);
@@ -53,9 +61,17 @@ mod tests {
     }
 
     #[test]
+    fn an_accepted_delivery_is_answered_as_its_scheme_wants() {
+        for status in [StatusCode::OK, StatusCode::ACCEPTED] {
+            let answer = Answer::Accepted { id: "msg_1".to_owned(), changes: 1, status };
+            assert_eq!(answer.into_response().status(), status);
+        }
+    }
+
+    #[test]
     fn even_an_id_that_must_be_escaped_keeps_the_answer_under_500_bytes() {
         let id = "\"".repeat(crate::source::DELIVERY_ID_MAX_BYTES);
-        let answer = Answer::Accepted { id, changes: usize::MAX };
+        let answer = Answer::Accepted { id, changes: usize::MAX, status: StatusCode::ACCEPTED };
         assert!(serde_json::to_string(&answer).expect("it is JSON").len() < 500);
     }
 }

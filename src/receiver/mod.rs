@@ -6,7 +6,7 @@
 //!
 //! | status | when |
 //! |---|---|
-//! | 202 | its changes are on disk |
+//! | 202 | its changes are on disk; 200 where the sender's scheme knows no other success |
 //! | 200 | it was accepted before, or no route wants it |
 //! | 400, 422 | it is not JSON, or a route refuses it; kept as rejected, with the reason |
 //! | 401 | nothing says that a source signed it |
@@ -45,6 +45,9 @@ pub const BODY_BYTES: usize = 1_024 * 1_024;
 pub const BODY_READ: Duration = Duration::from_secs(10);
 /// How long a delivery waits for its commit before the sender is told to come back.
 pub const COMMIT_WAIT: Duration = Duration::from_secs(1);
+/// What is wrong with a form, and how to mend it.
+const FORM: &str =
+    "the body is a form, not JSON: choose the content type application/json in the webhook's settings";
 
 /// What a request may cost us.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,6 +101,9 @@ async fn deliver(State(Shared(receiver)): State<Shared>, delivery: Verified) -> 
     match receiver.routes.judge(delivery.body(), delivery.received_at()) {
         Judgement::Changes(changes) => receiver.accept(&delivery, changes).await,
         Judgement::Ignored => Ok(Answer::Ignored),
+        Judgement::NotJson(_) if delivery.is_form() => {
+            receiver.reject(&delivery, FORM.to_owned(), Refusal::NotJson).await
+        }
         Judgement::NotJson(reason) => receiver.reject(&delivery, reason, Refusal::NotJson).await,
         Judgement::Refused(reason) => receiver.reject(&delivery, reason, Refusal::ByRoute).await,
     }
@@ -107,7 +113,9 @@ impl Receiver {
     async fn accept(&self, delivery: &Verified, changes: Vec<NewChange>) -> Result<Answer, Refusal> {
         let id = delivery.id().to_owned();
         match self.store(delivery, Verdict::Changes(changes)).await? {
-            Admission::Accepted { changes } => Ok(Answer::Accepted { id, changes }),
+            Admission::Accepted { changes } => {
+                Ok(Answer::Accepted { id, changes, status: delivery.scheme().accepted() })
+            }
             Admission::Duplicate => Ok(Answer::Duplicate { id }),
             // The journal rejects nothing by itself; if it says so, nothing of ours is pending.
             Admission::Rejected => Err(Refusal::unavailable(Unavailable::NotStored)),

@@ -39,8 +39,6 @@ const DEFAULT: &str = "default";
 const PUSH: &str = "push";
 /// The `type` of the events that the default route wants.
 const EVENT_TYPE: &str = "config.updated";
-/// What a form begins with in which a git host sends its JSON, if it is told to.
-const FORM: &[u8] = b"payload=";
 /// What stands for the commit in a URL.
 const REVISION: &str = "{revision}";
 /// How far in the future an event's time may be: a sender's clock may be fast, not wrong. Without a bound
@@ -113,10 +111,6 @@ impl Routes {
 
     /// Judges a verified body that arrived at `now`.
     pub fn judge(&self, body: &[u8], now: Timestamp) -> Judgement {
-        if body.starts_with(FORM) {
-            let reason = "the body is a form, not JSON: choose the content type application/json in the webhook's settings";
-            return Judgement::NotJson(reason.to_owned());
-        }
         let text = match std::str::from_utf8(body) {
             Ok(text) => text,
             Err(error) => return Judgement::NotJson(format!("the body is not UTF-8: {error}")),
@@ -356,15 +350,6 @@ mod tests {
         check(complete(), &push("refs/heads/other"));
         check(complete(), &good.replacen('{', r#"{"type":"push","#, 1));
         check(complete(), r#"{"zen":"Keep it logically awesome.","hook_id":1}"#);
-    }
-
-    #[test]
-    fn a_form_is_told_which_content_type_to_choose() {
-        for body in ["payload=%7B%22zen%22%3A1%7D", "payload="] {
-            let judgement = judge(Settings::default(), body);
-            let Judgement::NotJson(reason) = &judgement else { panic!("{body} became {judgement:?}") };
-            assert!(reason.contains("application/json in the webhook's settings"), "{reason}");
-        }
     }
 
     #[test]

@@ -1,14 +1,11 @@
 //! What a signature covers: parts of a delivery, one after the other.
 
-use hmac::{Hmac, Mac as _};
-use sha2::Sha256;
-
 /// A part of the signed content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Part {
     /// The delivery's id.
     Id,
-    /// The text of the timestamp's header: never the number that was read from it.
+    /// The text of the timestamp: never the number that was read from it.
     Timestamp,
     /// The body's raw bytes.
     Body,
@@ -16,22 +13,23 @@ pub(super) enum Part {
     Literal(&'static str),
 }
 
-/// What one delivery has for the parts; empty where its scheme does not sign that part.
+/// What one delivery has for the parts that its scheme signs.
 pub(super) struct Content<'a> {
+    pub(super) parts: &'static [Part],
+    /// Empty where the scheme does not sign it; so is the timestamp.
     pub(super) id: &'a str,
     pub(super) timestamp: &'a str,
     pub(super) body: &'a [u8],
 }
 
 impl Content<'_> {
-    /// The MAC over these parts of it.
-    pub(super) fn signed(&self, parts: &[Part], mac: Hmac<Sha256>) -> Hmac<Sha256> {
-        let bytes = |part: &Part| match part {
+    /// The signed bytes, part by part.
+    pub(super) fn pieces(&self) -> impl Iterator<Item = &[u8]> {
+        self.parts.iter().map(|part| match part {
             Part::Id => self.id.as_bytes(),
             Part::Timestamp => self.timestamp.as_bytes(),
             Part::Body => self.body,
             Part::Literal(text) => text.as_bytes(),
-        };
-        parts.iter().map(bytes).fold(mac, |mac, bytes| mac.chain_update(bytes))
+        })
     }
 }

@@ -4,22 +4,34 @@
 //! signs with. [`Source::verify`] is the only way to a [`Verified`] delivery, and everything behind the
 //! receiver takes nothing else: what has no signature cannot be parsed, stored or looked up.
 //!
-//! A scheme is a row of data ([`scheme`], of the knobs in [`row`]): another sender is another row, not another code path.
+//! A scheme is a row of data ([`presets`], of the knobs in [`row`]): another sender is another row, not another
+//! code path. Where a sender does what none did before, it takes a new variant of one knob ([`key`], [`algorithm`],
+//! [`encoding`], [`id`], [`time`], [`content`]), and an arm where that knob is turned.
 
+mod algorithm;
 mod content;
-mod digest;
+mod encoding;
+mod id;
+mod key;
+mod kind;
+mod presets;
+mod refusal;
+mod request;
 mod row;
 mod scheme;
 mod secret;
 mod sign;
+mod time;
 mod verify;
 
 use std::collections::HashMap;
 
+pub use key::BadSecret;
+pub use refusal::{BadDeliveryId, DELIVERY_ID_MAX_BYTES, VerifyError};
 pub use scheme::{Scheme, UnknownScheme};
-pub use secret::{BadSecret, SECRET_MIN_BYTES, Secret, ShortSecret};
+pub use secret::{SECRET_MIN_BYTES, Secret, ShortSecret};
 pub use sign::CannotSign;
-pub use verify::{BadDeliveryId, DELIVERY_ID_MAX_BYTES, Verified, VerifyError};
+pub use verify::Verified;
 
 use crate::change::{SourceName, shorten};
 

@@ -1,69 +1,63 @@
 //! The knobs by which one scheme differs from another.
 
-use super::content::Part;
-use super::digest::Encoding;
+use hyper::StatusCode;
 
-/// What there is to know about a scheme. Every one is HMAC-SHA256.
-#[derive(Debug, PartialEq, Eq)]
+use super::content::Part;
+use super::id::Id;
+use super::kind::Kind;
+use super::refusal::{BadDeliveryId, DELIVERY_ID_MAX_BYTES};
+use super::request::SignatureHeader;
+use super::time::Time;
+
+/// What there is to know about a scheme.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Row {
     /// Its name in settings.
     pub(super) name: &'static str,
-    /// How a secret's text becomes the key.
-    pub(super) key: KeyEncoding,
     /// Where the signatures are.
     pub(super) signature: SignatureHeader,
+    /// The kinds of signatures that we can check: one, but for schemes that have one for each kind of key.
+    pub(super) kinds: &'static [Kind],
     /// What they cover.
     pub(super) content: &'static [Part],
-    /// Where the time of signing is, if the scheme signs it.
-    pub(super) timestamp: Option<TimestampHeader>,
-    /// The header that names the delivery, in lower case. It must be there where it is signed.
-    pub(super) id_header: &'static str,
-}
-
-/// How a secret's text becomes the key. Its beginning does not tell: some senders decode what follows
-/// `whsec_`, others take the text as it is, `whsec_` and all.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum KeyEncoding {
-    /// `whsec_`, which may be left out, and base64.
-    Standard,
-    /// The key is the text's own bytes.
-    Utf8,
-}
-
-/// The header with one signature or several.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct SignatureHeader {
-    /// Its name, in lower case.
-    pub(super) name: &'static str,
-    /// What stands between several signatures; without it there is one.
-    pub(super) separator: Option<char>,
-    /// What marks a signature that this scheme can check; others are skipped.
-    pub(super) prefix: &'static str,
-    /// How the digest after it is written.
-    pub(super) encoding: Encoding,
-}
-
-/// The header that says when this attempt was signed, in whole seconds since 1970.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct TimestampHeader {
-    /// Its name, in lower case.
-    pub(super) name: &'static str,
-    /// How far it may be from now, before or after, in seconds; the bound is allowed.
-    pub(super) tolerance_s: u64,
+    /// The time of signing, if the scheme signs one.
+    pub(super) time: Option<Time>,
+    /// The id of a delivery, if the scheme has any. It must be there where it is signed.
+    pub(super) id: Option<Id>,
+    /// What the sender takes as success when its delivery was accepted: 202, but for those that know 200 only.
+    pub(super) accepted: StatusCode,
+    /// What the body begins with when the sender is set to put its JSON into a form, and signs that. Others
+    /// sign the JSON in it, so that their forms are not verified.
+    pub(super) form: Option<&'static str>,
 }
 
 impl Row {
-    /// Whether the signature covers the delivery's id.
-    pub(super) fn signs_id(&self) -> bool {
-        self.content.contains(&Part::Id)
+    /// Whether the signature covers that part.
+    pub(super) fn signs(&self, part: Part) -> bool {
+        self.content.contains(&part)
+    }
+
+    /// An id must be visible ASCII, and must end where the signed content says that it ends.
+    pub(super) fn check_id(&self, id: &str) -> Result<(), BadDeliveryId> {
+        let length = self.id.as_ref().and_then(|rule| rule.length);
+        let without = self.ends_id();
+        let fits = match length {
+            Some(length) => id.len() == length,
+            None => (1..=DELIVERY_ID_MAX_BYTES).contains(&id.len()),
+        };
+        let clean = id.bytes().all(|b| b.is_ascii_graphic()) && !without.is_some_and(|end| id.contains(end));
+        if fits && clean { Ok(()) } else { Err(BadDeliveryId { length, without }) }
     }
 
     /// The text that ends the id in the signed content. An id must not hold it: with it in the id, the same
     /// signature would hold for another id, timestamp and body.
-    pub(super) fn ends_id(&self) -> Option<&'static str> {
+    fn ends_id(&self) -> Option<&'static str> {
         self.content.windows(2).find_map(|pair| match pair {
             [Part::Id, Part::Literal(text)] => Some(*text),
             _ => None,
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

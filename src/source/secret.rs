@@ -1,27 +1,22 @@
 //! A source's secret, in the form in which senders hand it out.
 
-use base64::Engine as _;
-use base64::prelude::BASE64_STANDARD;
-use hmac::{Hmac, KeyInit as _};
 use secrecy::{ExposeSecret as _, SecretSlice};
-use sha2::Sha256;
+use subtle::Choice;
 
-use super::Scheme;
-use super::row::KeyEncoding;
+use super::content::Content;
+use super::key::BadSecret;
+use super::kind::{Candidate, Kind};
+use super::scheme::Scheme;
 
 /// The shortest secret that is not remarked upon, in bytes of key: the least that the Standard Webhooks
 /// specification allows. Other schemes name none, and their keys are as easy to guess.
 pub const SECRET_MIN_BYTES: usize = 24;
 
-/// What marks a symmetric secret; it is not part of the key.
-const PREFIX: &str = "whsec_";
-/// What marks the keys of asymmetric signatures (`v1a`).
-const ASYMMETRIC_PREFIXES: [&str; 2] = ["whpk_", "whsk_"];
-
 /// The key of a source. It is shown nowhere and erased from memory when it is dropped.
 #[derive(Debug)]
 pub struct Secret {
-    /// Never empty: anybody could sign with an empty key.
+    /// The signatures that it makes.
+    kind: &'static Kind,
     key: SecretSlice<u8>,
 }
 
@@ -31,11 +26,14 @@ impl Secret {
     /// # Errors
     /// [`BadSecret`], which never shows what it was given.
     pub fn parse(scheme: Scheme, text: &str) -> Result<Self, BadSecret> {
-        let key = match scheme.row().key {
-            KeyEncoding::Standard => standard(text)?,
-            KeyEncoding::Utf8 => text.as_bytes().to_vec(),
-        };
-        if key.is_empty() { Err(BadSecret::Empty) } else { Ok(Self { key: key.into() }) }
+        let mut refused = None;
+        for kind in scheme.row().kinds {
+            match kind.key.decode(text) {
+                Ok(key) => return Ok(Self { kind, key: key.into() }),
+                Err(error) => _ = refused.get_or_insert(error),
+            }
+        }
+        Err(refused.unwrap_or(BadSecret::Empty))
     }
 
     /// What to say when it is shorter than [`SECRET_MIN_BYTES`]. It works all the same: senders
@@ -45,35 +43,17 @@ impl Secret {
         (bytes < SECRET_MIN_BYTES).then_some(ShortSecret { bytes })
     }
 
-    /// The MAC under this key, nothing fed to it yet.
-    pub(super) fn mac(&self) -> Hmac<Sha256> {
-        Hmac::new_from_slice(self.key.expose_secret()).expect("HMAC takes a key of any length")
+    /// Its signature of the content, as it stands in the header.
+    pub(super) fn sign(&self, content: &Content<'_>) -> String {
+        self.kind.item(&self.kind.algorithm.sign(self.key.expose_secret(), content))
     }
-}
 
-/// `whsec_` and base64, or base64 alone, as the reference libraries take it.
-fn standard(text: &str) -> Result<Vec<u8>, BadSecret> {
-    if ASYMMETRIC_PREFIXES.iter().any(|prefix| text.starts_with(prefix)) {
-        return Err(BadSecret::Asymmetric);
+    /// Whether it made one of the signatures.
+    pub(super) fn made_any(&self, candidates: &[Candidate], content: &Content<'_>) -> Choice {
+        let of_its_kind = candidates.iter().filter(|candidate| candidate.kind == self.kind);
+        let signatures = of_its_kind.map(|candidate| candidate.bytes.as_slice());
+        self.kind.algorithm.is_among(signatures, self.key.expose_secret(), content)
     }
-    let encoded = text.strip_prefix(PREFIX).unwrap_or(text);
-    // The decoder's error quotes a byte of the secret, so it goes no further.
-    let Ok(key) = BASE64_STANDARD.decode(encoded) else { return Err(BadSecret::NotBase64) };
-    Ok(key)
-}
-
-/// A text that is not a secret. No variant holds the text.
-#[derive(Clone, Copy, Debug, thiserror::Error, PartialEq, Eq)]
-pub enum BadSecret {
-    /// Nothing, or nothing after the prefix.
-    #[error("the secret is empty: give the one that the sender signs with")]
-    Empty,
-    /// It cannot be decoded.
-    #[error("the secret is not base64: give it as the sender shows it (`whsec_…`), without quotes or spaces")]
-    NotBase64,
-    /// It belongs to `v1a`.
-    #[error("the secret is a key for `v1a` signatures, which are not supported: give the `whsec_` one")]
-    Asymmetric,
 }
 
 /// A secret below [`SECRET_MIN_BYTES`].
@@ -100,8 +80,10 @@ mod tests {
         check("whsec_AA==", Ok(()));
         check("", Err(BadSecret::Empty));
         check("whsec_", Err(BadSecret::Empty));
-        check("whsec_ ", Err(BadSecret::NotBase64));
-        check("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw\n", Err(BadSecret::NotBase64));
+        check(" ", Err(BadSecret::Empty));
+        check("whsec_ ", Err(BadSecret::Empty));
+        check(" whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw\n", Ok(()));
+        check("whsec_ MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", Err(BadSecret::NotBase64));
         check("whsec_AA", Err(BadSecret::NotBase64));
         check("whsec_whsec_MfKQ", Err(BadSecret::NotBase64));
         check("correct horse battery staple", Err(BadSecret::NotBase64));
@@ -120,6 +102,9 @@ mod tests {
         check("whpk_MfKQ", Ok(b"whpk_MfKQ"));
         check("geheim, süß", Ok("geheim, süß".as_bytes()));
         check("", Err(BadSecret::Empty));
+        for text in [" mysecret", "mysecret ", "mysecret\n", "\tmysecret", "mysecret\u{a0}", " "] {
+            check(text, Err(BadSecret::Edges));
+        }
     }
 
     #[test]

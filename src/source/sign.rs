@@ -1,13 +1,14 @@
 //! Signing, for our own senders: the demo, `sign`, `send` and the tests.
 
-use hmac::Mac as _;
 use hyper::HeaderMap;
-use hyper::header::{HeaderName, HeaderValue};
 use jiff::Timestamp;
 
 use super::content::Content;
-use super::verify::check_id;
-use super::{BadDeliveryId, Scheme, Secret, Source};
+use super::id::Id;
+use super::refusal::BadDeliveryId;
+use super::request::Outgoing;
+use super::time::Time;
+use super::{Scheme, Secret, Source};
 
 impl Source {
     /// The headers that make `body` a delivery of this source, signed with its first secret.
@@ -33,29 +34,23 @@ impl Scheme {
         body: &[u8],
     ) -> Result<HeaderMap, CannotSign> {
         let row = self.row();
-        check_id(id, row)?;
-        let timestamp = match &row.timestamp {
-            Some(header) => Some((header.name, seconds(at)?)),
-            None => None,
+        row.check_id(id)?;
+        let timestamp = match &row.time {
+            Some(time) => time.text(at).ok_or(CannotSign::BeforeTime)?,
+            None => String::new(),
         };
-        let text = timestamp.as_ref().map(|(_, text)| text.as_str()).unwrap_or_default();
-        let content = Content { id, timestamp: text, body };
-        let mac = content.signed(row.content, secret.mac()).finalize().into_bytes();
-        let signature = format!("{}{}", row.signature.prefix, row.signature.encoding.encode(&mac.into()));
+        let content = Content { parts: row.content, id, timestamp: &timestamp, body };
 
-        let id = Some((row.id_header, id.to_owned()));
-        let lines = [id, timestamp, Some((row.signature.name, signature))];
-        let line = |(name, value): (_, String)| (HeaderName::from_static(name), header(&value));
-        Ok(lines.into_iter().flatten().map(line).collect())
+        let mut request = Outgoing::default();
+        if let Some(Id { source, .. }) = &row.id {
+            source.write(id, &mut request);
+        }
+        if let Some(Time { source, .. }) = &row.time {
+            source.write(&timestamp, &mut request);
+        }
+        request.items.push(secret.sign(&content));
+        Ok(request.finish(&row.signature))
     }
-}
-
-fn seconds(at: Timestamp) -> Result<String, CannotSign> {
-    if at.as_second() < 1 { Err(CannotSign::BeforeTime) } else { Ok(at.as_second().to_string()) }
-}
-
-fn header(value: &str) -> HeaderValue {
-    HeaderValue::from_str(value).expect("ids, numbers and digests are visible ASCII")
 }
 
 /// A delivery that nobody could verify.

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::config_api::ConfigApi;
 use crate::event::{config, event};
 use crate::harness::{IVR, World};
-use crate::program::{Program, client};
+use crate::program::{self, Program, client};
 
 /// The secret of GitHub's published example.
 const SECRET: &str = "It's a Secret to Everybody";
@@ -251,6 +251,16 @@ async fn a_form_is_refused_with_the_content_type_to_choose() {
     assert_eq!(status, 400, "{problem}");
     let detail = problem["detail"].as_str().unwrap_or_default();
     assert!(detail.contains("choose the content type application/json"), "{detail}");
+}
+
+#[tokio::test]
+async fn who_cannot_be_set_to_send_forms_is_not_told_of_them() {
+    let world = World::start().await;
+    let body = "payload=%7B%7D";
+    let headers = program::signed("msg_1", body);
+    let (status, problem) = post(world.address(), headers, body).await;
+    let detail = problem["detail"].as_str().unwrap_or_default();
+    assert!(status == 400 && detail.starts_with("the body is not JSON: "), "{status} {detail}");
 }
 
 #[tokio::test]

@@ -1,15 +1,13 @@
-//! What passes for a delivery of the scheme `github`, and what does not.
+//! What passes for a delivery of the scheme `github`, and what does not, beside what holds for every scheme.
 
 use bytes::Bytes;
 use flowhook::source::{CannotSign, Scheme, Secret, Source, Verified, VerifyError};
 use hyper::HeaderMap;
 use hyper::header::HeaderValue;
 use jiff::Timestamp;
-use proptest::prelude::{any, prop_assert, prop_assert_eq, proptest};
-use proptest::sample::Index;
 
 const OLD: &str = "It's a Secret to Everybody";
-const NEW: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+const STANDARD: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 const BODY: &[u8] = br#"{"ref":"refs/heads/main"}"#;
 
 const ID: &str = "x-github-delivery";
@@ -52,62 +50,6 @@ fn what_we_sign_has_githubs_two_headers_and_no_other() {
 }
 
 #[test]
-fn whatever_the_clock_says_a_delivery_verifies() {
-    for now in [Timestamp::MIN, Timestamp::MAX] {
-        assert!(source(&[OLD]).verify(&signed(OLD), BODY.into(), now).is_ok(), "{now}");
-        assert!(source(&[OLD]).sign("delivery-1", now, BODY).is_ok(), "{now}");
-    }
-}
-
-#[test]
-fn no_bit_of_the_digest_can_be_flipped_but_the_case_of_its_letters() {
-    let value = format!("sha256={}", digest()).into_bytes();
-    for place in 0..value.len() {
-        for bit in 0..8 {
-            let mut flipped = value.clone();
-            flipped[place] ^= 1 << bit;
-            let is_case = place >= "sha256=".len() && flipped[place].eq_ignore_ascii_case(&value[place]);
-            if HeaderValue::from_bytes(&flipped).is_ok() {
-                let shown = String::from_utf8_lossy(&flipped).into_owned();
-                assert_eq!(refusal(&with(SIGNATURE, &flipped)).is_none(), is_case, "{shown}");
-            }
-        }
-    }
-}
-
-#[test]
-fn no_bit_of_the_body_can_be_flipped() {
-    let headers = signed(OLD);
-    for place in 0..BODY.len() {
-        for bit in 0..8 {
-            let mut flipped = BODY.to_vec();
-            flipped[place] ^= 1 << bit;
-            assert_eq!(verify(&headers, &flipped).err(), Some(VerifyError::WrongSignature), "byte {place}");
-        }
-    }
-}
-
-proptest! {
-    #[test]
-    fn what_one_secret_signs_only_that_secret_verifies(
-        id in "[!-~]{1,200}",
-        body in proptest::collection::vec(any::<u8>(), 0..256),
-        place in any::<Index>(),
-    ) {
-        let now = Timestamp::UNIX_EPOCH;
-        let headers = source(&[OLD]).sign(&id, now, &body).expect("it can be signed");
-        let verify = |secrets: &[&str], body: Vec<u8>| source(secrets).verify(&headers, body.into(), now);
-        let verified = verify(&[NEW, OLD], body.clone()).expect("it verifies");
-        prop_assert_eq!(verified.id(), id);
-        prop_assert_eq!(verified.body(), &body);
-        prop_assert!(verify(&[NEW], body.clone()).is_err());
-        let mut longer = body;
-        longer.insert(place.index(longer.len() + 1), b' ');
-        prop_assert!(verify(&[OLD], longer).is_err());
-    }
-}
-
-#[test]
 fn a_signature_is_its_prefix_and_64_digits() {
     let good = digest();
     let check = |value: &str| {
@@ -133,20 +75,6 @@ fn a_signature_is_its_prefix_and_64_digits() {
 }
 
 #[test]
-fn the_signature_is_there_exactly_once() {
-    let mut missing = signed(OLD);
-    let signature = missing.remove(SIGNATURE).expect("it was signed");
-    assert_eq!(refusal(&missing), Some(VerifyError::MissingHeader(SIGNATURE)));
-    missing.insert("x-hub-signature", signature);
-    assert_eq!(refusal(&missing), Some(VerifyError::MissingHeader(SIGNATURE)));
-
-    let mut repeated = signed(OLD);
-    repeated.append(SIGNATURE, repeated[SIGNATURE].clone());
-    assert_eq!(refusal(&repeated), Some(VerifyError::RepeatedHeader(SIGNATURE)));
-    assert_eq!(refusal(&with(SIGNATURE, b"\xff")), Some(VerifyError::UnreadableHeader(SIGNATURE)));
-}
-
-#[test]
 fn a_delivery_without_an_id_gets_a_new_one_each_time() {
     let mut headers = signed(OLD);
     headers.remove(ID);
@@ -158,7 +86,7 @@ fn a_delivery_without_an_id_gets_a_new_one_each_time() {
 }
 
 #[test]
-fn an_id_that_is_there_is_visible_ascii_in_one_line() {
+fn an_id_that_is_there_is_visible_ascii() {
     let check = |id: &str, fits: bool| {
         let outcome = refusal(&with(ID, id.as_bytes()));
         assert_eq!(outcome.is_none(), fits, "`{id}`: {outcome:?}");
@@ -172,11 +100,7 @@ fn an_id_that_is_there_is_visible_ascii_in_one_line() {
     check("", false);
     check("delivery 1", false);
     check("delivery\t1", false);
-
-    let mut repeated = signed(OLD);
-    repeated.append(ID, repeated[ID].clone());
-    assert_eq!(refusal(&repeated), Some(VerifyError::RepeatedHeader(ID)));
-    assert_eq!(refusal(&with(ID, b"\xff")), Some(VerifyError::UnreadableHeader(ID)));
+    check(&('!'..='~').collect::<String>(), true);
 }
 
 #[test]
@@ -189,5 +113,5 @@ fn a_bad_id_is_told_what_its_scheme_allows() {
     };
     let rule = "a delivery's id must be 1 to 200 visible ASCII characters";
     assert_eq!(told(Scheme::GITHUB, OLD), rule);
-    assert_eq!(told(Scheme::STANDARD_WEBHOOKS, NEW), format!("{rule} without `.`"));
+    assert_eq!(told(Scheme::STANDARD_WEBHOOKS, STANDARD), format!("{rule} without `.`"));
 }

@@ -42,6 +42,7 @@ mod replay;
 mod restart;
 mod sandbox_alone;
 mod sandbox_commands;
+mod schemes;
 mod send;
 mod send_faults;
 mod senders;

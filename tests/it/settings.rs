@@ -230,6 +230,35 @@ fn several_secrets_may_come_as_a_list_with_spaces_or_in_a_file_one_a_line() {
 }
 
 #[test]
+fn a_secret_that_is_the_key_as_it_stands_has_no_white_space_at_its_edges() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("secrets");
+    let path = path.to_str().expect("UTF-8");
+    let check = |in_file: bool, text: &str, number: Option<u32>| {
+        fs::write(path, text).expect("a file");
+        let (key, value) =
+            if in_file { ("FLOWHOOK_WEBHOOK_SECRET_FILE", path) } else { ("FLOWHOOK_WEBHOOK_SECRET", text) };
+        let github = ("FLOWHOOK_WEBHOOK_SCHEME", "github");
+        let client = [("CXONE_CLIENT_ID", "id"), ("CXONE_CLIENT_SECRET", "secret")];
+        let layers = Layers::of([github, (key, value)].into_iter().chain(client));
+        let told = Settings::service(&layers).err().map(|problems| problems.to_string()).unwrap_or_default();
+        let at = number.map(|number| format!("{key} is wrong at number {number}: the secret begins or ends"));
+        let expected = at.unwrap_or_default();
+        assert!(told.contains(&expected) && told.is_empty() == expected.is_empty(), "{text:?}: {told}");
+    };
+    check(false, "It's a Secret to Everybody", None);
+    check(false, "It's a Secret,to Everybody", None);
+    check(false, "It's a Secret, to Everybody", Some(2));
+    check(false, "It's a Secret ,to Everybody", Some(1));
+    check(false, " It's a Secret", Some(1));
+    check(true, "It's a Secret, to Everybody", None);
+    check(true, "It's a Secret\r\nto Everybody\r\n", None);
+    check(true, "It's a Secret\nto Everybody \n", Some(2));
+    check(true, "It's a Secret \r\nto Everybody\r\n", Some(1));
+    check(true, "It's a Secret\n \nto Everybody", Some(2));
+}
+
+#[test]
 fn a_secret_comes_from_one_place() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("secret");

@@ -1,17 +1,13 @@
-//! What passes for a delivery, and what does not.
-
-use std::collections::HashMap;
+//! What passes for a delivery of the scheme `standard-webhooks`, and what does not, beside what holds for every
+//! scheme.
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
 use flowhook::source::{Scheme, Secret, Source, Verified, VerifyError};
 use hyper::HeaderMap;
-use hyper::header::{HeaderName, HeaderValue};
+use hyper::header::HeaderValue;
 use jiff::Timestamp;
-use proptest::prelude::{any, prop_assert, prop_assert_eq, proptest};
-use proptest::sample::Index;
-use serde::Deserialize;
 
 const OLD: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 const NEW: &str = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD";
@@ -23,10 +19,7 @@ const TIMESTAMP: &str = "webhook-timestamp";
 const SIGNATURE: &str = "webhook-signature";
 
 fn source(secrets: &[&str]) -> Source {
-    source_of(Scheme::STANDARD_WEBHOOKS, secrets)
-}
-
-fn source_of(scheme: Scheme, secrets: &[&str]) -> Source {
+    let scheme = Scheme::STANDARD_WEBHOOKS;
     let secrets = secrets.iter().map(|text| Secret::parse(scheme, text).expect("a good secret")).collect();
     Source::new("config", scheme, secrets).expect("a good source")
 }
@@ -54,66 +47,6 @@ fn refusal(headers: &HeaderMap) -> Option<VerifyError> {
     verify(headers, BODY).err()
 }
 
-#[derive(Deserialize)]
-struct Vectors {
-    vectors: Vec<Vector>,
-}
-
-#[derive(Deserialize)]
-struct Vector {
-    id: String,
-    secrets: Vec<String>,
-    headers: HashMap<String, String>,
-    body: String,
-    now: i64,
-    expect: String,
-}
-
-/// The vectors' word for what happened.
-fn word(outcome: &Result<Verified, VerifyError>) -> &'static str {
-    match outcome {
-        Ok(_) => "ok",
-        Err(VerifyError::MissingHeader(_)) => "reject:missing-header",
-        Err(
-            VerifyError::RepeatedHeader(_)
-            | VerifyError::UnreadableHeader(_)
-            | VerifyError::BadId(_)
-            | VerifyError::BadTimestamp
-            | VerifyError::TooManySignatures,
-        ) => "reject:malformed",
-        Err(VerifyError::NoSignature | VerifyError::WrongSignature) => "reject:signature",
-        Err(VerifyError::NotFresh { .. }) => "reject:timestamp",
-    }
-}
-
-#[test]
-fn the_vectors_come_out_as_they_say() {
-    fn check(scheme: Scheme, id_header: &str, vector: &Vector) {
-        let secrets: Vec<&str> = vector.secrets.iter().map(String::as_str).collect();
-        let header = |(name, value): (&String, &String)| {
-            (name.parse::<HeaderName>().expect("a name"), HeaderValue::from_str(value).expect("a value"))
-        };
-        let headers: HeaderMap = vector.headers.iter().map(header).collect();
-        let source = source_of(scheme, &secrets);
-        let outcome = source.verify(&headers, vector.body.clone().into(), at(vector.now));
-        assert_eq!(word(&outcome), vector.expect, "{}", vector.id);
-        if let Ok(verified) = outcome {
-            let id = vector.headers.get(id_header).map_or(verified.id(), String::as_str);
-            assert_eq!(verified.id(), id, "{}", vector.id);
-            assert_eq!(verified.body(), vector.body.as_bytes(), "{}", vector.id);
-        }
-    }
-    let standard = include_str!("../../fixtures/signatures/standard-webhooks.json");
-    let github = include_str!("../../fixtures/signatures/github.json");
-    for (scheme, id_header, file) in
-        [(Scheme::STANDARD_WEBHOOKS, ID, standard), (Scheme::GITHUB, "x-github-delivery", github)]
-    {
-        let table: Vectors = serde_json::from_str(file).expect("the fixture is well-formed");
-        assert!(!table.vectors.is_empty());
-        table.vectors.iter().for_each(|vector| check(scheme, id_header, vector));
-    }
-}
-
 #[test]
 fn a_signed_delivery_keeps_its_source_id_body_and_time() {
     let verified = verify(&signed(OLD), BODY).expect("it verifies");
@@ -134,68 +67,6 @@ fn a_body_need_not_be_utf8() {
 fn an_empty_body_is_a_body() {
     let headers = source(&[OLD]).sign("msg_1", at(NOW_S), b"").expect("it can be signed");
     assert!(verify(&headers, b"").is_ok());
-}
-
-/// Flips each bit of each byte of a header; a flip that makes no header value is not a request.
-fn flip_header(name: &'static str) {
-    let value = signed(OLD)[name].as_bytes().to_vec();
-    for place in 0..value.len() {
-        for bit in 0..8 {
-            let mut flipped = value.clone();
-            flipped[place] ^= 1 << bit;
-            if HeaderValue::from_bytes(&flipped).is_ok() {
-                let shown = String::from_utf8_lossy(&flipped).into_owned();
-                assert!(refusal(&with(name, &flipped)).is_some(), "{name}: {shown}");
-            }
-        }
-    }
-}
-
-#[test]
-fn no_bit_of_the_id_can_be_flipped() {
-    flip_header(ID);
-}
-
-#[test]
-fn no_bit_of_the_timestamp_can_be_flipped() {
-    flip_header(TIMESTAMP);
-}
-
-#[test]
-fn no_bit_of_the_signature_can_be_flipped() {
-    flip_header(SIGNATURE);
-}
-
-#[test]
-fn no_bit_of_the_body_can_be_flipped() {
-    let headers = signed(OLD);
-    for place in 0..BODY.len() {
-        for bit in 0..8 {
-            let mut flipped = BODY.to_vec();
-            flipped[place] ^= 1 << bit;
-            assert_eq!(verify(&headers, &flipped).err(), Some(VerifyError::WrongSignature), "byte {place}");
-        }
-    }
-}
-
-proptest! {
-    #[test]
-    fn what_one_secret_signs_only_that_secret_verifies(
-        id in "[!-\\-/-~]{1,200}",
-        body in proptest::collection::vec(any::<u8>(), 0..256),
-        second in 1..10_000_000_000_i64,
-        place in any::<Index>(),
-    ) {
-        let headers = source(&[OLD]).sign(&id, at(second), &body).expect("it can be signed");
-        let verify = |secret, body: Vec<u8>| source(&[secret]).verify(&headers, body.into(), at(second));
-        let verified = verify(OLD, body.clone()).expect("it verifies");
-        prop_assert_eq!(verified.id(), id);
-        prop_assert_eq!(verified.body(), &body);
-        prop_assert!(verify(NEW, body.clone()).is_err());
-        let mut longer = body;
-        longer.insert(place.index(longer.len() + 1), b' ');
-        prop_assert!(verify(OLD, longer).is_err());
-    }
 }
 
 #[test]
@@ -243,21 +114,6 @@ fn an_outsider_learns_nothing_about_our_clock() {
 }
 
 #[test]
-fn each_header_is_there_exactly_once() {
-    for name in [ID, TIMESTAMP, SIGNATURE] {
-        let mut missing = signed(OLD);
-        missing.remove(name);
-        assert_eq!(refusal(&missing), Some(VerifyError::MissingHeader(name)));
-
-        let mut repeated = signed(OLD);
-        repeated.append(name, repeated[name].clone());
-        assert_eq!(refusal(&repeated), Some(VerifyError::RepeatedHeader(name)));
-
-        assert_eq!(refusal(&with(name, b"\xff")), Some(VerifyError::UnreadableHeader(name)));
-    }
-}
-
-#[test]
 fn an_id_is_visible_ascii_without_a_dot() {
     fn check(id: &str) {
         let outcome = refusal(&with(ID, id.as_bytes()));
@@ -270,7 +126,11 @@ fn an_id_is_visible_ascii_without_a_dot() {
     check("msg\t1");
     check("msg.1");
     check(&"m".repeat(201));
-    assert!(source(&[OLD]).sign(&"m".repeat(200), at(NOW_S), BODY).is_ok());
+    let graphic: String = ('!'..='~').filter(|c| *c != '.').collect();
+    for id in ["m".repeat(200), graphic] {
+        let headers = source(&[OLD]).sign(&id, at(NOW_S), BODY).expect("it can be signed");
+        assert_eq!(verify(&headers, BODY).expect("it verifies").id(), id);
+    }
 }
 
 #[test]

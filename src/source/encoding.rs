@@ -1,0 +1,30 @@
+//! A signature's bytes as text.
+
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+
+/// How a sender writes the bytes of a signature.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Encoding {
+    /// The standard alphabet, padded (RFC 4648, section 4).
+    Base64,
+    /// Two digits a byte. Written in lower case; read in either, as libraries do not agree on one.
+    Hex,
+}
+
+impl Encoding {
+    pub(super) fn encode(self, bytes: &[u8]) -> String {
+        match self {
+            Self::Base64 => BASE64_STANDARD.encode(bytes),
+            Self::Hex => hex::encode(bytes),
+        }
+    }
+
+    /// The bytes, if the text is some, in the one spelling that they have but for the case of hex.
+    pub(super) fn decode(self, text: &str) -> Option<Vec<u8>> {
+        match self {
+            Self::Base64 => BASE64_STANDARD.decode(text).ok(),
+            Self::Hex => hex::decode(text).ok(),
+        }
+    }
+}

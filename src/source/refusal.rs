@@ -1,0 +1,57 @@
+//! Why a request is not a delivery.
+
+/// The longest id of a delivery, in bytes. Even if all of it has to be escaped, an answer that
+/// repeats it stays under the 500 bytes that some senders read.
+pub const DELIVERY_ID_MAX_BYTES: usize = 200;
+
+/// The most signatures that one request may carry: a sender that rotates sends two or three.
+pub(super) const CANDIDATES_MAX: usize = 8;
+
+/// An id that cannot name a delivery.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "a delivery's id must be {} visible ASCII characters{}",
+    length.map_or_else(|| format!("1 to {DELIVERY_ID_MAX_BYTES}"), |length| length.to_string()),
+    without.map(|text| format!(" without `{text}`")).unwrap_or_default()
+)]
+pub struct BadDeliveryId {
+    /// How long it must be, in this scheme.
+    pub(super) length: Option<usize>,
+    /// What it must not hold, in this scheme.
+    pub(super) without: Option<&'static str>,
+}
+
+/// Why a request is not a delivery. For the log; it holds nothing that the request brought along.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum VerifyError {
+    /// A header of the scheme is not there.
+    #[error("the header `{0}` is missing")]
+    MissingHeader(&'static str),
+    /// A header of the scheme has several lines.
+    #[error("the header `{0}` is repeated")]
+    RepeatedHeader(&'static str),
+    /// A header of the scheme is not text.
+    #[error("the header `{0}` is not ASCII text")]
+    UnreadableHeader(&'static str),
+    /// The id is refused.
+    #[error(transparent)]
+    BadId(#[from] BadDeliveryId),
+    /// The timestamp is not a plain whole number.
+    #[error("the timestamp is not a plain whole number")]
+    BadTimestamp,
+    /// No signature of the scheme's version is in the list, or none that could be one.
+    #[error("there is no well-formed signature of this scheme")]
+    NoSignature,
+    /// More signatures than a rotation needs.
+    #[error("there are more than {CANDIDATES_MAX} signatures")]
+    TooManySignatures,
+    /// The signatures are well-formed and none was made with our secrets over these bytes.
+    #[error("no signature matches: another secret, or other bytes than were signed")]
+    WrongSignature,
+    /// It is genuine and too old, or from the future.
+    #[error("it was signed {age_s} s ago, which is not fresh: a replay, or a clock that is off")]
+    NotFresh {
+        /// Seconds since it was signed; negative when it is yet to be.
+        age_s: i64,
+    },
+}

@@ -1,0 +1,229 @@
+//! What holds for every scheme, and the deliveries of `fixtures/signatures`, one file a scheme.
+
+use std::collections::HashMap;
+use std::fs;
+
+use bytes::Bytes;
+use flowhook::source::{Scheme, Secret, Source, Verified, VerifyError};
+use hyper::HeaderMap;
+use hyper::header::{HeaderName, HeaderValue};
+use jiff::Timestamp;
+use proptest::prelude::{any, prop_assert, prop_assert_eq, proptest};
+use proptest::sample::Index;
+use serde::Deserialize;
+
+/// Secrets in every scheme: base64 with its prefix where that is asked for, any text elsewhere.
+const OLD: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+const NEW: &str = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD";
+/// An id in every scheme, whatever it allows.
+const ID: &str = "0123456789abcdef0123456789abcdef";
+const NOW_S: i64 = 1_780_000_000;
+const BODY: &[u8] = br#"{"type":"config.updated"}"#;
+/// The digits of the shortest digest in use, that of SHA-1.
+const HEX_DIGITS_MIN: usize = 40;
+
+fn source(scheme: Scheme, secrets: &[&str]) -> Source {
+    let secrets = secrets.iter().map(|text| Secret::parse(scheme, text).expect("a good secret")).collect();
+    Source::new("config", scheme, secrets).expect("a good source")
+}
+
+fn at(seconds: i64) -> Timestamp {
+    Timestamp::from_second(seconds).expect("a time of our age")
+}
+
+/// The headers of a delivery of [`BODY`] that verifies.
+fn signed(scheme: Scheme) -> HeaderMap {
+    source(scheme, &[OLD]).sign(ID, at(NOW_S), BODY).expect("it can be signed")
+}
+
+fn verify(scheme: Scheme, headers: &HeaderMap, body: &[u8]) -> Result<Verified, VerifyError> {
+    source(scheme, &[OLD]).verify(headers, Bytes::copy_from_slice(body), at(NOW_S))
+}
+
+/// Whether an id is one of ours, a UUIDv7.
+fn is_ours(id: &str) -> bool {
+    id.len() == 36 && id.as_bytes()[14] == b'7'
+}
+
+#[derive(Deserialize)]
+struct Vectors {
+    vectors: Vec<Vector>,
+}
+
+#[derive(Deserialize)]
+struct Vector {
+    id: String,
+    secrets: Vec<String>,
+    headers: HashMap<String, String>,
+    body: String,
+    now: i64,
+    expect: String,
+    delivery_id: Option<String>,
+}
+
+/// The vectors' word for what happened.
+fn word(outcome: &Result<Verified, VerifyError>) -> &'static str {
+    match outcome {
+        Ok(_) => "ok",
+        Err(VerifyError::MissingHeader(_)) => "reject:missing-header",
+        Err(
+            VerifyError::RepeatedHeader(_)
+            | VerifyError::UnreadableHeader(_)
+            | VerifyError::BadId(_)
+            | VerifyError::BadTimestamp
+            | VerifyError::TooManySignatures,
+        ) => "reject:malformed",
+        Err(VerifyError::NoSignature | VerifyError::WrongSignature) => "reject:signature",
+        Err(VerifyError::NotFresh { .. }) => "reject:timestamp",
+    }
+}
+
+#[test]
+fn the_vectors_of_every_scheme_come_out_as_they_say() {
+    fn check(scheme: Scheme, vector: &Vector) {
+        let what = format!("{}: {}", scheme.name(), vector.id);
+        let secrets: Vec<&str> = vector.secrets.iter().map(String::as_str).collect();
+        let header = |(name, value): (&String, &String)| {
+            (name.parse::<HeaderName>().expect("a name"), HeaderValue::from_str(value).expect("a value"))
+        };
+        let headers: HeaderMap = vector.headers.iter().map(header).collect();
+        let outcome = source(scheme, &secrets).verify(&headers, vector.body.clone().into(), at(vector.now));
+        assert_eq!(word(&outcome), vector.expect, "{what}");
+        if let Ok(verified) = outcome {
+            match &vector.delivery_id {
+                Some(id) => assert_eq!(verified.id(), id, "{what}"),
+                None => assert!(is_ours(verified.id()), "{what}: {verified:?}"),
+            }
+            assert_eq!(verified.body(), vector.body.as_bytes(), "{what}");
+        }
+    }
+    for scheme in Scheme::all() {
+        let path = format!("{}/fixtures/signatures/{}.json", env!("CARGO_MANIFEST_DIR"), scheme.name());
+        let file = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
+        let table: Vectors = serde_json::from_str(&file).unwrap_or_else(|error| panic!("{path}: {error}"));
+        for expect in ["ok", "reject:signature", "reject:missing-header"] {
+            assert!(table.vectors.iter().any(|vector| vector.expect == expect), "{path} has no `{expect}`");
+        }
+        table.vectors.iter().for_each(|vector| check(scheme, vector));
+    }
+}
+
+#[test]
+fn no_bit_of_the_body_can_be_flipped() {
+    for scheme in Scheme::all() {
+        let headers = signed(scheme);
+        for place in 0..BODY.len() {
+            for bit in 0..8 {
+                let mut flipped = BODY.to_vec();
+                flipped[place] ^= 1 << bit;
+                let outcome = verify(scheme, &headers, &flipped);
+                assert_eq!(outcome.err(), Some(VerifyError::WrongSignature), "{scheme:?}, byte {place}");
+            }
+        }
+    }
+}
+
+/// How many hex digits a value ends with, if they can be a digest.
+fn hex_digits(value: &[u8]) -> usize {
+    let digits = value.iter().rev().take_while(|b| b.is_ascii_hexdigit()).count();
+    if digits < HEX_DIGITS_MIN { 0 } else { digits }
+}
+
+#[test]
+fn no_bit_of_a_header_can_be_flipped_but_in_an_unsigned_id_and_the_case_of_hex() {
+    for scheme in Scheme::all() {
+        for (name, value) in &signed(scheme) {
+            let mut without = signed(scheme);
+            without.remove(name);
+            let is_unsigned = verify(scheme, &without, BODY).is_ok();
+            let digits = hex_digits(value.as_bytes());
+            for (place, bit) in (0..value.len()).flat_map(|place| (0..8).map(move |bit| (place, bit))) {
+                let mut flipped = value.as_bytes().to_vec();
+                flipped[place] ^= 1 << bit;
+                // A flip that makes no header value is not a request.
+                let Ok(header) = HeaderValue::from_bytes(&flipped) else { continue };
+                let mut headers = signed(scheme);
+                headers.insert(name, header);
+                let is_digit = place >= value.len() - digits;
+                let is_case = is_digit && flipped.eq_ignore_ascii_case(value.as_bytes());
+                let outcome = verify(scheme, &headers, BODY);
+                let shown = String::from_utf8_lossy(&flipped);
+                if is_case {
+                    assert!(outcome.is_ok(), "{scheme:?} refuses {name}: {shown}: {outcome:?}");
+                } else if let Ok(verified) = outcome {
+                    assert!(is_unsigned, "{scheme:?} takes {name}: {shown}");
+                    assert_eq!(verified.id().as_bytes(), flipped, "{scheme:?}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_header_is_there_once_and_readable_and_only_an_unsigned_id_may_be_missing() {
+    for scheme in Scheme::all() {
+        for name in signed(scheme).keys() {
+            let refusal = |change: fn(&mut HeaderMap, &HeaderName)| {
+                let mut headers = signed(scheme);
+                change(&mut headers, name);
+                verify(scheme, &headers, BODY)
+            };
+            match refusal(|headers, name| _ = headers.remove(name)) {
+                Ok(verified) => assert!(is_ours(verified.id()), "{scheme:?} without {name}: {verified:?}"),
+                Err(error) => {
+                    assert!(matches!(error, VerifyError::MissingHeader(told) if told == name), "{error}");
+                }
+            }
+            let repeated = refusal(|headers, name| _ = headers.append(name, headers[name].clone()));
+            assert!(
+                matches!(repeated, Err(VerifyError::RepeatedHeader(told)) if told == name),
+                "{repeated:?}"
+            );
+            let odd = refusal(|headers, name| {
+                let value = HeaderValue::from_bytes(b"\xff").expect("a header value");
+                headers.insert(name, value);
+            });
+            assert!(matches!(odd, Err(VerifyError::UnreadableHeader(told)) if told == name), "{odd:?}");
+        }
+        assert!(verify(scheme, &HeaderMap::new(), BODY).is_err(), "{scheme:?}");
+    }
+}
+
+#[test]
+fn a_delivery_is_fresh_for_300_seconds_either_way_if_its_time_is_signed() {
+    let check = |scheme: Scheme, now: Timestamp, is_fresh: bool| {
+        let outcome = source(scheme, &[OLD]).verify(&signed(scheme), BODY.into(), now);
+        assert_eq!(outcome.is_ok(), is_fresh || !scheme.signs_time(), "{scheme:?} at {now}: {outcome:?}");
+    };
+    for scheme in Scheme::all() {
+        for (now_s, is_fresh) in [(-301, false), (-300, true), (0, true), (300, true), (301, false)] {
+            check(scheme, at(NOW_S + now_s), is_fresh);
+        }
+        check(scheme, Timestamp::MIN, false);
+        check(scheme, Timestamp::MAX, false);
+    }
+}
+
+proptest! {
+    #[test]
+    fn what_one_secret_signs_only_that_secret_verifies(
+        id in "[0-9a-f]{32}",
+        body in proptest::collection::vec(any::<u8>(), 0..256),
+        second in 1..10_000_000_000_i64,
+        place in any::<Index>(),
+    ) {
+        for scheme in Scheme::all() {
+            let headers = source(scheme, &[OLD]).sign(&id, at(second), &body).expect("it can be signed");
+            let verify = |secrets: &[&str], body: Vec<u8>| {
+                source(scheme, secrets).verify(&headers, body.into(), at(second))
+            };
+            let verified = verify(&[NEW, OLD], body.clone()).expect("it verifies");
+            prop_assert_eq!(verified.body(), &body);
+            prop_assert!(verified.id() == id || is_ours(verified.id()));
+            prop_assert!(verify(&[NEW], body.clone()).is_err());
+            let mut longer = body.clone();
+            longer.insert(place.index(longer.len() + 1), b' ');
+            prop_assert!(verify(&[OLD], longer).is_err());
+        }
+    }
+}
