@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use super::keys::{KEYS, Key};
 use super::{Problem, Problems};
 
-/// Names the settings file.
-const CONFIG_VARIABLE: &str = "FLOWHOOK_CONFIG";
+/// The variable that names the settings file; it is no setting of its own.
+pub const CONFIG_VARIABLE: &str = "FLOWHOOK_CONFIG";
 /// Read from the working directory, if it is there.
 const DOT_ENV: &str = ".env";
 
