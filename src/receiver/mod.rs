@@ -28,6 +28,7 @@ use axum::Router;
 use axum::extract::State;
 use axum::middleware;
 use axum::routing::any;
+use hyper::StatusCode;
 use tokio_util::sync::CancellationToken;
 
 use crate::change::{Admission, Delivery, NewChange, Verdict};
@@ -45,6 +46,22 @@ pub const BODY_BYTES: usize = 1_024 * 1_024;
 pub const BODY_READ: Duration = Duration::from_secs(10);
 /// How long a delivery waits for its commit before the sender is told to come back.
 pub const COMMIT_WAIT: Duration = Duration::from_secs(1);
+
+/// Every status that a sender may be answered, the good ones first. Beside these there is only 431, which the
+/// HTTP library gives to a head that is too long.
+pub const STATUSES: [StatusCode; 11] = [
+    StatusCode::ACCEPTED,
+    StatusCode::OK,
+    StatusCode::BAD_REQUEST,
+    StatusCode::UNAUTHORIZED,
+    StatusCode::NOT_FOUND,
+    StatusCode::METHOD_NOT_ALLOWED,
+    StatusCode::REQUEST_TIMEOUT,
+    StatusCode::PAYLOAD_TOO_LARGE,
+    StatusCode::UNSUPPORTED_MEDIA_TYPE,
+    StatusCode::UNPROCESSABLE_ENTITY,
+    StatusCode::SERVICE_UNAVAILABLE,
+];
 
 /// What a request may cost us.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
