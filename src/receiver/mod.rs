@@ -28,6 +28,7 @@ use axum::Router;
 use axum::extract::State;
 use axum::middleware;
 use axum::routing::any;
+use hyper::StatusCode;
 use tokio_util::sync::CancellationToken;
 
 use crate::change::{Admission, Delivery, NewChange, Verdict};
@@ -48,6 +49,22 @@ pub const COMMIT_WAIT: Duration = Duration::from_secs(1);
 /// What is wrong with a form, and how to mend it.
 const FORM: &str =
     "the body is a form, not JSON: choose the content type application/json in the webhook's settings";
+
+/// Every status that a sender may be answered, the good ones first. Beside these there is only 431, which the
+/// HTTP library gives to a head that is too long.
+pub const STATUSES: [StatusCode; 11] = [
+    StatusCode::ACCEPTED,
+    StatusCode::OK,
+    StatusCode::BAD_REQUEST,
+    StatusCode::UNAUTHORIZED,
+    StatusCode::NOT_FOUND,
+    StatusCode::METHOD_NOT_ALLOWED,
+    StatusCode::REQUEST_TIMEOUT,
+    StatusCode::PAYLOAD_TOO_LARGE,
+    StatusCode::UNSUPPORTED_MEDIA_TYPE,
+    StatusCode::UNPROCESSABLE_ENTITY,
+    StatusCode::SERVICE_UNAVAILABLE,
+];
 
 /// What a request may cost us.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

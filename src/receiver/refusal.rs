@@ -126,12 +126,43 @@ impl IntoResponse for Refusal {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+    use std::io;
+    use std::iter::successors;
+
     use axum::response::IntoResponse as _;
     use http_body_util::BodyExt as _;
+    use hyper::StatusCode;
     use serde_json::{Value, json};
 
     use super::{Refusal, Unavailable};
+    use crate::receiver::STATUSES;
     use crate::source::VerifyError;
+
+    /// The refusal that stands below this one: with a new one that has no place here nothing compiles.
+    fn next(refusal: &Refusal) -> Option<Refusal> {
+        match refusal {
+            Refusal::NoSuchPath => Some(Refusal::NoSuchSource),
+            Refusal::NoSuchSource => Some(Refusal::NotPost),
+            Refusal::NotPost => Some(Refusal::Encoded),
+            Refusal::Encoded => Some(Refusal::TooLarge { limit: 1 }),
+            Refusal::TooLarge { .. } => Some(Refusal::TooSlow),
+            Refusal::TooSlow => Some(Refusal::Interrupted(axum::Error::new(io::Error::other("it broke")))),
+            Refusal::Interrupted(_) => Some(Refusal::Unverified(VerifyError::WrongSignature)),
+            Refusal::Unverified(_) => Some(Refusal::NotJson(String::new())),
+            Refusal::NotJson(_) => Some(Refusal::ByRoute(String::new())),
+            Refusal::ByRoute(_) => Some(Refusal::unavailable(Unavailable::Late)),
+            Refusal::Unavailable { .. } => None,
+        }
+    }
+
+    #[test]
+    fn the_refusals_have_the_statuses_that_are_told_and_no_others() {
+        let refusals = successors(Some(Refusal::NoSuchPath), next);
+        let given: BTreeSet<StatusCode> = refusals.map(|refusal| refusal.into_response().status()).collect();
+        let told = STATUSES.into_iter().filter(|status| !status.is_success()).collect();
+        assert_eq!(given, told);
+    }
 
     async fn problem(refusal: Refusal) -> (Vec<u8>, Value) {
         let body = refusal.into_response().into_body().collect().await.expect("it is in memory").to_bytes();

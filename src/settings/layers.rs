@@ -8,8 +8,8 @@ use super::keys::{KEYS, Key};
 use super::{Problem, Problems};
 use crate::change::shorten;
 
-/// Names the settings file.
-const CONFIG_VARIABLE: &str = "FLOWHOOK_CONFIG";
+/// The variable that names the settings file; it is no setting of its own.
+pub const CONFIG_VARIABLE: &str = "FLOWHOOK_CONFIG";
 /// Read from the working directory, if it is there.
 const DOT_ENV: &str = ".env";
 /// What all names begin with that can only be meant for us.

@@ -17,7 +17,7 @@ use tracing_subscriber::filter::Targets;
 use crate::source::Sources;
 use crate::{admin, journal, queue, route, tenant, worker};
 pub use keys::{KEYS, Key};
-pub use layers::Layers;
+pub use layers::{CONFIG_VARIABLE, Layers};
 pub use problems::{Problem, Problems};
 use read::Read;
 

@@ -8,15 +8,13 @@ use std::time::Duration;
 use flowhook::receiver::BODY_BYTES;
 use flowhook::server::{CONNECTIONS, DRAIN};
 use flowhook::service::CLOSE;
-use flowhook::settings::{KEYS, Key};
+use flowhook::settings::{CONFIG_VARIABLE, KEYS, Key};
 use serde_json::{Map, Value};
 
 use crate::program::{Program, fail};
 
 /// What stands in [`KEYS`] where there is no default value to write down.
 const NOT_VALUES: [&str; 4] = ["required", "none", "unlimited", "any"];
-/// Names the settings file; it is no setting of its own.
-const CONFIG_VARIABLE: &str = "FLOWHOOK_CONFIG";
 /// Descriptors beside those of the public listener: the admin listener's 64, five connections to the journal
 /// with three files each, the calls to the tenant and to the configuration API, and room to spare.
 const OTHER_DESCRIPTORS: usize = 500;
@@ -70,7 +68,7 @@ fn the_example_has_every_setting_with_its_default_and_no_other() {
 }
 
 #[test]
-fn the_comment_above_each_setting_names_its_variable() {
+fn the_comment_above_each_setting_says_what_it_is_and_names_its_variable() {
     let (mut table, mut comment) = (String::new(), String::new());
     for line in read("flowhook.toml").lines() {
         if let Some(name) = line.strip_prefix('[').and_then(|line| line.strip_suffix(']')) {
@@ -79,6 +77,8 @@ fn the_comment_above_each_setting_names_its_variable() {
             let file = format!("{table}.{name}");
             let key = KEYS.iter().find(|key| key.file == file);
             let key = key.unwrap_or_else(|| fail(&format!("there is no setting `{file}`")));
+            let about = format!(" {}.", capitalised(key.about));
+            assert!(comment.starts_with(&about), "`{file}` is{about}\nnot{comment}");
             assert!(comment.ends_with(&format!(" {}", key.variable)), "`{file}` follows on: {comment}");
             comment.clear();
         } else {
@@ -86,6 +86,12 @@ fn the_comment_above_each_setting_names_its_variable() {
             comment.push_str(line.trim_start_matches(['#', ' ']));
         }
     }
+}
+
+/// As a sentence begins.
+fn capitalised(text: &str) -> String {
+    let (first, rest) = text.split_at(text.chars().next().map_or(0, char::len_utf8));
+    first.to_uppercase() + rest
 }
 
 /// Checks that the service accepts these settings: it gets as far as its journal, whose folder is not there.
@@ -120,7 +126,7 @@ async fn the_service_accepts_the_example_with_every_setting_in_force() {
 fn every_variable_that_is_named_there_is_a_setting() {
     let known: BTreeSet<&str> = KEYS.iter().map(|key| key.variable).chain([CONFIG_VARIABLE]).collect();
     let families = ["FLOWHOOK_", "CXONE_", "TARGET_", "EXTERNAL_"];
-    for file in ["Dockerfile", "compose.yaml", "flowhook.service", "flowhook.toml"] {
+    for file in ["Dockerfile", "compose.yaml", "compose.admin.yaml", "flowhook.service", "flowhook.toml"] {
         let text = read(file);
         let words = text.split(|c: char| !c.is_ascii_uppercase() && !c.is_ascii_digit() && c != '_');
         let named: BTreeSet<&str> =
@@ -129,6 +135,52 @@ fn every_variable_that_is_named_there_is_a_setting() {
         let unknown: Vec<_> = named.difference(&known).collect();
         assert!(unknown.is_empty(), "{file} names {unknown:?}, which are no settings");
     }
+}
+
+#[test]
+fn the_service_that_compose_runs_takes_every_setting() {
+    let text = read("compose.yaml");
+    let service = text.split("\n  flowhook:\n").nth(1).expect("it runs flowhook");
+    let service = service.split("\n\n").next().unwrap_or_default();
+    let image = read("Dockerfile");
+    let check = |key: &Key| {
+        // What the image fixes would be of no use at another place.
+        let is_of_the_image = image.contains(&format!("{}=", key.variable));
+        let in_a_file = format!("{}_FILE: /run/secrets/", key.variable);
+        let begin = format!("{}: ", key.variable);
+        let line = service.lines().find_map(|line| line.trim().strip_prefix(&begin));
+        match line {
+            None => assert!(is_of_the_image || service.contains(&in_a_file), "{} is missing", key.variable),
+            Some(_) if is_of_the_image => fail(&format!("{} is the image's", key.variable)),
+            Some(value) if value.starts_with("/run/secrets/") => {}
+            Some(value) => assert_eq!(value, format!("${{{}:-}}", key.variable)),
+        }
+    };
+    KEYS.iter().for_each(|key| check(key));
+}
+
+/// The unit's environment as `NAME=VALUE`, with the paths that its specifiers stand for outside of it.
+fn environment_of_the_unit() -> Vec<String> {
+    let unit = read("flowhook.service");
+    let values = |begin| unit.lines().filter_map(move |line| line.strip_prefix(begin));
+    let credentials: Vec<(&str, &str)> =
+        values("LoadCredential=").map(|value| value.split_once(':').expect("a name and a path")).collect();
+    let outside = |value: &str| {
+        let value = value.replace("%S", "/var/lib");
+        credentials.iter().fold(value, |value, (name, path)| value.replace(&format!("%d/{name}"), path))
+    };
+    values("Environment=").map(outside).collect()
+}
+
+#[test]
+fn the_page_checks_with_the_units_environment() {
+    let page = include_str!("../../docs/deploying.md");
+    let check = page.split("```").find(|text| text.starts_with("sh") && text.contains("flowhook check"));
+    let words: Vec<&str> = check.expect("a command that checks").split_whitespace().collect();
+    let given: Vec<&str> = words.iter().copied().filter(|word| word.contains('=')).collect();
+    assert_eq!(given, environment_of_the_unit());
+    let folder = value_in(&read("flowhook.service"), "WorkingDirectory=").replace("%S", "/var/lib");
+    assert!(words.windows(2).any(|pair| pair == ["-C", &folder]), "a `.env` of where one is would be read");
 }
 
 #[test]

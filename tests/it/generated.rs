@@ -1,5 +1,7 @@
 //! What is generated from the command line's definition: completions and manual pages.
 
+use flowhook::settings::{CONFIG_VARIABLE, KEYS};
+
 use crate::program::Program;
 
 /// The commands, as `--help` lists them.
@@ -44,11 +46,52 @@ async fn every_command_has_a_manual_page_and_the_main_one_has_every_setting() {
         assert!(page.is_ok_and(|page| page.contains(".SH SYNOPSIS")), "{command}");
     }
     let main = std::fs::read_to_string(folder.path().join("flowhook.1")).expect("it is written");
-    for key in flowhook::settings::KEYS {
-        assert!(main.contains(key.variable) && main.contains(key.file), "{}", key.variable);
+    let environment = section(&main, "ENVIRONMENT").expect("it has one");
+    for key in KEYS {
+        assert!(environment.contains(key.variable) && environment.contains(key.file), "{}", key.variable);
     }
+    assert!(environment.contains(CONFIG_VARIABLE), "{environment}");
     let printed = Program::flowhook(&["man"]).output().await;
     assert_eq!(printed.stdout.trim_end(), main.trim_end());
+}
+
+/// The section of a page, by its name.
+fn section<'p>(page: &'p str, name: &str) -> Option<&'p str> {
+    let begin = page.split(&format!("\n.SH {name}\n")).nth(1)?;
+    begin.split("\n.SH ").next()
+}
+
+#[tokio::test]
+async fn what_the_help_says_of_exit_codes_and_examples_has_sections_of_its_own() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().to_str().expect("UTF-8");
+    assert_eq!(Program::flowhook(&["man", "--dir", path]).output().await.code, Some(0));
+    let mut names = commands().await;
+    names.retain(|name| name != "help");
+    names.push(String::new());
+    for name in &names {
+        let arguments: Vec<&str> =
+            [name.as_str(), "--help"].into_iter().filter(|word| !word.is_empty()).collect();
+        let help = Program::flowhook(&arguments).output().await.stdout;
+        let file = ["flowhook", name].join("-");
+        let page = std::fs::read_to_string(folder.path().join(format!("{}.1", file.trim_end_matches('-'))));
+        let page = page.expect("it is written");
+        let check = |said: &[&str], title: &str| {
+            let is_said = said.iter().any(|words| help.lines().any(|line| line.starts_with(words)));
+            assert_eq!(section(&page, title).is_some(), is_said, "{title} of `{name}`:\n{page}");
+        };
+        check(&["Examples:"], "EXAMPLES");
+        check(&["Exit codes: ", "The exit code "], "\"EXIT STATUS\"");
+        let examples = help.split("Examples:\n").nth(1).unwrap_or_default().lines();
+        let shown = section(&page, "EXAMPLES").unwrap_or_default().replace("\\-", "-").replace("\\*(Aq", "'");
+        for example in examples.filter(|line| line.starts_with("  flowhook ")) {
+            assert!(
+                shown.contains(example.trim().split("  ").next().unwrap_or_default()),
+                "{example}: {shown}"
+            );
+        }
+        assert!(!page.contains("EXTRA"), "{page}");
+    }
 }
 
 #[tokio::test]

@@ -200,10 +200,34 @@ async fn the_exit_code_is_that_of_the_first_file_that_was_not_accepted() {
     check(&[202, 200], 0).await;
     check(&[202, 422, 401], 65).await;
     check(&[401, 202], 77).await;
-    check(&[503, 400], 75).await;
-    check(&[404], 65).await;
-    check(&[500, 503], 1).await;
-    check(&[307], 1).await;
+    for status in [408, 429, 503] {
+        check(&[status, 400], 75).await;
+    }
+    for status in [400, 404, 413] {
+        check(&[status, 503], 65).await;
+    }
+    for status in [307, 500, 502] {
+        check(&[status, 503], 69).await;
+    }
+}
+
+#[tokio::test]
+async fn a_service_on_this_machine_is_not_looked_for_behind_a_proxy() {
+    let (receiver, proxy) = (Receiver::start(&[]).await, Receiver::start(&[200, 200]).await);
+    let address = proxy.url.trim_end_matches("/hooks/config");
+    let sent = |url: &str| {
+        let program = replay(&[FULL]).env("FLOWHOOK_WEBHOOK_SECRET", WEBHOOK_SECRET);
+        program.env("FLOWHOOK_URL", url).env("http_proxy", address).output()
+    };
+    for url in [receiver.url.clone(), receiver.url.replace("127.0.0.1", "localhost")] {
+        let output = sent(&url).await;
+        assert!(output.stdout.starts_with(&format!("{FULL}  202  ")), "{url}: {output:?}");
+    }
+    for url in ["http://flowhook.example/hooks/config", "http://localhost.example/hooks/config"] {
+        let output = sent(url).await;
+        assert!(output.stdout.starts_with(&format!("{FULL}  200  ")), "{url}: {output:?}");
+    }
+    assert_eq!((receiver.got().len(), proxy.got().len()), (2, 2));
 }
 
 #[tokio::test]
