@@ -44,7 +44,7 @@ impl ConfigApi {
     }
 
     async fn json(&self, url: &str) -> Result<Box<RawValue>, String> {
-        let http = if http::is_this_machine(url) { &self.direct } else { &self.http };
+        let http = if http::is_on_loopback(url) { &self.direct } else { &self.http };
         let sent = http.get(url).header(ACCEPT, "application/json").send().await;
         let response = sent.map_err(|error| root_cause(&error))?;
         if !response.status().is_success() {

@@ -1,6 +1,6 @@
 //! The one way in which this program makes an HTTP client, and reads an answer's body.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use reqwest::redirect::Policy;
@@ -36,15 +36,21 @@ pub fn direct_client() -> Result<Client, reqwest::Error> {
 /// # Errors
 /// As [`client`].
 pub fn client_to(url: &str) -> Result<Client, reqwest::Error> {
-    if is_this_machine(url) { direct_client() } else { client() }
+    if is_on_loopback(url) { direct_client() } else { client() }
 }
 
-/// Whether a URL's host is this machine, by its name or address. An unspecified address reaches it too.
-pub fn is_this_machine(url: &str) -> bool {
-    let Ok(url) = Url::parse(url) else { return false };
-    let host = url.host_str().unwrap_or_default();
-    let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
-    host == "localhost" || address.is_ok_and(|ip| ip.is_loopback() || ip.is_unspecified())
+/// Whether a URL's host is this machine's loopback.
+pub fn is_on_loopback(url: &str) -> bool {
+    address_of(url).is_some_and(|ip| ip.is_loopback())
+}
+
+/// The address that a URL's host is; that of loopback for `localhost`, none for other names.
+pub fn address_of(url: &str) -> Option<IpAddr> {
+    let url = Url::parse(url).ok()?;
+    match url.host_str()? {
+        "localhost" => Some(Ipv4Addr::LOCALHOST.into()),
+        host => host.trim_start_matches('[').trim_end_matches(']').parse().ok(),
+    }
 }
 
 fn builder() -> ClientBuilder {
@@ -116,16 +122,16 @@ pub fn root_cause(error: &dyn std::error::Error) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{is_this_machine, shown};
+    use super::{is_on_loopback, shown};
 
     #[test]
     fn this_machine_is_known_by_its_names_and_addresses() {
-        let check = |url: &str, expected: bool| assert_eq!(is_this_machine(url), expected, "{url}");
+        let check = |url: &str, expected: bool| assert_eq!(is_on_loopback(url), expected, "{url}");
         check("http://127.0.0.1:8090", true);
         check("https://127.9.9.9/{flow_id}?a", true);
         check("http://[::1]:8090/", true);
         check("http://localhost", true);
-        check("http://0.0.0.0:8080", true);
+        check("http://0.0.0.0:8080", false);
         check("http://localhost.example", false);
         check("http://10.0.0.1", false);
         check("http://127.0.0.1.example", false);

@@ -139,6 +139,7 @@ impl Service {
         let admin = admin::router(Admin {
             reader: reader.clone(),
             ledger: ledger.clone(),
+            gate: tenant.gate().clone(),
             token: settings.admin.token,
             webhooks: address,
             shutting_down: shutting_down.clone(),

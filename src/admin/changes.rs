@@ -11,6 +11,7 @@ use super::unreadable;
 use crate::change::{FlowId, Seq, State as ChangeState, shorten};
 use crate::journal::{ChangeFilter, ChangeView, Reader};
 use crate::server::problem;
+use crate::tenant::Gate;
 
 /// How many changes a page has, unless asked otherwise.
 const PAGE: u32 = 50;
@@ -67,8 +68,19 @@ fn number<N: std::str::FromStr + PartialOrd + From<u8> + std::fmt::Display + Cop
     read.ok_or_else(|| format!("`{name}` must be a number from 1 to {most}, not `{}`", shorten(text)))
 }
 
+/// What a change waits for that has not had a turn since the gate closed: the gate.
+fn explain<'a>(gate: &Gate, changes: impl IntoIterator<Item = &'a mut ChangeView>) {
+    let Some(closure) = gate.closure() else { return };
+    for change in changes {
+        if change.state == ChangeState::Pending.as_str() {
+            change.reason.get_or_insert_with(|| closure.to_string());
+        }
+    }
+}
+
 pub(super) async fn list(
     State(reader): State<Reader>,
+    State(gate): State<Gate>,
     wanted: Result<Query<Wanted>, QueryRejection>,
 ) -> Response {
     let filter = wanted.map_err(|bad| bad.body_text()).and_then(|Query(wanted)| wanted.filter());
@@ -83,6 +95,7 @@ pub(super) async fn list(
         Ok(mut changes) => {
             let has_next = changes.len() > page;
             changes.truncate(page);
+            explain(&gate, &mut changes);
             let next_cursor = changes.last().filter(|_| has_next).map(|change| change.seq);
             Json(Page { changes, next_cursor }).into_response()
         }
@@ -90,14 +103,21 @@ pub(super) async fn list(
     }
 }
 
-pub(super) async fn one(State(reader): State<Reader>, seq: Result<Path<String>, PathRejection>) -> Response {
+pub(super) async fn one(
+    State(reader): State<Reader>,
+    State(gate): State<Gate>,
+    seq: Result<Path<String>, PathRejection>,
+) -> Response {
     let seq = seq.map_err(|bad| bad.body_text()).and_then(|Path(seq)| number("seq", &seq, Seq::MAX));
     let seq = match seq {
         Ok(seq) => seq,
         Err(why) => return problem(StatusCode::BAD_REQUEST, &why),
     };
     match reader.change(seq).await {
-        Ok(Some(change)) => Json(change).into_response(),
+        Ok(Some(mut change)) => {
+            explain(&gate, [&mut change]);
+            Json(change).into_response()
+        }
         Ok(None) => problem(StatusCode::NOT_FOUND, &format!("There is no change {seq}.")),
         Err(error) => unreadable(&error),
     }
@@ -105,6 +125,7 @@ pub(super) async fn one(State(reader): State<Reader>, seq: Result<Path<String>, 
 
 pub(super) async fn delivery(
     State(reader): State<Reader>,
+    State(gate): State<Gate>,
     named: Result<Path<(String, String)>, PathRejection>,
 ) -> Response {
     let (source, id) = match named {
@@ -112,7 +133,10 @@ pub(super) async fn delivery(
         Err(bad) => return problem(StatusCode::BAD_REQUEST, &bad.body_text()),
     };
     match reader.delivery(&source, &id).await {
-        Ok(Some(delivery)) => Json(delivery).into_response(),
+        Ok(Some(mut delivery)) => {
+            explain(&gate, &mut delivery.changes);
+            Json(delivery).into_response()
+        }
         Ok(None) => {
             let known = format!("Source `{}` has sent no delivery `{}`.", shorten(&source), shorten(&id));
             problem(StatusCode::NOT_FOUND, &known)

@@ -29,6 +29,7 @@ use tokio_util::sync::CancellationToken;
 use crate::journal::{JournalError, Reader};
 use crate::queue::Ledger;
 use crate::server::problem;
+use crate::tenant::Gate;
 
 /// The admin listener's own settings.
 #[derive(Clone, Debug)]
@@ -46,6 +47,8 @@ pub struct Admin {
     pub reader: Reader,
     /// Says whether commits are taken.
     pub ledger: Ledger,
+    /// Says what changes wait for that no turn has looked at.
+    pub gate: Gate,
     /// What `/api` wants as bearer token.
     pub token: Option<SecretString>,
     /// Where webhooks are received.
@@ -83,6 +86,12 @@ impl FromRef<Admin> for Reader {
 async fn healthy(State(admin): State<Admin>) -> Json<Value> {
     let (service, version) = (env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"));
     Json(json!({"status": "ok", "service": service, "version": version, "webhooks": admin.webhooks}))
+}
+
+impl FromRef<Admin> for Gate {
+    fn from_ref(admin: &Admin) -> Self {
+        admin.gate.clone()
+    }
 }
 
 async fn ready(State(admin): State<Admin>) -> Response {

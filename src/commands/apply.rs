@@ -160,7 +160,14 @@ fn set(text: &str) -> Result<Variable, Failed> {
 fn read(what: &str, text: &str) -> Result<Vec<Variable>, Failed> {
     let value: Box<RawValue> = serde_json::from_str(text)
         .map_err(|error| Failed::input(format!("`{what}` is not JSON: {error}")))?;
-    checked(object(what, &value).map_err(Failed::input)?)
+    let variables = object(what, &value).map_err(Failed::input)?;
+    // What a webhook carries: its own members would become variables of the node.
+    let has = |name: &str| variables.iter().any(|variable| variable.name == name);
+    if has("type") && has("data") {
+        let told = "is an event, not an object of variables: send it, or take its `data.config`";
+        return Err(Failed::input(format!("`{what}` {told}")));
+    }
+    checked(variables)
 }
 
 fn checked(variables: Vec<Variable>) -> Result<Vec<Variable>, Failed> {

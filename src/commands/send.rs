@@ -150,7 +150,9 @@ fn asked(args: &Args, layers: &Layers) -> Result<Asked, Failed> {
     let follows = args.wait > 0;
     let of_admin =
         || Settings::admin_listen(layers).and_then(|listen| base_url("FLOWHOOK_ADMIN_LISTEN", listen));
-    let elsewhere = args.url.as_ref().filter(|url| !http::is_this_machine(url));
+    // An unspecified address reaches this machine too.
+    let is_here = |url: &str| http::address_of(url).is_some_and(|ip| ip.is_loopback() || ip.is_unspecified());
+    let elsewhere = args.url.as_ref().filter(|url| !is_here(url));
     let admin = match (&args.admin_url, elsewhere) {
         (Some(url), _) => Some(url.clone()),
         (None, Some(elsewhere)) if follows => {

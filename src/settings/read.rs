@@ -20,7 +20,7 @@ use super::keys::{
 };
 use super::{Layers, Problem, Problems, SOURCE};
 use crate::change::{BadId, FlowId, NodeId, shorten};
-use crate::http::{is_this_machine, shown};
+use crate::http::{is_on_loopback, shown};
 use crate::source::{Scheme, Secret, Source, Sources};
 use crate::{admin, journal, queue, route, tenant, worker};
 
@@ -190,8 +190,7 @@ impl<'l> Read<'l> {
             && url.host_str().is_some_and(|host| host.contains('{'))
         {
             self.problem(FETCH_URL, "has a placeholder in its host, which an event must not choose: name it");
-        }
-        if let Some(unknown) = settings.fetch_url.as_deref().and_then(route::unknown_placeholder) {
+        } else if let Some(unknown) = settings.fetch_url.as_deref().and_then(route::unknown_placeholder) {
             let known = "it knows {flow_id}, {node_id} and {revision}";
             self.problem(FETCH_URL, &format!("has a placeholder `{}`: {known}", shorten(unknown)));
         }
@@ -238,7 +237,7 @@ impl<'l> Read<'l> {
     fn tenant_url(&mut self, key: &'static Key, allow_http: bool) -> String {
         let text = self.text(key).trim().to_owned();
         let Some(url) = self.url(key, &text) else { return text };
-        if url.scheme() == "http" && !is_this_machine(&text) && !allow_http {
+        if url.scheme() == "http" && !is_on_loopback(&text) && !allow_http {
             self.problem(
                 key,
                 &format!("is plain http, which would show the client's secret to the network: use https, or set {}=true", ALLOW_HTTP.variable),

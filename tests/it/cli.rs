@@ -78,6 +78,15 @@ async fn nodes_needs_no_more_than_the_tenant_and_bears_a_reader_that_goes_away()
 }
 
 #[tokio::test]
+async fn an_event_is_not_taken_for_variables() {
+    let tenant = tenant().await;
+    let event = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/events/full.json");
+    let output = apply(&tenant, &["--from", event]).await;
+    assert_failed(&output, 65, &["is an event, not an object of variables", "`data.config`"]);
+    assert_eq!(tenant.version("f").as_deref(), Some("14"));
+}
+
+#[tokio::test]
 async fn set_gives_each_value_its_type() {
     let tenant = tenant().await;
     let arguments = [
