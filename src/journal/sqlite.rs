@@ -109,7 +109,8 @@ impl Journal {
         if !path.exists() {
             return Ok(Found::Nothing);
         }
-        let _lock = lock(path)?;
+        // One that is made here could belong to another user than the service's.
+        let _lock = if lock_of(path).exists() { Some(lock(path)?) } else { None };
         inspect(path).await
     }
 }

@@ -350,8 +350,12 @@ async fn beside_the_running_service_its_journal_and_addresses_are_its_own() {
     assert_says(&apart.stdout, &["in use by another process: stop that one"]);
     service.signal("TERM");
     assert_eq!(service.exit().await.code, Some(0));
+    // A lock that is gone is made by nobody but the service.
+    let lock = folder.path().join("flowhook.db.lock");
+    std::fs::remove_file(&lock).expect("it was left");
     let after = at(&tenant, &["check"]).journal(&journal).output().await;
     assert_well(&after);
+    assert!(!lock.exists());
     assert_says(&after.stdout, &["can be opened; 0 changes are pending"]);
 }
 
