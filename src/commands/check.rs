@@ -68,8 +68,10 @@ async fn look(settings: Settings, layers: &Layers, report: &mut Report) -> Resul
     let tenant = Tenant::new(settings.tenant).map_err(|error| Failed::new(Exit::Other, error))?;
     let preflight = preflight::whole(&tenant, &settings.routes, |finding| report.add(finding));
     if tokio::time::timeout(PREFLIGHT, preflight).await.is_err() {
-        let what = format!("not all was looked at within {} s", PREFLIGHT.as_secs());
-        report.add(Finding::new("tenant", Verdict::Skipped, what));
+        let why = "the tenant is slow, or CXONE_REQUESTS_PER_MINUTE is small";
+        let what =
+            format!("the rest was not looked at within {} s: {why}; try again later", PREFLIGHT.as_secs());
+        report.add(Finding::new("tenant", Verdict::Failed { exit_code: Exit::TryLater }, what));
     }
     Ok(())
 }

@@ -51,7 +51,7 @@ impl Finding {
 /// Looks at the token, its scopes, and the flow and node that events need not name: one flow call.
 pub(super) async fn brief(tenant: &Tenant, routes: &route::Settings) -> Vec<Finding> {
     let mut findings = Vec::new();
-    Preflight { tenant, routes, tell: |finding| findings.push(finding) }.tenant(Extent::Brief).await;
+    _ = Preflight { tenant, routes, tell: |finding| findings.push(finding) }.tenant().await;
     findings
 }
 
@@ -59,14 +59,11 @@ pub(super) async fn brief(tenant: &Tenant, routes: &route::Settings) -> Vec<Find
 /// each thing at once.
 pub(super) async fn whole(tenant: &Tenant, routes: &route::Settings, tell: impl FnMut(Finding)) {
     let mut preflight = Preflight { tenant, routes, tell };
-    preflight.tenant(Extent::Whole).await;
+    let next = preflight.tenant().await;
     preflight.config_api().await;
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Extent {
-    Brief,
-    Whole,
+    if next == Next::GoOn {
+        preflight.other_flows().await;
+    }
 }
 
 struct Preflight<'a, T> {
@@ -87,32 +84,30 @@ impl<T: FnMut(Finding)> Preflight<'_, T> {
         (self.tell)(Finding::new(subject, verdict, message));
     }
 
-    async fn tenant(&mut self, extent: Extent) {
+    async fn tenant(&mut self) -> Next {
         let mut pass = match self.tenant.gate().admit() {
             Ok(pass) => pass,
             Err(_wait) => {
                 let closure = self.tenant.gate().closure();
                 let why =
                     closure.map_or_else(|| "the tenant is being asked already".to_owned(), |c| c.to_string());
-                return self.add("tenant", Verdict::Skipped, why);
+                self.add("tenant", Verdict::Skipped, why);
+                return Next::Stop;
             }
         };
         if self.token(&pass).await == Next::Stop {
-            return;
+            return Next::Stop;
         }
-        let mut next = Next::GoOn;
         match &self.routes.flow {
-            Some(default) => next = self.flow(&mut pass, default, self.routes.node.as_ref()).await,
+            Some(default) => self.flow(&mut pass, default, self.routes.node.as_ref()).await,
             None => {
                 self.add(
                     "flow",
                     Verdict::Skipped,
                     "CXONE_FLOW_ID is not set, so every event has to name its flow",
                 );
+                Next::GoOn
             }
-        }
-        if extent == Extent::Whole && next == Next::GoOn {
-            self.other_flows(&mut pass).await;
         }
     }
 
@@ -140,12 +135,13 @@ impl<T: FnMut(Finding)> Preflight<'_, T> {
     }
 
     /// The flows beside the default one that events may name.
-    async fn other_flows(&mut self, pass: &mut Pass) {
+    async fn other_flows(&mut self) {
+        let Ok(mut pass) = self.tenant.gate().admit() else { return };
         let routes = self.routes;
         let allowed = routes.allowed_flows.iter().flatten();
         let others: Vec<&FlowId> = allowed.filter(|flow| Some(*flow) != routes.flow.as_ref()).collect();
         for flow in others.iter().take(FLOWS_AT_MOST) {
-            if self.flow(pass, flow, None).await == Next::Stop {
+            if self.flow(&mut pass, flow, None).await == Next::Stop {
                 return;
             }
         }

@@ -184,7 +184,7 @@ fn asked(args: &Args, layers: &Layers) -> Result<Asked, Failed> {
 
 /// A listener that a flag names may be far away and behind a proxy; one that a setting names is here.
 fn listener(base_url: String, by_flag: bool, [flag, setting]: [&'static str; 2]) -> Result<Listener, Failed> {
-    let client = if by_flag { http::client() } else { http::direct_client() };
+    let client = if by_flag { http::client_to(&base_url) } else { http::direct_client() };
     let client = client.map_err(|error| Failed::new(Exit::Other, error))?;
     Ok(Listener { base_url, named_by: if by_flag { flag } else { setting }, client })
 }

@@ -73,12 +73,16 @@ impl Journal {
     pub async fn open(location: &Location) -> Result<Self, JournalError> {
         let path = location.path();
         accessible(path)?;
+        // Made before its lock is taken: through a link that leads nowhere yet, it would get another lock later.
+        OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(path)
+            .map_err(|source| JournalError::Unwritable { path: path.to_owned(), source })?;
         let lock = lock(path)?;
         let unusable = |source| JournalError::Unusable { path: path.to_owned(), source };
-        if path.exists() {
-            // Before anything of it is changed, even its mode.
-            inspect(path).await?;
-        }
+        // Before anything of it is changed, even its mode.
+        inspect(path).await?;
         let options = SqliteConnectOptions::new()
             .filename(path)
             .create_if_missing(true)
@@ -159,11 +163,12 @@ enum Tables {
 }
 
 async fn tables(pool: &SqlitePool) -> Result<Tables, sqlx::Error> {
-    let tables = "SELECT COUNT(*), COALESCE(SUM(name = '_sqlx_migrations'), 0) FROM sqlite_schema";
-    let (tables, migrations): (i64, i64) = sqlx::query_as(tables).fetch_one(pool).await?;
-    Ok(match (tables, migrations) {
+    let tables =
+        "SELECT COUNT(*), COALESCE(SUM(name IN ('_sqlx_migrations', 'deliveries')), 0) FROM sqlite_schema";
+    let (tables, ours): (i64, i64) = sqlx::query_as(tables).fetch_one(pool).await?;
+    Ok(match (tables, ours) {
         (0, _) => Tables::None,
-        (_, 0) => Tables::Foreign,
+        (_, 0 | 1) => Tables::Foreign,
         _ => {
             let version = "SELECT COALESCE(MAX(version), 0) FROM _sqlx_migrations";
             Tables::Ours { version: sqlx::query_scalar(version).fetch_one(pool).await? }
@@ -220,7 +225,7 @@ fn lock(path: &Path) -> Result<File, JournalError> {
 }
 
 fn lock_of(path: &Path) -> PathBuf {
-    // A link would give one journal two locks. A file that is not there yet has no other name.
+    // A link would give one journal two locks.
     let mut beside = path.canonicalize().unwrap_or_else(|_not_there| path.to_owned()).into_os_string();
     beside.push(".lock");
     beside.into()

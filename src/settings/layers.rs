@@ -51,7 +51,8 @@ impl Layers {
         }
         layers.add_dot_env(&mut problems);
         let names: Vec<String> = env::vars_os().filter_map(|(name, _)| name.into_string().ok()).collect();
-        layers.note_unknown(names.iter().map(String::as_str), "the environment");
+        let names = names.iter().map(String::as_str).filter(|name| !is_of_kubernetes(name));
+        layers.note_unknown(names, "the environment");
         layers.add(|key| match env::var(key.variable) {
             Ok(text) => Some(text),
             Err(env::VarError::NotPresent) => None,
@@ -217,6 +218,11 @@ impl Layers {
     }
 }
 
+/// Kubernetes puts such names into every container beside a service that is called `flowhook`.
+fn is_of_kubernetes(name: &str) -> bool {
+    name == "FLOWHOOK_PORT" || name.starts_with("FLOWHOOK_PORT_") || name.starts_with("FLOWHOOK_SERVICE_")
+}
+
 /// A `$` in a value is taken for a variable's name, which would silently make another secret of it.
 fn expanded(problems: &mut Problems) {
     let text = std::fs::read_to_string(DOT_ENV).unwrap_or_default();
@@ -226,12 +232,33 @@ fn expanded(problems: &mut Problems) {
             continue;
         };
         let is_ours = KEYS.iter().any(|key| key.variable == name.trim());
-        if is_ours && !value.trim_start().starts_with('\'') && value.replace("\\$", "").contains('$') {
+        if is_ours && is_expanded(value) {
             let what =
                 format!("has a `$` in the value of {}: put single quotes around the value", name.trim());
             problems.push(Problem::new(DOT_ENV, &what));
         }
     }
+}
+
+/// Whether a `$` stands in a value of `.env` where it means a variable: not escaped, not in single quotes, not
+/// in a comment.
+fn is_expanded(value: &str) -> bool {
+    let (mut quote, mut before) = (None, ' ');
+    let mut chars = value.chars();
+    while let Some(c) = chars.next() {
+        match (quote, c) {
+            (Some('\''), '\'') => quote = None,
+            (Some('\''), _) => {}
+            (_, '\\') => _ = chars.next(),
+            (_, '$') => return true,
+            (None, '#') if before.is_whitespace() => return false,
+            (None, '"' | '\'') => quote = Some(c),
+            (Some('"'), '"') => quote = None,
+            _ => {}
+        }
+        before = c;
+    }
+    false
 }
 
 fn table_of(key: &Key) -> &'static str {
@@ -259,4 +286,26 @@ fn known_tables() -> String {
     let mut tables: Vec<&str> = KEYS.iter().map(|key| table_of(key)).collect();
     tables.dedup();
     format!("it knows the tables {}", tables.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_expanded;
+
+    #[test]
+    fn a_dollar_counts_where_it_means_a_variable() {
+        let check = |value: &str, expected: bool| assert_eq!(is_expanded(value), expected, "{value}");
+        check("pa$HOME", true);
+        check("\"pa$HOME\"", true);
+        check("pa${x}", true);
+        check("'a'$HOME", true);
+        check(r"a\\$HOME", true);
+        check("'pa$HOME'", false);
+        check(r"pa\$HOME", false);
+        check("https://cfg.example.com/x # $5 a month", false);
+        check("a#$b", true);
+        check("# $5", false);
+        check("'it''s' # '$'", false);
+        check("", false);
+    }
 }

@@ -89,8 +89,11 @@ pub struct Closure {
 
 impl fmt::Display for Closure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let seconds = self.until.saturating_duration_since(Instant::now()).as_secs_f64().ceil();
-        write!(f, "{}; no call is made for {seconds} s", self.reason)
+        let left = self.until.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return write!(f, "{}; the next call tries again", self.reason);
+        }
+        write!(f, "{}; no call is made for {} s", self.reason, left.as_secs_f64().ceil())
     }
 }
 
@@ -117,10 +120,13 @@ impl Gate {
 
     /// Closes the gate for `wait`, or for its own growing wait where there is none.
     pub fn close(&self, reason: &str, wait: Option<Duration>) {
-        let was_open = self.closure().is_none();
-        self.state().close(Instant::now(), reason, wait, fastrand::f64());
-        if was_open && let Some(closure) = self.closure() {
-            tracing::warn!(gate.reason = reason, "the tenant is left in peace: {closure}");
+        let closed = self.state().close(Instant::now(), reason, wait, fastrand::f64());
+        if let Some(wait) = closed {
+            tracing::info!(
+                gate.reason = reason,
+                gate.wait_ms = wait.as_millis(),
+                "no call to the tenant is started for now"
+            );
         }
         // Whoever waits for a place must now learn of the time.
         self.0.moved.notify_one();
@@ -216,11 +222,12 @@ impl State {
         self.closed.as_ref().is_none_or(|closed| closed.is_probed_by(probe) && now >= closed.until)
     }
 
-    fn close(&mut self, now: Instant, reason: &str, wait: Option<Duration>, jitter: f64) {
+    /// Closes it; for how long, if it was open.
+    fn close(&mut self, now: Instant, reason: &str, wait: Option<Duration>, jitter: f64) -> Option<Duration> {
         let wait = match wait {
             Some(wait) => wait,
             // One burst of refusals is one failure: only what finds the gate open or probing lengthens it.
-            None if self.closed.as_ref().is_some_and(|closed| now < closed.until) => return,
+            None if self.closed.as_ref().is_some_and(|closed| now < closed.until) => return None,
             None => self.backoff.next(jitter),
         };
         let until = now + wait;
@@ -229,10 +236,12 @@ impl State {
                 closed.until = closed.until.max(until);
                 reason.clone_into(&mut closed.reason);
                 closed.probe = None;
+                None
             }
             None => {
                 self.limit = (self.limit / 2).max(1);
                 self.closed = Some(Closed { until, reason: reason.to_owned(), probe: None });
+                Some(wait)
             }
         }
     }

@@ -277,6 +277,11 @@ async fn a_dollar_in_dot_env_is_refused_unless_it_is_quoted() {
 #[tokio::test]
 async fn a_misspelt_name_is_a_warning() {
     let tenant = tenant(SCOPES).await;
+    // What Kubernetes sets beside a service of this name is not misspelt.
+    let kubernetes = [("FLOWHOOK_PORT", "tcp://10.0.0.1:80"), ("FLOWHOOK_SERVICE_HOST", "10.0.0.1")];
+    let told = at(&tenant, &["check"]).envs(&kubernetes).output().await;
+    assert_well(&told);
+    assert!(!told.stdout.contains("warning"), "{told:?}");
     let told = at(&tenant, &["check"]).env("FLOWHOOK_ALLOWED_FLOW", "f").output().await;
     assert_eq!(told.code, Some(0), "{told:?}");
     assert_says(&told.stdout, &["warning  settings: FLOWHOOK_ALLOWED_FLOW in the environment is no setting"]);

@@ -488,3 +488,16 @@ async fn a_fold_takes_the_first_changes_up_to_a_count_or_a_weight_and_tells_of_t
         assert_eq!((seqs, ready.more), expected, "at most {at_most} and {bytes} bytes");
     }
 }
+
+#[tokio::test]
+async fn a_link_that_leads_nowhere_yet_gives_the_journal_one_lock_too() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let [link, target] = ["link.db", "real.db"].map(|name| folder.path().join(name));
+    std::os::unix::fs::symlink(&target, &link).expect("a link");
+    let first = Journal::open(&Location::sqlite(&link)).await.expect("it can be made");
+    for path in [&link, &target] {
+        let second = Journal::open(&Location::sqlite(path)).await;
+        assert!(matches!(second, Err(JournalError::Locked { .. })), "{}", path.display());
+    }
+    drop(first);
+}

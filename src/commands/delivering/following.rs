@@ -79,7 +79,10 @@ impl Following {
                     Err(Unhelpful::Now(_)) if told.is_ok() => {}
                     Err(Unhelpful::Now(problem)) => told = Err(problem),
                     Err(Unhelpful::Ever(problem)) => {
-                        told = Err(self.broken.get_or_init(|| problem).clone());
+                        let problem = self.broken.get_or_init(|| problem).clone();
+                        if told.is_err() {
+                            told = Err(problem);
+                        }
                         return;
                     }
                 }
