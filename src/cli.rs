@@ -7,7 +7,9 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 use flowhook::settings::Layers;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 
-use crate::commands::{apply, check, completions, demo, health, man, nodes, sandbox, send, serve, sign};
+use crate::commands::{
+    apply, changes, check, completions, demo, discard, health, man, nodes, retry, sandbox, send, serve, sign,
+};
 use crate::exit::Failed;
 
 /// Carries signed configuration webhooks into live NICE CXone flows.
@@ -52,6 +54,12 @@ pub(crate) enum Command {
     Send(send::Args),
     /// Print the headers that make a file a signed webhook
     Sign(sign::Args),
+    /// List the changes in a running service's journal, newest first
+    Changes(changes::Args),
+    /// Give failed changes another chance, and try pending ones at once
+    Retry(retry::Args),
+    /// Drop changes that are pending or have failed
+    Discard(discard::Args),
     /// Ask whether the service on this machine is well
     Health(health::Args),
     /// Run the practice tenant alone, well-behaved or not, until it is told to stop
@@ -86,6 +94,9 @@ impl Command {
             Self::Nodes(args) => nodes::run(&args, &layers).await,
             Self::Send(args) => send::run(args, &layers).await,
             Self::Sign(args) => sign::run(args, &layers),
+            Self::Changes(args) => changes::run(&args, &layers).await,
+            Self::Retry(args) => retry::run(&args, &layers).await,
+            Self::Discard(args) => discard::run(&args, &layers).await,
             Self::Health(args) => health::run(&args, &layers).await,
             Self::Sandbox(args) => sandbox::run(&args, &layers).await,
             Self::Completions(args) => completions::run(&args, &mut Cli::command()),

@@ -1,4 +1,4 @@
-//! The bearer token of the admin API.
+//! Who may use the admin API: who has the bearer token; where none is set, who is on this machine and no web page.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
 use hyper::StatusCode;
-use hyper::header::{AUTHORIZATION, HeaderValue, WWW_AUTHENTICATE};
+use hyper::header::{AUTHORIZATION, HeaderValue, ORIGIN, WWW_AUTHENTICATE};
 use secrecy::{ExposeSecret as _, SecretString};
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
@@ -23,6 +23,15 @@ impl Token {
         Self(token.map(|token| Sha256::digest(token.expose_secret()).into()))
     }
 
+    /// Whether a web page may have sent it, from whatever site, to do something behind its reader's back. Browsers
+    /// say so themselves: they send `Origin` with every POST (Fetch standard, "append a request `Origin` header"),
+    /// and newer ones `Sec-Fetch-Site`. A token is nothing that they send by themselves.
+    fn is_forgeable(&self, request: &Request) -> bool {
+        let by_browser =
+            || request.headers().contains_key(ORIGIN) || request.headers().contains_key("sec-fetch-site");
+        self.0.is_none() && !request.method().is_safe() && by_browser()
+    }
+
     fn fits(&self, request: &Request) -> bool {
         let Some(digest) = &self.0 else { return true };
         let header = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok());
@@ -36,6 +45,11 @@ impl Token {
 
 /// Lets a request with the right token through.
 pub(super) async fn check(State(token): State<Arc<Token>>, request: Request, next: Next) -> Response {
+    if token.is_forgeable(&request) {
+        let why = "A browser sent this, and any web page could have: set FLOWHOOK_ADMIN_TOKEN, or use the flowhook \
+                   command.";
+        return problem(StatusCode::FORBIDDEN, why);
+    }
     if token.fits(&request) {
         return next.run(request).await;
     }

@@ -5,6 +5,7 @@ use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
 use axum::response::{IntoResponse as _, Response};
 use hyper::StatusCode;
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::unreadable;
@@ -16,7 +17,7 @@ use crate::tenant::Gate;
 /// How many changes a page has, unless asked otherwise.
 const PAGE: u32 = 50;
 /// How many it has at most.
-const PAGE_AT_MOST: u32 = 500;
+pub(super) const PAGE_AT_MOST: u32 = 500;
 
 /// Which changes to list; an empty value is as good as none.
 #[derive(Debug, Deserialize)]
@@ -25,6 +26,7 @@ pub(super) struct Wanted {
     state: Option<String>,
     flow: Option<String>,
     source: Option<String>,
+    since: Option<String>,
     limit: Option<String>,
     cursor: Option<String>,
 }
@@ -38,7 +40,8 @@ struct Page {
 }
 
 impl Wanted {
-    fn filter(self) -> Result<ChangeFilter, String> {
+    /// The filter that it asks for, of so many changes unless it says otherwise.
+    pub(super) fn filter(self, limit: u32) -> Result<ChangeFilter, String> {
         let given = |value: Option<String>| value.filter(|value| !value.is_empty());
         let state = given(self.state).map(|name| {
             let known = || ChangeState::ALL.map(ChangeState::as_str).join(", ");
@@ -50,13 +53,24 @@ impl Wanted {
             state: state.transpose()?,
             flow: flow.transpose()?,
             source: given(self.source),
+            since: given(self.since).map(|text| time(&text)).transpose()?,
             before: given(self.cursor).map(|text| number("cursor", &text, Seq::MAX)).transpose()?,
             limit: match given(self.limit) {
                 Some(text) => number("limit", &text, PAGE_AT_MOST)?,
-                None => PAGE,
+                None => limit,
             },
         })
     }
+}
+
+fn time(text: &str) -> Result<Timestamp, String> {
+    let shown = shorten(text);
+    text.parse().map_err(|_bad| format!("`since` must be a time as in `2026-01-05T06:00:00Z`, not `{shown}`"))
+}
+
+/// The change that a path names.
+pub(super) fn seq_of(path: Result<Path<String>, PathRejection>) -> Result<Seq, String> {
+    path.map_err(|bad| bad.body_text()).and_then(|Path(seq)| number("seq", &seq, Seq::MAX))
 }
 
 fn number<N: std::str::FromStr + PartialOrd + From<u8> + std::fmt::Display + Copy>(
@@ -69,7 +83,7 @@ fn number<N: std::str::FromStr + PartialOrd + From<u8> + std::fmt::Display + Cop
 }
 
 /// What a change waits for that has not had a turn since the gate closed: the gate.
-fn explain<'a>(gate: &Gate, changes: impl IntoIterator<Item = &'a mut ChangeView>) {
+pub(super) fn explain<'a>(gate: &Gate, changes: impl IntoIterator<Item = &'a mut ChangeView>) {
     let Some(closure) = gate.closure() else { return };
     for change in changes {
         if change.state == ChangeState::Pending.as_str() {
@@ -83,7 +97,7 @@ pub(super) async fn list(
     State(gate): State<Gate>,
     wanted: Result<Query<Wanted>, QueryRejection>,
 ) -> Response {
-    let filter = wanted.map_err(|bad| bad.body_text()).and_then(|Query(wanted)| wanted.filter());
+    let filter = wanted.map_err(|bad| bad.body_text()).and_then(|Query(wanted)| wanted.filter(PAGE));
     let filter = match filter {
         Ok(filter) => filter,
         Err(why) => return problem(StatusCode::BAD_REQUEST, &why),
@@ -108,8 +122,7 @@ pub(super) async fn one(
     State(gate): State<Gate>,
     seq: Result<Path<String>, PathRejection>,
 ) -> Response {
-    let seq = seq.map_err(|bad| bad.body_text()).and_then(|Path(seq)| number("seq", &seq, Seq::MAX));
-    let seq = match seq {
+    let seq = match seq_of(seq) {
         Ok(seq) => seq,
         Err(why) => return problem(StatusCode::BAD_REQUEST, &why),
     };

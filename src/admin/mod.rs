@@ -1,17 +1,21 @@
-//! The admin listener: is it well, what is in the journal.
+//! The admin listener: is it well, what is in the journal, and what is to be done about it.
 //!
 //! | path | answers |
 //! |---|---|
 //! | `/healthz` | 200 as long as the process answers at all, with the program's name and version, and where it receives webhooks |
 //! | `/readyz` | 200 if deliveries can be accepted, whatever the tenant does; else 503 |
-//! | `/api/changes?state=&flow=&source=&limit=&cursor=` | changes, newest first, and the cursor of the next page |
+//! | `/api/changes?state=&flow=&source=&since=&limit=&cursor=` | changes, newest first, and the cursor of the next page |
 //! | `/api/changes/{seq}` | one change |
 //! | `/api/deliveries/{source}/{id}` | one delivery with its changes, and the body of a rejected one |
 //!
-//! Everything under `/api` wants the bearer token, if one is set. The listener only reads: it holds the
-//! journal's reader, and of the writer no more than the question whether it takes commits.
+//! | `POST /api/changes/{seq}/retry`, `…/discard` | the change, after it was retried or discarded |
+//! | `POST /api/changes/retry?state=&flow=&source=&since=`, `…/discard?…` | to how many changes it was done |
+//!
+//! Everything under `/api` wants the bearer token, if one is set; without one, nothing that a browser may have been
+//! talked into is done. Nothing here writes: what is to be done goes through the one writer behind the ledger.
 
 mod access;
+mod acting;
 mod changes;
 
 use std::net::SocketAddr;
@@ -19,14 +23,14 @@ use std::sync::Arc;
 
 use axum::extract::{FromRef, State};
 use axum::response::{IntoResponse as _, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use axum::{Json, Router, middleware};
 use hyper::StatusCode;
 use secrecy::SecretString;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
-use crate::journal::{JournalError, Reader};
+use crate::journal::{JournalError, Reader, Verb};
 use crate::queue::Ledger;
 use crate::server::problem;
 use crate::tenant::Gate;
@@ -45,7 +49,7 @@ pub struct Settings {
 pub struct Admin {
     /// The journal, to read.
     pub reader: Reader,
-    /// Says whether commits are taken.
+    /// Says whether commits are taken, and has operators' words committed.
     pub ledger: Ledger,
     /// Says what changes wait for that no turn has looked at.
     pub gate: Gate,
@@ -63,6 +67,10 @@ pub fn router(admin: Admin) -> Router {
     let api = Router::new()
         .route("/changes", get(changes::list))
         .route("/changes/{seq}", get(changes::one))
+        .route("/changes/retry", post(|admin, wanted| acting::many(Verb::Retry, admin, wanted)))
+        .route("/changes/discard", post(|admin, wanted| acting::many(Verb::Discard, admin, wanted)))
+        .route("/changes/{seq}/retry", post(|admin, seq| acting::one(Verb::Retry, admin, seq)))
+        .route("/changes/{seq}/discard", post(|admin, seq| acting::one(Verb::Discard, admin, seq)))
         .route("/deliveries/{source}/{id}", get(changes::delivery))
         .fallback(no_such_path)
         .method_not_allowed_fallback(method_not_allowed)
@@ -112,7 +120,7 @@ async fn no_such_path() -> Response {
 }
 
 async fn method_not_allowed() -> Response {
-    problem(StatusCode::METHOD_NOT_ALLOWED, "This path takes GET only.")
+    problem(StatusCode::METHOD_NOT_ALLOWED, "What is read takes GET, what is done takes POST.")
 }
 
 /// The journal did not answer: for the log why, for the caller that it did not.

@@ -3,6 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use flowhook::settings::Problems;
+use reqwest::Url;
 use serde::Deserialize;
 
 /// How much of a text that came from elsewhere is shown, in characters.
@@ -24,6 +25,20 @@ pub(super) fn base_url(variable: &str, listen: SocketAddr) -> Result<String, Pro
         ip @ (IpAddr::V4(_) | IpAddr::V6(_)) => ip,
     };
     Ok(format!("http://{}", SocketAddr::new(ip, listen.port())))
+}
+
+/// A URL that paths can be appended to.
+pub(super) fn base(text: &str) -> Result<String, String> {
+    let url = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+    match url {
+        Some(url) if url.query().is_none() && url.fragment().is_none() => {
+            Ok(text.trim_end_matches('/').to_owned())
+        }
+        Some(_) => {
+            Err("it has a query or a fragment: paths are appended to it, so leave that away".to_owned())
+        }
+        None => Err("it must be an http or https URL, such as http://127.0.0.1:8080".to_owned()),
+    }
 }
 
 /// What an answer of `application/problem+json` (RFC 9457) says in words; nothing if it is none. Without the

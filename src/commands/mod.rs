@@ -1,10 +1,14 @@
 //! The commands, one file each: those that [`crate::cli`] names. The other files are what several of them share.
 
+mod admin_api;
 pub(crate) mod apply;
+pub(crate) mod changes;
 pub(crate) mod check;
+mod chosen;
 pub(crate) mod completions;
 mod delivering;
 pub(crate) mod demo;
+pub(crate) mod discard;
 mod fault;
 pub(crate) mod health;
 mod input;
@@ -13,6 +17,7 @@ pub(crate) mod man;
 pub(crate) mod nodes;
 mod practice;
 mod preflight;
+pub(crate) mod retry;
 pub(crate) mod sandbox;
 pub(crate) mod send;
 pub(crate) mod serve;
@@ -75,6 +80,11 @@ fn is_worth_another_try(failure: &Failure) -> bool {
 
 fn flow_id(text: &str) -> Result<FlowId, Failed> {
     FlowId::parse(text).map_err(Failed::input)
+}
+
+/// A document of ours as JSON.
+fn told<T: serde::Serialize>(document: &T) -> Result<String, Failed> {
+    serde_json::to_string(document).map_err(|error| Failed::new(Exit::Other, error))
 }
 
 /// Writes to standard output, in colour if that is a terminal and nothing speaks against it (`NO_COLOR`).

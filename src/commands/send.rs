@@ -15,12 +15,11 @@ use std::time::Duration;
 use flowhook::http;
 use flowhook::settings::{Layers, Problems, Settings};
 use flowhook::source::Sources;
-use reqwest::Url;
 use tokio::task::{JoinError, JoinSet};
 
 use super::delivering::{Admin, Delivery, Ending, Following, Listener, Posting, Problem};
 use super::input;
-use super::listener::base_url;
+use super::listener::{base, base_url};
 use super::signing::{SourceArg, new_id};
 use crate::exit::{Exit, Failed};
 use report::Report;
@@ -187,20 +186,6 @@ fn listener(base_url: String, by_flag: bool, [flag, setting]: [&'static str; 2])
     let client = if by_flag { http::client_to(&base_url) } else { http::direct_client() };
     let client = client.map_err(|error| Failed::new(Exit::Other, error))?;
     Ok(Listener { base_url, named_by: if by_flag { flag } else { setting }, client })
-}
-
-/// A URL that paths can be appended to.
-fn base(text: &str) -> Result<String, String> {
-    let url = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
-    match url {
-        Some(url) if url.query().is_none() && url.fragment().is_none() => {
-            Ok(text.trim_end_matches('/').to_owned())
-        }
-        Some(_) => {
-            Err("it has a query or a fragment: paths are appended to it, so leave that away".to_owned())
-        }
-        None => Err("it must be an http or https URL, such as http://127.0.0.1:8080".to_owned()),
-    }
 }
 
 /// Before anything is sent: a list of files with a slip in it is more likely mended than sent in halves.

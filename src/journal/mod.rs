@@ -18,10 +18,14 @@ mod query;
 mod read;
 mod sqlite;
 mod step;
+mod verb;
 mod write;
 
 pub use query::{ChangeFilter, ChangeView, DeliveryView};
 pub use read::{Reader, Ready};
 pub use sqlite::{Found, Journal, JournalError, Location};
-pub use step::{Attempt, Edit, Ending, Fetched, GateEnd, Mark, Outcome, Plan, Settlement, Step, Target};
+pub use step::{
+    Attempt, Edit, Effect, Ending, Fetched, GateEnd, Mark, Outcome, Plan, Settlement, Step, Target,
+};
+pub use verb::{Acted, Chosen, Verb};
 pub use write::{Admitted, Commit, Writer};

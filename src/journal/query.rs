@@ -1,5 +1,6 @@
 //! The questions that people ask the journal, through the admin listener.
 
+use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::value::RawValue;
 use sqlx::sqlite::{Sqlite, SqliteRow};
@@ -21,6 +22,8 @@ pub struct ChangeFilter {
     pub flow: Option<FlowId>,
     /// Only those of this source.
     pub source: Option<String>,
+    /// Only those whose delivery arrived then or later.
+    pub since: Option<Timestamp>,
     /// Only those older than this one.
     pub before: Option<Seq>,
     /// At most so many.
@@ -93,6 +96,38 @@ const CHANGE: &str = "SELECT c.seq, d.source, d.delivery_id, c.route, c.flow, c.
     c.fetch_url, c.order_key, c.state, c.reason, c.version, d.received_at, c.settled_at
     FROM changes c JOIN deliveries d ON d.id = c.delivery WHERE ";
 
+impl ChangeFilter {
+    /// Whether it finds all changes there are, but for its limit and where it begins.
+    pub fn names_nothing(&self) -> bool {
+        self.state.is_none() && self.flow.is_none() && self.source.is_none() && self.since.is_none()
+    }
+
+    /// Appends the conditions, the order and the limit to a `SELECT … FROM changes c JOIN deliveries d … WHERE `.
+    pub(super) fn push_to(&self, sql: &mut QueryBuilder<Sqlite>) {
+        sql.push("TRUE");
+        match self.state {
+            // Written out, so that SQLite can prove that its partial indexes apply.
+            Some(State::Pending) => _ = sql.push(" AND c.state = 'pending'"),
+            Some(State::Failed) => _ = sql.push(" AND c.state = 'failed'"),
+            Some(state) => _ = sql.push(" AND c.state = ").push_bind(state.as_str()),
+            None => {}
+        }
+        if let Some(flow) = &self.flow {
+            sql.push(" AND c.flow = ").push_bind(flow.as_str().to_owned());
+        }
+        if let Some(source) = &self.source {
+            sql.push(" AND d.source = ").push_bind(source.clone());
+        }
+        if let Some(since) = self.since {
+            sql.push(" AND d.received_at >= ").push_bind(since.as_millisecond());
+        }
+        if let Some(before) = self.before {
+            sql.push(" AND c.seq < ").push_bind(before);
+        }
+        sql.push(" ORDER BY c.seq DESC LIMIT ").push_bind(self.limit);
+    }
+}
+
 impl Reader {
     /// Lists changes, newest first.
     ///
@@ -100,24 +135,7 @@ impl Reader {
     /// When the journal cannot be read.
     pub async fn changes(&self, filter: &ChangeFilter) -> Result<Vec<ChangeView>> {
         let mut sql = QueryBuilder::<Sqlite>::new(CHANGE);
-        sql.push("TRUE");
-        match filter.state {
-            // Written out, so that SQLite can prove that its partial indexes apply.
-            Some(State::Pending) => _ = sql.push(" AND c.state = 'pending'"),
-            Some(State::Failed) => _ = sql.push(" AND c.state = 'failed'"),
-            Some(state) => _ = sql.push(" AND c.state = ").push_bind(state.as_str()),
-            None => {}
-        }
-        if let Some(flow) = &filter.flow {
-            sql.push(" AND c.flow = ").push_bind(flow.as_str());
-        }
-        if let Some(source) = &filter.source {
-            sql.push(" AND d.source = ").push_bind(source);
-        }
-        if let Some(before) = filter.before {
-            sql.push(" AND c.seq < ").push_bind(before);
-        }
-        sql.push(" ORDER BY c.seq DESC LIMIT ").push_bind(filter.limit);
+        filter.push_to(&mut sql);
         let rows = sql.build().fetch_all(&self.pool).await?;
         rows.iter().map(view).collect()
     }

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use super::{Acted, Chosen, Verb};
 use crate::change::{FlowId, Seq, State, Variable};
 
 /// What a change contends for: one variable, or with `replace` the whole list.
@@ -156,7 +157,7 @@ pub enum Fetched {
     Nothing(String),
 }
 
-/// One entry of the worker in a group commit.
+/// One entry of the worker, or of an operator, in a group commit.
 #[derive(Clone, Debug)]
 pub enum Step {
     /// A PUT is about to leave.
@@ -195,6 +196,27 @@ pub enum Step {
         /// The bound on one commit's work.
         at_most: u32,
     },
+    /// An operator's verb.
+    Act {
+        /// What is to be done.
+        verb: Verb,
+        /// To which changes.
+        chosen: Chosen,
+    },
     /// Writes, and changes nothing: tells whether the journal takes commits again.
     Probe,
+}
+
+/// What became of a step in a commit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// It is written.
+    Written {
+        /// How many changes stopped being pending by it.
+        ended: usize,
+    },
+    /// Nothing of it is written: it rests on a change that a person has discarded since it was read.
+    Stale,
+    /// An operator's verb was carried out.
+    Acted(Acted),
 }

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{ConnectOptions as _, Connection as _, Row as _, Sqlite, Transaction, query};
 
-use super::{Attempt, Fetched, JournalError, Mark, Settlement, Step};
+use super::{Attempt, Effect, Ending, Fetched, JournalError, Mark, Settlement, Step};
 use crate::change::{Admission, Delivery, FlowId, NewChange, Seq, State, Values, Verdict};
 
 type Result<T> = std::result::Result<T, JournalError>;
@@ -28,7 +28,7 @@ pub struct Writer {
 pub struct Commit<'w> {
     transaction: Transaction<'w, Sqlite>,
     unfinished: &'w mut bool,
-    now_ms: i64,
+    pub(super) now_ms: i64,
 }
 
 /// What became of a delivery, and which flows have work because of it.
@@ -96,7 +96,7 @@ impl Commit<'_> {
         Ok(())
     }
 
-    fn sql(&mut self) -> &mut SqliteConnection {
+    pub(super) fn sql(&mut self) -> &mut SqliteConnection {
         &mut self.transaction
     }
 
@@ -187,12 +187,22 @@ impl Commit<'_> {
         Ok(Admitted { admission: Admission::Accepted { changes: rows.len() }, flows })
     }
 
-    /// Writes one step of the worker; answers how many changes stopped being pending by it.
+    /// Writes one step.
     ///
     /// # Errors
     /// When a statement failed; the commit must then be dropped.
-    pub async fn step(&mut self, step: &Step) -> Result<usize> {
-        match step {
+    pub async fn step(&mut self, step: &Step) -> Result<Effect> {
+        let ended = match step {
+            Step::Act { verb, chosen } => return self.act(*verb, chosen).await.map(Effect::Acted),
+            Step::Attempt(attempt) if self.is_stale(&attempt.plan.endings).await? => {
+                return Ok(Effect::Stale);
+            }
+            // What an open attempt carries cannot be discarded: its settlement is never stale.
+            Step::Settle { settlement, .. }
+                if settlement.attempt.is_none() && self.is_stale(&settlement.endings).await? =>
+            {
+                return Ok(Effect::Stale);
+            }
             Step::Attempt(attempt) => self.attempt(attempt).await.map(|()| 0),
             Step::Settle { flow, settlement } => self.settle(flow, settlement).await,
             Step::Hold { seqs, reason, for_ms } => self.hold(seqs, reason, *for_ms).await.map(|()| 0),
@@ -210,7 +220,22 @@ impl Commit<'_> {
                 query("UPDATE gate SET id = id").execute(self.sql()).await?;
                 Ok(0)
             }
-        }
+        };
+        ended.map(|ended| Effect::Written { ended })
+    }
+
+    /// Whether a change among these is not pending any more: somebody discarded it after the turn read it, and
+    /// what the turn made of the others rests on it too.
+    async fn is_stale(&mut self, endings: &[Ending]) -> Result<bool> {
+        let seqs: Vec<Seq> = endings.iter().map(|ending| ending.seq).collect();
+        let row = query(
+            "SELECT EXISTS (SELECT 1 FROM json_each(?) AS wanted WHERE NOT EXISTS
+                 (SELECT 1 FROM changes WHERE seq = wanted.value AND state = 'pending'))",
+        )
+        .bind(encode(&seqs))
+        .fetch_one(self.sql())
+        .await?;
+        Ok(row.get(0))
     }
 
     async fn attempt(&mut self, attempt: &Attempt) -> Result<()> {

@@ -39,6 +39,11 @@ impl Backlog {
         self.pending.load(Ordering::Relaxed) < self.capacity
     }
 
+    /// So many changes are pending again because a person said so, whatever the bound.
+    pub(super) fn revive(&self, revived: usize) {
+        self.pending.fetch_add(revived, Ordering::Relaxed);
+    }
+
     /// So many changes are not pending any more.
     pub(super) fn release(&self, ended: usize) {
         self.pending.fetch_sub(ended, Ordering::Relaxed);

@@ -27,9 +27,9 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 use crate::change::{Admission, Delivery, Verdict};
 use crate::clock::Clock;
-use crate::journal::{Step, Writer};
+use crate::journal::{Acted, Chosen, Effect, Step, Verb, Writer};
 use backlog::{Backlog, Reservation};
-pub use wakeups::Wakeups;
+pub use wakeups::{Wakeups, Woken};
 pub use writing::Writing;
 
 /// How many deliveries may wait for their commit.
@@ -63,7 +63,7 @@ pub struct Queue {
     backlog: Arc<Backlog>,
 }
 
-/// The worker's end: its steps share the group commits.
+/// The worker's and the operators' end: their steps share the group commits.
 #[derive(Clone, Debug)]
 pub struct Ledger {
     steps: mpsc::Sender<Entry>,
@@ -84,7 +84,7 @@ struct Submission {
 #[derive(Debug)]
 struct Entry {
     step: Step,
-    answer: oneshot::Sender<Result<(), NotStored>>,
+    answer: oneshot::Sender<Result<Effect, NotStored>>,
 }
 
 /// Why a delivery was not taken; the sender should come back later.
@@ -164,10 +164,21 @@ impl Ledger {
     ///
     /// # Errors
     /// [`NotStored`] when the commit failed.
-    pub async fn record(&self, step: Step) -> Result<(), NotStored> {
+    pub async fn record(&self, step: Step) -> Result<Effect, NotStored> {
         let (answer, done) = oneshot::channel();
         self.steps.send(Entry { step, answer }).await.map_err(|_closed| NotStored)?;
         done.await.unwrap_or(Err(NotStored))
+    }
+
+    /// Carries out an operator's verb; answers after the commit. Lanes that it concerns look at once.
+    ///
+    /// # Errors
+    /// [`NotStored`] when the commit failed.
+    pub async fn act(&self, verb: Verb, chosen: Chosen) -> Result<Acted, NotStored> {
+        match self.record(Step::Act { verb, chosen }).await? {
+            Effect::Acted(acted) => Ok(acted),
+            Effect::Written { .. } | Effect::Stale => Err(NotStored),
+        }
     }
 
     /// Whether deliveries can be accepted now. After a failed commit the journal is tried again, so that

@@ -14,25 +14,58 @@ pub struct Wakeups(Arc<Inner>);
 
 #[derive(Debug, Default)]
 struct Inner {
-    flows: Mutex<BTreeSet<FlowId>>,
+    woken: Mutex<Woken>,
     added: Notify,
+}
+
+/// Who must look.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Woken {
+    /// The flows with new work: what their lanes wait for, they go on waiting for.
+    pub flows: BTreeSet<FlowId>,
+    /// The flows whose lanes must look at once, because a person said so.
+    pub at_once: BTreeSet<FlowId>,
+    /// The URLs that must be asked at once for the values of thin changes, for the same reason.
+    pub urls: BTreeSet<String>,
+}
+
+impl Woken {
+    fn is_empty(&self) -> bool {
+        self.flows.is_empty() && self.at_once.is_empty() && self.urls.is_empty()
+    }
 }
 
 impl Wakeups {
     /// Adds flows whose changes have just become pending.
     pub fn add(&self, flows: impl IntoIterator<Item = FlowId>) {
-        self.0.flows.lock().unwrap_or_else(PoisonError::into_inner).extend(flows);
+        self.change(|woken| woken.flows.extend(flows));
+    }
+
+    /// Adds flows and URLs that a person wants to be tried now.
+    pub fn add_at_once(
+        &self,
+        flows: impl IntoIterator<Item = FlowId>,
+        urls: impl IntoIterator<Item = String>,
+    ) {
+        self.change(|woken| {
+            woken.at_once.extend(flows);
+            woken.urls.extend(urls);
+        });
+    }
+
+    fn change(&self, add: impl FnOnce(&mut Woken)) {
+        add(&mut self.0.woken.lock().unwrap_or_else(PoisonError::into_inner));
         self.0.added.notify_one();
     }
 
     /// Waits until there are some, and takes them all.
-    pub async fn next(&self) -> BTreeSet<FlowId> {
+    pub async fn next(&self) -> Woken {
         loop {
             // Subscribed first, looked second: what is added in between is not slept through.
             let added = self.0.added.notified();
-            let flows = std::mem::take(&mut *self.0.flows.lock().unwrap_or_else(PoisonError::into_inner));
-            if !flows.is_empty() {
-                return flows;
+            let woken = std::mem::take(&mut *self.0.woken.lock().unwrap_or_else(PoisonError::into_inner));
+            if !woken.is_empty() {
+                return woken;
             }
             added.await;
         }

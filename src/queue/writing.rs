@@ -9,7 +9,7 @@ use super::backlog::Backlog;
 use super::{Entry, NotStored, Submission, Wakeups};
 use crate::change::Admission;
 use crate::clock::Clock;
-use crate::journal::{Admitted, JournalError, Writer};
+use crate::journal::{Admitted, Effect, JournalError, Writer};
 
 /// How many deliveries share a commit at most.
 const DELIVERIES_PER_COMMIT: usize = 1024;
@@ -39,7 +39,7 @@ struct Batch {
 /// What a commit brought, entry by entry.
 struct Committed {
     admitted: Vec<Admitted>,
-    ended: usize,
+    effects: Vec<Effect>,
 }
 
 impl Writing {
@@ -112,23 +112,36 @@ impl Writing {
 
     async fn commit(&mut self, batch: &Batch) -> Result<Committed, JournalError> {
         let mut commit = self.writer.begin(self.clock.now()).await?;
-        let mut ended = 0;
+        let mut effects = Vec::with_capacity(batch.steps.len());
         for entry in &batch.steps {
-            ended += commit.step(&entry.step).await?;
+            effects.push(commit.step(&entry.step).await?);
         }
         let mut admitted = Vec::with_capacity(batch.deliveries.len());
         for submission in &batch.deliveries {
             admitted.push(commit.admit(&submission.delivery).await?);
         }
         commit.finish().await?;
-        Ok(Committed { admitted, ended })
+        Ok(Committed { admitted, effects })
+    }
+
+    /// Keeps the backlog's count, and wakes whom an operator wants to be woken.
+    fn account(&self, effect: &Effect) {
+        match effect {
+            Effect::Written { ended } => self.backlog.release(*ended),
+            Effect::Stale => {}
+            Effect::Acted(acted) => {
+                self.backlog.revive(acted.revived);
+                self.backlog.release(acted.ended);
+                self.wakeups.add_at_once(acted.flows.iter().cloned(), acted.urls.iter().cloned());
+            }
+        }
     }
 
     fn answer(&self, batch: Batch, committed: Committed) {
-        self.backlog.release(committed.ended);
-        for entry in batch.steps {
+        for (entry, effect) in batch.steps.into_iter().zip(committed.effects) {
+            self.account(&effect);
             // A turn that was given up at shutdown does not wait for its answer.
-            _ = entry.answer.send(Ok(()));
+            _ = entry.answer.send(Ok(effect));
         }
         let mut flows = Vec::new();
         for (submission, admitted) in batch.deliveries.into_iter().zip(committed.admitted) {

@@ -43,7 +43,7 @@ pub(super) async fn fetch(rooms: &Rooms, config_api: &ConfigApi, url: &str) -> F
         }
     };
     match rooms.ledger.record(Step::Fetched { url: url.to_owned(), up_to, fetched }).await {
-        Ok(()) => end,
+        Ok(_effect) => end,
         Err(_not_stored) => FetchEnd::Failed,
     }
 }

@@ -44,6 +44,16 @@ impl<K: Ord + Clone> Lanes<K> {
         }
     }
 
+    /// There is work for `key` that is not to wait: a wait ends now. Whether there was one.
+    pub(super) fn add_at_once(&mut self, key: K) -> bool {
+        if let Some(Lane::Waiting { .. }) = self.lanes.get(&key) {
+            self.make_ready(key);
+            return true;
+        }
+        self.add(key);
+        false
+    }
+
     /// The next key whose turn it is; it runs from now on.
     pub(super) fn next(&mut self) -> Option<K> {
         let key = self.ready.pop_front()?;
@@ -121,6 +131,17 @@ mod tests {
         assert!(!lanes.has_ready());
         lanes.due("a");
         assert_eq!(lanes.next(), Some("a"));
+    }
+
+    #[test]
+    fn what_is_added_at_once_ends_a_wait_and_no_turn() {
+        let mut lanes = running("a");
+        assert!(!lanes.add_at_once("a"));
+        assert_eq!(lanes.next(), None, "its turn is under way");
+        lanes.wait(&"a", true);
+        assert!(lanes.add_at_once("a"));
+        assert!(!lanes.add_at_once("a"));
+        assert_eq!((lanes.next(), lanes.next()), (Some("a"), None));
     }
 
     #[test]

@@ -21,6 +21,7 @@ mod fold;
 mod lanes;
 mod strain;
 mod turn;
+mod waits;
 mod warm;
 
 use std::collections::BTreeMap;
@@ -31,7 +32,6 @@ use jiff::SignedDuration;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use tokio_util::time::DelayQueue;
 
 pub use draft::{Draft, draft};
 pub use turn::keep_gate;
@@ -42,12 +42,13 @@ use crate::clock::Clock;
 use crate::config_api::ConfigApi;
 use crate::flow::Document;
 use crate::journal::{Reader, Step};
-use crate::queue::{Ledger, Wakeups};
+use crate::queue::{Ledger, Wakeups, Woken};
 use crate::tenant::{Pass, Tenant, Wait};
 use fetching::{FetchEnd, fetch};
 use lanes::Lanes;
 use strain::Strain;
 use turn::{End, Rooms, Turn, Turned};
+use waits::{Due, Waits};
 use warm::Warm;
 
 /// After a turn that made calls the flow rests for so long: a burst of events is folded into few publishes,
@@ -93,15 +94,8 @@ pub struct Worker {
     fetching: usize,
     /// A pruning is under way: where the disk is slow they must not pile up.
     pruning: bool,
-    waits: DelayQueue<Due>,
+    waits: Waits,
     jobs: JoinSet<Done>,
-}
-
-/// Whose wait is over.
-#[derive(Debug)]
-enum Due {
-    Lane(FlowId),
-    Fetch(String),
 }
 
 /// What ran beside the worker.
@@ -135,7 +129,7 @@ impl Worker {
             fetch_backoffs: BTreeMap::new(),
             fetching: 0,
             pruning: false,
-            waits: DelayQueue::new(),
+            waits: Waits::default(),
             jobs: JoinSet::new(),
         }
     }
@@ -154,8 +148,8 @@ impl Worker {
                 biased;
                 () = shutdown.cancelled() => {}
                 Some(done) = self.jobs.join_next() => self.finished(done),
-                Some(due) = next_due(&mut self.waits) => self.due(due.into_inner()),
-                flows = self.wakeups.next() => flows.into_iter().for_each(|flow| self.lanes.add(flow)),
+                Some(due) = self.waits.next() => self.due(due),
+                woken = self.wakeups.next() => self.woken(woken),
                 () = gate.moved(), if self.lanes.has_ready() => {}
                 () = sleep_until(opens_at) => {}
                 _ = prune.tick(), if !self.pruning => self.prune(),
@@ -241,7 +235,7 @@ impl Worker {
 
     fn rest(&mut self, flow: FlowId, wait: Duration, again: bool) {
         self.lanes.wait(&flow, again);
-        self.waits.insert(Due::Lane(flow), wait);
+        self.waits.begin(Due::Lane(flow), wait);
     }
 
     fn fetched(&mut self, url: String, end: FetchEnd) {
@@ -256,7 +250,21 @@ impl Worker {
                 let fresh = || Backoff::new(FIRST_FETCH_WAIT, LONGEST_FETCH_WAIT);
                 let wait = self.fetch_backoffs.entry(url.clone()).or_insert_with(fresh).next(fastrand::f64());
                 self.fetches.wait(&url, true);
-                self.waits.insert(Due::Fetch(url), wait);
+                self.waits.begin(Due::Fetch(url), wait);
+            }
+        }
+    }
+
+    fn woken(&mut self, woken: Woken) {
+        woken.flows.into_iter().for_each(|flow| self.lanes.add(flow));
+        for flow in woken.at_once {
+            if self.lanes.add_at_once(flow.clone()) {
+                self.waits.cut(&Due::Lane(flow));
+            }
+        }
+        for url in woken.urls {
+            if self.fetches.add_at_once(url.clone()) {
+                self.waits.cut(&Due::Fetch(url));
             }
         }
     }
@@ -294,10 +302,6 @@ impl Worker {
         }
         self.jobs.shutdown().await;
     }
-}
-
-async fn next_due(waits: &mut DelayQueue<Due>) -> Option<tokio_util::time::delay_queue::Expired<Due>> {
-    std::future::poll_fn(|cx| waits.poll_expired(cx)).await
 }
 
 async fn sleep_until(at: Option<Instant>) {

@@ -12,7 +12,7 @@ use super::strain::Strain;
 use crate::change::{Change, FlowId, Seq, State};
 use crate::clock::Clock;
 use crate::flow::Document;
-use crate::journal::{Attempt, Ending, GateEnd, JournalError, Mark, Reader, Ready, Settlement, Step};
+use crate::journal::{Attempt, Effect, Ending, GateEnd, JournalError, Mark, Reader, Ready, Settlement, Step};
 use crate::queue::{Ledger, NotStored};
 use crate::tenant::{Closure, Failure, Kind, Pass, Tenant};
 
@@ -29,7 +29,7 @@ const HELD_AT_MOST_MS: i64 = 24 * 3600 * 1000;
 /// [`NotStored`] when the journal did not take it.
 pub async fn keep_gate(closure: &Closure, ledger: &Ledger, clock: &Clock) -> Result<(), NotStored> {
     let until = clock.now() + closure.until.saturating_duration_since(tokio::time::Instant::now());
-    ledger.record(Step::Gate(GateEnd { until, reason: closure.reason.clone() })).await
+    ledger.record(Step::Gate(GateEnd { until, reason: closure.reason.clone() })).await.map(drop)
 }
 
 /// What every turn needs.
@@ -70,6 +70,8 @@ pub(super) struct Turned {
 enum Stop {
     /// The journal does not answer; it has said why.
     Journal,
+    /// A person discarded one of its changes meanwhile, and what it made of the others rests on that one.
+    Stale,
     /// A flow call failed.
     Call(Failure),
     /// Somebody else's edits, a lock, or an answer that cannot be used.
@@ -274,7 +276,7 @@ impl<'a> Turn<'a> {
             tracing::warn!(flow.id = %self.flow, change.seq = ending.seq, change.reason = reason, "a change failed");
         }
         let flow = self.flow.clone();
-        Ok(self.rooms.ledger.record(Step::Settle { flow, settlement }).await?)
+        self.record(Step::Settle { flow, settlement }).await
     }
 
     /// The tenant does not take the document: half as many changes next time, until one stands alone.
@@ -305,6 +307,8 @@ impl<'a> Turn<'a> {
     async fn stopped(&mut self, stop: Stop) -> Result<End, Stop> {
         match stop {
             Stop::Journal => Ok(self.back_off()),
+            // The next turn takes what is pending now.
+            Stop::Stale => Ok(End::Settled { again: true }),
             Stop::BackOff(reason) => self.hold(&reason).await,
             Stop::Call(failure) if failure.kind == Kind::NoSuchFlow => {
                 self.fail(|_| true, &failure.message).await?;
@@ -346,7 +350,14 @@ impl<'a> Turn<'a> {
 
     async fn record_hold(&self, seqs: Vec<Seq>, reason: &str, wait: Duration) -> Result<(), Stop> {
         let for_ms = i64::try_from(wait.as_millis()).unwrap_or(i64::MAX);
-        Ok(self.rooms.ledger.record(Step::Hold { seqs, reason: reason.to_owned(), for_ms }).await?)
+        self.record(Step::Hold { seqs, reason: reason.to_owned(), for_ms }).await
+    }
+
+    async fn record(&self, step: Step) -> Result<(), Stop> {
+        match self.rooms.ledger.record(step).await? {
+            Effect::Written { .. } | Effect::Acted(_) => Ok(()),
+            Effect::Stale => Err(Stop::Stale),
+        }
     }
 
     fn seqs(&self) -> Vec<Seq> {

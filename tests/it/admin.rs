@@ -14,14 +14,18 @@ use crate::deliveries::{change, change_of, delivery, flow, now, rejected};
 use crate::wire::{Answer, Wire};
 
 /// A service whose tenant is out of reach, so that what is pending stays so.
-struct Running {
+pub(crate) struct Running {
     service: Service,
     folder: TempDir,
 }
 
 impl Running {
     /// A service over a journal that holds these deliveries, whose changes have ended as said.
-    async fn over(deliveries: &[Delivery], ends: &[(i64, State)], settings: &[(&str, &str)]) -> Self {
+    pub(crate) async fn over(
+        deliveries: &[Delivery],
+        ends: &[(i64, State)],
+        settings: &[(&str, &str)],
+    ) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("journal.db");
         let Journal { mut writer, reader } =
@@ -62,18 +66,23 @@ impl Running {
     }
 
     /// The answer to a request line, with headers if any.
-    async fn ask(&self, line: &str, headers: &str) -> Answer {
+    pub(crate) async fn ask(&self, line: &str, headers: &str) -> Answer {
         let mut wire = Wire::connect(self.service.admin_address).await;
         wire.send(format!("{line} HTTP/1.1\r\nhost: x\r\n{headers}\r\n")).await;
         wire.answer().await
     }
 
-    async fn get(&self, path: &str) -> Answer {
+    pub(crate) async fn get(&self, path: &str) -> Answer {
         self.ask(&format!("GET {path}"), "").await
     }
 
+    /// The answer to a request to do something.
+    pub(crate) async fn post(&self, path: &str) -> Answer {
+        self.ask(&format!("POST {path}"), "content-length: 0\r\n").await
+    }
+
     /// The changes of a page, as numbers, and its cursor.
-    async fn page(&self, query: &str) -> (Vec<i64>, Option<i64>) {
+    pub(crate) async fn page(&self, query: &str) -> (Vec<i64>, Option<i64>) {
         let answer = self.get(&format!("/api/changes?{query}")).await;
         assert_eq!(answer.status, 200, "{query}: {answer:?}");
         let page = answer.json();
@@ -82,14 +91,14 @@ impl Running {
         (seqs, page["next_cursor"].as_i64())
     }
 
-    async fn stop(self) {
+    pub(crate) async fn stop(self) {
         self.service.stop().await;
         drop(self.folder);
     }
 }
 
 #[track_caller]
-fn assert_problem(answer: &Answer, status: u16, detail: &str) {
+pub(crate) fn assert_problem(answer: &Answer, status: u16, detail: &str) {
     assert_eq!(answer.status, status, "{answer:?}");
     assert_eq!(answer.header("content-type"), Some("application/problem+json"), "{answer:?}");
     let problem = answer.json();

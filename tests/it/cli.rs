@@ -468,7 +468,7 @@ async fn secrets_never_appear_however_much_is_logged() {
 
 #[tokio::test]
 async fn every_commands_help_explains_it_with_an_example() {
-    for command in ["serve", "apply", "nodes", "sign", "send", "health"] {
+    for command in ["serve", "apply", "nodes", "sign", "send", "health", "changes", "retry", "discard"] {
         let help = Program::flowhook(&[command, "--help"]).output().await;
         assert_done(&help, "Example");
         assert!(help.stdout.contains(&format!("\n  flowhook {command} ")), "{}", help.stdout);

@@ -14,6 +14,7 @@ use flowhook::sandbox::{self, Call, Hold, SAMPLE_NODE, Sandbox, sample_flow};
 use flowhook::service::{Service, StartError};
 use flowhook::settings::{Layers, Settings};
 use serde::Deserialize;
+use serde_json::Value;
 use serde_json::value::RawValue;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
@@ -301,6 +302,13 @@ impl World {
         let change = change.await;
         assert_eq!(change.state, "pending", "{change:?}");
         change
+    }
+
+    /// Has the service do something, as an operator; the status of its answer, and the answer.
+    pub(crate) async fn tell(&self, path: &str) -> (u16, Value) {
+        let url = format!("http://{}{path}", self.service().admin_address);
+        let answer = patiently(self.http.post(url).send()).await.expect("the admin listener answers");
+        (answer.status().as_u16(), answer.json().await.expect("JSON"))
     }
 
     /// Returns when nothing is pending.

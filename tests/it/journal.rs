@@ -5,7 +5,7 @@ use std::path::Path;
 
 use flowhook::change::{Admission, Change, Delivery, NewChange, OrderKey, Seq, State, Values};
 use flowhook::journal::{
-    Admitted, Attempt, ChangeFilter, Ending, Fetched, GateEnd, Journal, JournalError, Location, Mark,
+    Admitted, Attempt, ChangeFilter, Effect, Ending, Fetched, GateEnd, Journal, JournalError, Location, Mark,
     Outcome, Plan, Settlement, Step, Target,
 };
 use jiff::{SignedDuration, Timestamp};
@@ -16,13 +16,13 @@ use crate::deliveries::{change, change_of, delivery, flow, now, rejected};
 use crate::program::{Program, WEBHOOK_SECRET};
 
 /// A journal in a folder of its own.
-struct Kept {
+pub(crate) struct Kept {
     folder: TempDir,
     journal: Journal,
 }
 
 impl Kept {
-    async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let journal = open(&folder.path().join("journal.db")).await.expect("a new journal");
         Self { folder, journal }
@@ -38,7 +38,7 @@ impl Kept {
     }
 
     /// What a process finds that starts after this one was killed: the files as they are now.
-    async fn after_a_crash(&self) -> Self {
+    pub(crate) async fn after_a_crash(&self) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         for name in ["journal.db", "journal.db-wal"] {
             fs::copy(self.folder.path().join(name), folder.path().join(name)).expect("a file to copy");
@@ -47,7 +47,7 @@ impl Kept {
         Self { folder, journal }
     }
 
-    async fn admit(&mut self, delivery: &Delivery) -> Admitted {
+    pub(crate) async fn admit(&mut self, delivery: &Delivery) -> Admitted {
         let mut commit = self.journal.writer.begin(now()).await.expect("a commit");
         let admitted = commit.admit(delivery).await.expect("it is admitted");
         commit.finish().await.expect("it is on disk");
@@ -59,10 +59,21 @@ impl Kept {
     }
 
     async fn step_at(&mut self, at: Timestamp, step: Step) -> usize {
+        match self.effect_at(at, step).await {
+            Effect::Written { ended } => ended,
+            Effect::Stale | Effect::Acted(_) => 0,
+        }
+    }
+
+    pub(crate) async fn effect(&mut self, step: Step) -> Effect {
+        self.effect_at(now(), step).await
+    }
+
+    async fn effect_at(&mut self, at: Timestamp, step: Step) -> Effect {
         let mut commit = self.journal.writer.begin(at).await.expect("a commit");
-        let ended = commit.step(&step).await.expect("it is taken");
+        let effect = commit.step(&step).await.expect("it is taken");
         commit.finish().await.expect("it is on disk");
-        ended
+        effect
     }
 
     async fn end(&mut self, seq: Seq, state: State, at: Timestamp) -> usize {
@@ -80,7 +91,7 @@ impl Kept {
     }
 
     /// All changes as `seq state`, oldest first.
-    async fn changes(&self) -> Vec<String> {
+    pub(crate) async fn changes(&self) -> Vec<String> {
         let filter = ChangeFilter { limit: 100, ..ChangeFilter::default() };
         let changes = self.journal.reader.changes(&filter).await.expect("it can be read");
         changes.iter().rev().map(|change| format!("{} {}", change.seq, change.state)).collect()
@@ -113,7 +124,11 @@ async fn refusal(path: &Path) -> String {
 }
 
 fn attempt(id: &str, flow_id: &str) -> Step {
-    let plan = Plan { endings: Vec::new(), marks: Vec::new(), edits: Vec::new() };
+    attempt_with(id, flow_id, Vec::new())
+}
+
+pub(crate) fn attempt_with(id: &str, flow_id: &str, endings: Vec<Ending>) -> Step {
+    let plan = Plan { endings, marks: Vec::new(), edits: Vec::new() };
     Step::Attempt(Box::new(Attempt {
         id: id.to_owned(),
         flow: flow(flow_id),

@@ -78,6 +78,7 @@ async fn every_command_prints_one_document_whether_it_fails_or_not() {
         match arguments[0] {
             "health" => _ = assert_failed(&bare, 1, true),
             "check" => _ = assert_failed(&bare, 64, true),
+            "changes" | "retry" | "discard" => _ = assert_failed(&bare, 69, false),
             _ => _ = assert_failed(&bare, 64, false),
         }
         assert!(left.remove(arguments[0]), "{left:?}");
@@ -86,6 +87,9 @@ async fn every_command_prints_one_document_whether_it_fails_or_not() {
     check(&["apply", "--set", "a=1"], "version", &["apply", "--set", "a"], 64, false).await;
     check(&["sign", "event.json"], "headers", &["sign", "gone.json"], 65, false).await;
     check(&["send", "event.json"], "summary", &["send", "gone.json"], 65, false).await;
+    check(&["changes"], "changes", &["changes", "--state", "done"], 64, false).await;
+    check(&["retry", "--flow", "flow-0"], "changes", &["retry", "99"], 65, false).await;
+    check(&["discard", "--flow", "flow-0"], "changes", &["discard", "0"], 64, false).await;
     check(&["health"], "status", &["health", "--ready", "--config", "gone.toml"], 1, true).await;
     check(&["check"], "findings", &["check", "--config", "gone.toml"], 64, true).await;
 

@@ -42,7 +42,7 @@ fn untruths(world: &World, changes: &[Seen]) -> Vec<String> {
         let is_true = match change.state.as_str() {
             "published" => puts.iter().any(|put| is_of(put, change) && writes(put, change)),
             // Whatever else became of them, they must not have been written.
-            "failed" => !puts.iter().any(|put| writes(put, change)),
+            "failed" | "discarded" => !puts.iter().any(|put| writes(put, change)),
             "superseded" => changes.iter().any(|other| has_won(other) && beats(other, change)),
             "unchanged" => true,
             _ => false,
@@ -73,7 +73,8 @@ fn untruths(world: &World, changes: &[Seen]) -> Vec<String> {
 ///
 /// What is older than the latest time that any winner told stays old, also after a winner that told none.
 fn wrong_values(world: &World, changes: &[Seen]) -> Vec<String> {
-    let mut arrived: Vec<&Seen> = changes.iter().filter(|change| change.state != "failed").collect();
+    let is_out = |change: &Seen| matches!(change.state.as_str(), "failed" | "discarded");
+    let mut arrived: Vec<&Seen> = changes.iter().filter(|change| !is_out(change)).collect();
     arrived.sort_by_key(|change| change.seq);
     let mut standing: BTreeMap<(&str, &str, &str), (&Seen, Option<&String>)> = BTreeMap::new();
     for change in arrived {

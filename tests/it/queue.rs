@@ -279,8 +279,8 @@ async fn flows_with_new_work_are_announced_once_they_are_on_disk() {
     let wakeups = waiting.writing.wakeups();
     let receipt = waiting.queue.submit(delivery("1", &[change_of("f1"), change_of("f2")])).expect("room");
     let running = waiting.run();
-    let flows = wakeups.next().await;
-    assert_eq!(flows, [flow("f1"), flow("f2")].into());
+    let woken = wakeups.next().await;
+    assert_eq!(woken.flows, [flow("f1"), flow("f2")].into());
     assert_eq!(running.pending().await, 2);
     drop(receipt);
 }

@@ -14,7 +14,7 @@ const JITTER_MS: u64 = 20;
 
 impl Turn<'_> {
     pub(super) async fn put(&mut self, attempt: &Attempt, base: Document, text: String) -> Result<Put, Stop> {
-        self.rooms.ledger.record(Step::Attempt(Box::new(attempt.clone()))).await?;
+        self.record(Step::Attempt(Box::new(attempt.clone()))).await?;
         let written = self.rooms.tenant.write(&mut self.pass, &self.flow, text).await;
         let failure = match written {
             Ok(Written::Document(text)) => match Document::parse(text) {

@@ -1,0 +1,173 @@
+//! What operators tell the journal to do with changes: retry and discard.
+//!
+//! Both keep a change's sequence number and its order key, and neither asks whether a delivery is known: a
+//! retried change takes its old place in the order of arrival.
+
+use std::collections::BTreeSet;
+
+use sqlx::sqlite::{Sqlite, SqliteRow};
+use sqlx::{QueryBuilder, Row as _, query};
+
+use super::{ChangeFilter, Commit, JournalError};
+use crate::change::{FlowId, Seq, State};
+
+type Result<T> = std::result::Result<T, JournalError>;
+
+/// What is to be done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verb {
+    /// A failed change becomes pending again; a pending one is tried at once.
+    Retry,
+    /// A failed or a pending change is dropped, unless an update that carries it is in flight.
+    Discard,
+}
+
+/// To which changes. Those that are neither pending nor failed are never touched.
+#[derive(Clone, Debug)]
+pub enum Chosen {
+    /// This one.
+    One(Seq),
+    /// The newest ones that the filter finds, at most as many as its limit.
+    Filter(ChangeFilter),
+}
+
+/// What an operator's verb did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Acted {
+    /// How many changes it was done to.
+    pub changes: usize,
+    /// How many it was not done to, because an update that carries them is in flight.
+    pub in_flight: usize,
+    /// How many of them stopped being pending.
+    pub ended: usize,
+    /// How many of them became pending again.
+    pub revived: usize,
+    /// The oldest that was looked at, if there may be older ones that the filter finds.
+    pub next_cursor: Option<Seq>,
+    /// The flows whose lanes are to look at once, whatever they wait for.
+    pub flows: BTreeSet<FlowId>,
+    /// The URLs that are to be asked at once for the values of thin changes.
+    pub urls: BTreeSet<String>,
+}
+
+/// A change that a verb is about.
+struct Found {
+    seq: Seq,
+    flow: FlowId,
+    /// Pending or failed.
+    state: State,
+    /// Where it waits to be fetched from, if it has no values yet.
+    url: Option<String>,
+}
+
+const FOUND: &str = "SELECT c.seq, c.flow, CASE WHEN c.variables IS NULL THEN c.fetch_url END AS url
+    FROM changes c JOIN deliveries d ON d.id = c.delivery WHERE ";
+
+impl Commit<'_> {
+    pub(super) async fn act(&mut self, verb: Verb, chosen: &Chosen) -> Result<Acted> {
+        let (found, next_cursor) = self.choose(chosen).await?;
+        let mut acted = Acted { next_cursor, ..Acted::default() };
+        match verb {
+            Verb::Retry => self.retry(found, &mut acted).await?,
+            Verb::Discard => self.discard(found, &mut acted).await?,
+        }
+        Ok(acted)
+    }
+
+    async fn retry(&mut self, found: Vec<Found>, acted: &mut Acted) -> Result<()> {
+        for change in found {
+            query(
+                "UPDATE changes SET state = 'pending', reason = NULL, held_ms = 0, settled_at = NULL
+                 WHERE seq = ?",
+            )
+            .bind(change.seq)
+            .execute(self.sql())
+            .await?;
+            acted.changes += 1;
+            acted.revived += usize::from(change.state == State::Failed);
+            acted.flows.insert(change.flow);
+            acted.urls.extend(change.url);
+        }
+        Ok(())
+    }
+
+    async fn discard(&mut self, found: Vec<Found>, acted: &mut Acted) -> Result<()> {
+        let now = self.now_ms;
+        let in_flight = self.in_flight(&found).await?;
+        for change in found {
+            if in_flight.contains(&change.seq) {
+                acted.in_flight += 1;
+                continue;
+            }
+            query("UPDATE changes SET state = 'discarded', settled_at = ? WHERE seq = ?")
+                .bind(now)
+                .bind(change.seq)
+                .execute(self.sql())
+                .await?;
+            acted.changes += 1;
+            acted.ended += usize::from(change.state == State::Pending);
+        }
+        Ok(())
+    }
+
+    /// The changes that updates carry whose outcome is not known, of the flows of these changes.
+    async fn in_flight(&mut self, found: &[Found]) -> Result<BTreeSet<Seq>> {
+        let flows: BTreeSet<&FlowId> = found.iter().map(|change| &change.flow).collect();
+        let mut seqs = BTreeSet::new();
+        for flow in flows {
+            let rows = query(
+                "SELECT json_extract(ending.value, '$.seq')
+                 FROM attempts, json_each(attempts.plan, '$.endings') AS ending
+                 WHERE attempts.outcome IS NULL AND attempts.flow = ?",
+            )
+            .bind(flow.as_str())
+            .fetch_all(self.sql())
+            .await?;
+            seqs.extend(rows.iter().map(|row| row.get::<Seq, _>(0)));
+        }
+        Ok(seqs)
+    }
+
+    /// The changes that are meant, newest first, and the cursor of those that the filter's limit left out.
+    async fn choose(&mut self, chosen: &Chosen) -> Result<(Vec<Found>, Option<Seq>)> {
+        let states = [State::Pending, State::Failed];
+        match chosen {
+            Chosen::One(seq) => {
+                let mut found = Vec::new();
+                for state in states {
+                    let mut sql = QueryBuilder::new(FOUND);
+                    sql.push("c.seq = ").push_bind(*seq).push(" AND c.state = ").push_bind(state.as_str());
+                    found.extend(self.find(sql, state).await?);
+                }
+                Ok((found, None))
+            }
+            Chosen::Filter(filter) => {
+                let mut found = Vec::new();
+                // Each state by itself, so that SQLite has its partial index for it: a long look would keep
+                // senders waiting for their commit.
+                for state in states.into_iter().filter(|state| filter.state.is_none_or(|only| only == *state))
+                {
+                    let mut sql = QueryBuilder::new(FOUND);
+                    let one_more = ChangeFilter { limit: filter.limit.saturating_add(1), ..filter.clone() };
+                    ChangeFilter { state: Some(state), ..one_more }.push_to(&mut sql);
+                    found.extend(self.find(sql, state).await?);
+                }
+                found.sort_unstable_by_key(|change| std::cmp::Reverse(change.seq));
+                let limit = usize::try_from(filter.limit).unwrap_or(usize::MAX);
+                let has_more = found.len() > limit;
+                found.truncate(limit);
+                let next_cursor = found.last().filter(|_| has_more).map(|change| change.seq);
+                Ok((found, next_cursor))
+            }
+        }
+    }
+
+    async fn find(&mut self, mut sql: QueryBuilder<Sqlite>, state: State) -> Result<Vec<Found>> {
+        let rows = sql.build().fetch_all(self.sql()).await?;
+        let found = |row: &SqliteRow| {
+            let flow = super::read::flow_id(row.get("flow"))?;
+            Ok(Found { seq: row.get("seq"), flow, state, url: row.get("url") })
+        };
+        rows.iter().map(found).collect()
+    }
+}
