@@ -5,11 +5,11 @@ use std::time::Duration;
 use clap::Args;
 use flowhook::http::{self, root_cause, shown};
 use flowhook::settings::{Layers, Problems, Settings};
-use reqwest::{Client, Method, StatusCode};
+use reqwest::{Method, StatusCode};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::de::DeserializeOwned;
 
-use super::listener::{base, base_url, detail};
+use super::listener::{Listener, base, base_url, detail};
 use crate::exit::{Exit, Failed};
 
 /// How long an answer may take, its body included: longer than the service waits for its journal.
@@ -27,10 +27,8 @@ pub(super) struct AdminArgs {
 
 /// A way to ask it.
 pub(super) struct AdminApi {
-    base_url: String,
-    named_by: &'static str,
+    listener: Listener,
     token: Option<SecretString>,
-    client: Client,
 }
 
 /// Why it did not do what it was asked: what is wrong, with the next step, and the code that it gives.
@@ -54,13 +52,9 @@ impl AdminApi {
             || Settings::admin_listen(layers).and_then(|listen| base_url("FLOWHOOK_ADMIN_LISTEN", listen));
         let found = args.admin_url.clone().map_or_else(|| problems.take(here()), Some);
         let (Some(base_url), Some(token)) = (found, token) else { return Err(problems.into()) };
-        let (named_by, client) = if args.admin_url.is_some() {
-            ("--admin-url", http::client_to(&base_url))
-        } else {
-            ("FLOWHOOK_ADMIN_LISTEN", http::direct_client())
-        };
-        let client = client.map_err(|error| Failed::new(Exit::Other, error))?;
-        Ok(Self { base_url, named_by, token, client })
+        let names = ["--admin-url", "FLOWHOOK_ADMIN_LISTEN"];
+        let listener = Listener::reach(base_url, args.admin_url.is_some(), names)?;
+        Ok(Self { listener, token })
     }
 
     /// What is at a path below `/api`.
@@ -91,7 +85,7 @@ impl AdminApi {
         if !query.is_empty() {
             url.query_pairs_mut().extend_pairs(query);
         }
-        let mut request = self.client.request(method, url).timeout(WITHIN);
+        let mut request = self.listener.client.request(method, url).timeout(WITHIN);
         if let Some(token) = &self.token {
             request = request.bearer_auth(token.expose_secret());
         }
@@ -105,7 +99,7 @@ impl AdminApi {
     }
 
     fn url(&self, path: &str) -> Result<reqwest::Url, Refused> {
-        let url = format!("{}/api/{path}", self.base_url);
+        let url = format!("{}/api/{path}", self.listener.base_url);
         reqwest::Url::parse(&url).map_err(|error| Refused {
             exit: Exit::Usage,
             why: format!("{} is no URL: {error}; write it as in http://127.0.0.1:8081", self.place()),
@@ -114,7 +108,7 @@ impl AdminApi {
 
     /// Where it is asked, and what names the place.
     fn place(&self) -> String {
-        format!("`{}` ({})", shown(&self.base_url), self.named_by)
+        format!("`{}` ({})", shown(&self.listener.base_url), self.listener.named_by)
     }
 
     fn silent(&self, cause: &str) -> Refused {

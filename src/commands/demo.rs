@@ -13,7 +13,8 @@ use flowhook::settings::{Layers, SOURCE, Settings};
 use jiff::Timestamp;
 use reqwest::Client;
 
-use super::delivering::{Admin, Delivery, Following, Listener, Posting};
+use super::delivering::{Admin, Delivery, Following, Posting};
+use super::listener::Listener;
 use super::{practice, print};
 use crate::exit::{Exit, Failed};
 

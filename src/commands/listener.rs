@@ -2,12 +2,36 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
+use flowhook::http;
 use flowhook::settings::Problems;
-use reqwest::Url;
+use reqwest::{Client, Url};
 use serde::Deserialize;
+
+use crate::exit::{Exit, Failed};
 
 /// How much of a text that came from elsewhere is shown, in characters.
 const SHOWN_CHARS: usize = 400;
+
+/// One of the service's listeners.
+pub(super) struct Listener {
+    pub(super) base_url: String,
+    /// The flag or the setting that names it.
+    pub(super) named_by: &'static str,
+    pub(super) client: Client,
+}
+
+impl Listener {
+    /// One that a flag names may be far away and behind a proxy; one that a setting names is here.
+    pub(super) fn reach(
+        base_url: String,
+        by_flag: bool,
+        [flag, setting]: [&'static str; 2],
+    ) -> Result<Self, Failed> {
+        let client = if by_flag { http::client_to(&base_url) } else { http::direct_client() };
+        let client = client.map_err(|error| Failed::new(Exit::Other, error))?;
+        Ok(Self { base_url, named_by: if by_flag { flag } else { setting }, client })
+    }
+}
 
 /// The URL of the listener that `variable` places at `listen`. An unspecified address is reached by
 /// loopback: it is all addresses of this machine, and none that could be connected to.

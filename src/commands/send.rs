@@ -17,9 +17,9 @@ use flowhook::settings::{Layers, Problems, Settings};
 use flowhook::source::Sources;
 use tokio::task::{JoinError, JoinSet};
 
-use super::delivering::{Admin, Delivery, Ending, Following, Listener, Posting, Problem};
+use super::delivering::{Admin, Delivery, Ending, Following, Posting, Problem};
 use super::input;
-use super::listener::{base, base_url};
+use super::listener::{Listener, base, base_url};
 use super::signing::{SourceArg, new_id};
 use crate::exit::{Exit, Failed};
 use report::Report;
@@ -169,23 +169,16 @@ fn asked(args: &Args, layers: &Layers) -> Result<Asked, Failed> {
     let (Some(sources), Some(public), true) = (sources, public, problems.is_empty()) else {
         return Err(problems.into());
     };
-    let public = listener(public, args.url.is_some(), ["--url", "FLOWHOOK_LISTEN"])?;
+    let public = Listener::reach(public, args.url.is_some(), ["--url", "FLOWHOOK_LISTEN"])?;
     let admin = match admin.filter(|_| follows) {
         Some(url) => {
             let names = ["--admin-url", "FLOWHOOK_ADMIN_LISTEN"];
-            let listener = listener(url, args.admin_url.is_some(), names)?;
+            let listener = Listener::reach(url, args.admin_url.is_some(), names)?;
             Some(Admin { listener, token, wait: Duration::from_secs(args.wait) })
         }
         None => None,
     };
     Ok(Asked { sources, public, admin })
-}
-
-/// A listener that a flag names may be far away and behind a proxy; one that a setting names is here.
-fn listener(base_url: String, by_flag: bool, [flag, setting]: [&'static str; 2]) -> Result<Listener, Failed> {
-    let client = if by_flag { http::client_to(&base_url) } else { http::direct_client() };
-    let client = client.map_err(|error| Failed::new(Exit::Other, error))?;
-    Ok(Listener { base_url, named_by: if by_flag { flag } else { setting }, client })
 }
 
 /// Before anything is sent: a list of files with a slip in it is more likely mended than sent in halves.

@@ -82,7 +82,10 @@ impl Journal {
         let lock = lock(path)?;
         let unusable = |source| JournalError::Unusable { path: path.to_owned(), source };
         // Before anything of it is changed, even its mode.
-        inspect(path).await?;
+        let pool = onlooker(path).await?;
+        let usable = is_journal(&pool, path).await;
+        pool.close().await;
+        usable?;
         let options = SqliteConnectOptions::new()
             .filename(path)
             .create_if_missing(true)
@@ -115,7 +118,16 @@ impl Journal {
         }
         // One that is made here could belong to another user than the service's.
         let _lock = if lock_of(path).exists() { Some(lock(path)?) } else { None };
-        inspect(path).await
+        let pool = onlooker(path).await?;
+        let found = match is_journal(&pool, path).await {
+            Ok(false) => Ok(Found::Nothing),
+            Ok(true) => {
+                Reader::new(pool.clone()).pending_count().await.map(|pending| Found::Journal { pending })
+            }
+            Err(error) => Err(error),
+        };
+        pool.close().await;
+        found
     }
 }
 
@@ -131,49 +143,30 @@ pub enum Found {
     },
 }
 
-/// Looks whether a file is a journal that this version can use, or can become one.
-async fn inspect(path: &Path) -> Result<Found, JournalError> {
-    let unusable = |source| JournalError::Unusable { path: path.to_owned(), source };
+/// A connection that changes nothing.
+async fn onlooker(path: &Path) -> Result<SqlitePool, JournalError> {
     let options = SqliteConnectOptions::new().filename(path).pragma("query_only", "true");
-    let pool = SqlitePoolOptions::new().max_connections(1).connect_with(options).await.map_err(unusable)?;
-    let found = match tables(&pool).await.map_err(unusable)? {
-        Tables::None => Ok(Found::Nothing),
-        Tables::Foreign => Err(JournalError::Foreign { path: path.to_owned() }),
-        Tables::Ours { version } if version != 0 && !migrator().version_exists(version) => {
-            let source = MigrateError::VersionMissing(version);
-            Err(JournalError::Schema { path: path.to_owned(), source })
-        }
-        Tables::Ours { version: 0 } => Ok(Found::Nothing),
-        Tables::Ours { .. } => {
-            Reader::new(pool.clone()).pending_count().await.map(|pending| Found::Journal { pending })
-        }
-    };
-    pool.close().await;
-    found
+    let pool = SqlitePoolOptions::new().max_connections(1).connect_with(options).await;
+    pool.map_err(|source| JournalError::Unusable { path: path.to_owned(), source })
 }
 
-/// Whose tables a database has.
-enum Tables {
-    None,
-    Foreign,
-    /// A journal's, at this version of its schema.
-    Ours {
-        version: i64,
-    },
-}
-
-async fn tables(pool: &SqlitePool) -> Result<Tables, sqlx::Error> {
+/// Whether a file is a journal that this version can use; if not, it holds nothing yet and can become one.
+async fn is_journal(pool: &SqlitePool, path: &Path) -> Result<bool, JournalError> {
+    let unusable = |source| JournalError::Unusable { path: path.to_owned(), source };
     let tables =
         "SELECT COUNT(*), COALESCE(SUM(name IN ('_sqlx_migrations', 'deliveries')), 0) FROM sqlite_schema";
-    let (tables, ours): (i64, i64) = sqlx::query_as(tables).fetch_one(pool).await?;
-    Ok(match (tables, ours) {
-        (0, _) => Tables::None,
-        (_, 0 | 1) => Tables::Foreign,
-        _ => {
-            let version = "SELECT COALESCE(MAX(version), 0) FROM _sqlx_migrations";
-            Tables::Ours { version: sqlx::query_scalar(version).fetch_one(pool).await? }
-        }
-    })
+    match sqlx::query_as::<_, (i64, i64)>(tables).fetch_one(pool).await.map_err(unusable)? {
+        (0, _) => return Ok(false),
+        (_, 0 | 1) => return Err(JournalError::Foreign { path: path.to_owned() }),
+        _ => {}
+    }
+    let version = "SELECT COALESCE(MAX(version), 0) FROM _sqlx_migrations";
+    let version: i64 = sqlx::query_scalar(version).fetch_one(pool).await.map_err(unusable)?;
+    if version != 0 && !migrator().version_exists(version) {
+        let source = MigrateError::VersionMissing(version);
+        return Err(JournalError::Schema { path: path.to_owned(), source });
+    }
+    Ok(version != 0)
 }
 
 /// Looks whether the file can be written, or made. SQLite's own words for it would mislead.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::env;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use super::keys::{KEYS, Key};
@@ -110,24 +111,23 @@ impl Layers {
     }
 
     fn add_dot_env(&mut self, problems: &mut Problems) {
-        let pairs = match dotenvy::from_path_iter(DOT_ENV) {
-            Ok(pairs) => pairs.collect::<Result<BTreeMap<String, String>, _>>(),
-            Err(error) if error.not_found() => return,
-            Err(error) => Err(error),
+        let text = match std::fs::read_to_string(DOT_ENV) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return,
+            Err(error) => {
+                return problems.push(Problem::new(DOT_ENV, &format!("cannot be read: {error}")));
+            }
         };
-        expanded(problems);
-        match pairs {
+        expanded(&text, problems);
+        match dotenvy::from_read_iter(text.as_bytes()).collect::<Result<BTreeMap<String, String>, _>>() {
             Ok(mut pairs) => {
                 self.note_unknown(pairs.keys().map(String::as_str), DOT_ENV);
                 self.add(|key| pairs.remove(key.variable));
             }
-            Err(dotenvy::Error::Io(error)) => {
-                problems.push(Problem::new(DOT_ENV, &format!("cannot be read: {error}")));
-            }
             // The error would quote the line, which may hold a secret.
             Err(quotes_the_line) => {
-                let at =
-                    bad_line(&quotes_the_line).map(|line| format!(" at line {line}")).unwrap_or_default();
+                let line = bad_line(&text, &quotes_the_line);
+                let at = line.map(|line| format!(" at line {line}")).unwrap_or_default();
                 let what = format!("cannot be read{at}: write NAME=VALUE, with quotes around spaces and `#`");
                 problems.push(Problem::new(DOT_ENV, &what));
             }
@@ -224,8 +224,7 @@ fn is_of_kubernetes(name: &str) -> bool {
 }
 
 /// A `$` in a value is taken for a variable's name, which would silently make another secret of it.
-fn expanded(problems: &mut Problems) {
-    let text = std::fs::read_to_string(DOT_ENV).unwrap_or_default();
+fn expanded(text: &str, problems: &mut Problems) {
     for line in text.lines() {
         let line = line.trim_start();
         let Some((name, value)) = line.strip_prefix("export ").unwrap_or(line).split_once('=') else {
@@ -270,9 +269,8 @@ fn is_known(table: &str) -> bool {
 }
 
 /// Where in `.env` the line is that cannot be parsed, counted from 1.
-fn bad_line(error: &dotenvy::Error) -> Option<usize> {
+fn bad_line(text: &str, error: &dotenvy::Error) -> Option<usize> {
     let dotenvy::Error::LineParse(bad, _) = error else { return None };
-    let text = std::fs::read_to_string(DOT_ENV).ok()?;
     let begin = bad.lines().next()?;
     text.lines().position(|line| line.trim() == begin.trim()).map(|at| at + 1)
 }

@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
-use flowhook::sandbox::Sandbox;
+use flowhook::sandbox::{Sandbox, Settings, sample_flow};
 use flowhook::source::{Scheme, Secret};
 use hyper::HeaderMap;
 use jiff::Timestamp;
@@ -99,6 +99,15 @@ impl Program {
     /// `serve` on free ports, which publishes into the practice tenant.
     pub(crate) fn serve(tenant: &Sandbox) -> Self {
         Self::flowhook(&["serve"]).at(tenant).on_free_ports().env("FLOWHOOK_WEBHOOK_SECRET", WEBHOOK_SECRET)
+    }
+
+    /// `serve` over a tenant with the flow `f`, ready.
+    pub(crate) async fn serving() -> (Sandbox, Running, Addresses) {
+        let tenant = Sandbox::start(Settings::default()).await.expect("a free port");
+        tenant.add_flow("f", &sample_flow("f", "Support")).expect("the sample is a flow");
+        let mut service = Self::serve(&tenant).start();
+        let addresses = service.ready().await;
+        (tenant, service, addresses)
     }
 
     pub(crate) fn on_free_ports(self) -> Self {

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use flowhook::sandbox::{Sandbox, Settings, sample_flow};
 
-use crate::program::{Addresses, Program, Running, signed};
+use crate::program::{Program, signed};
 use crate::senders::{Load, add_flows, assert_true, flows};
 use crate::wire::Wire;
 
@@ -12,15 +12,6 @@ use crate::wire::Wire;
 const STOPPED_WITHIN: Duration = Duration::from_secs(8);
 const EVENT: &str = r#"{"type":"config.updated","data":{"flow_id":"f","node_id":"node_set_vars",
     "config":{"routing_priority":"high","queue_target":"vip","max_wait_time_seconds":30}}}"#;
-
-/// A service over a tenant with the flow `f`.
-async fn service() -> (Sandbox, Running, Addresses) {
-    let tenant = Sandbox::start(Settings::default()).await.expect("a free port");
-    tenant.add_flow("f", &sample_flow("f", "Support")).expect("the sample is a flow");
-    let mut service = Program::serve(&tenant).start();
-    let addresses = service.ready().await;
-    (tenant, service, addresses)
-}
 
 /// The head of a signed delivery of [`EVENT`], without the empty line at its end.
 fn head(id: &str) -> String {
@@ -72,7 +63,7 @@ async fn under_load_it_ends_in_order_and_the_next_start_goes_on() {
 
 #[tokio::test]
 async fn a_delivery_that_had_begun_is_taken_and_one_that_had_not_is_to_come_back() {
-    let (tenant, mut service, addresses) = service().await;
+    let (tenant, mut service, addresses) = Program::serving().await;
     let mut begun = Wire::connect(addresses.public).await;
     begun.send(format!("{}expect: 100-continue\r\n\r\n", head("msg_begun"))).await;
     assert_eq!(begun.answer().await.status, 100, "its head was read, and its body is asked for");
@@ -103,7 +94,7 @@ async fn a_delivery_that_had_begun_is_taken_and_one_that_had_not_is_to_come_back
 
 #[tokio::test]
 async fn ctrl_c_ends_it_as_sigterm_does() {
-    let (_tenant, service, _) = service().await;
+    let (_tenant, service, _) = Program::serving().await;
     service.signal("INT");
     let output = service.exit().await;
     assert_eq!(output.code, Some(0), "{}", output.stderr);
@@ -122,7 +113,7 @@ async fn a_signal_during_the_start_is_not_missed() {
 
 #[tokio::test]
 async fn a_second_signal_ends_it_at_once_and_the_next_start_goes_on() {
-    let (tenant, mut service, addresses) = service().await;
+    let (tenant, mut service, addresses) = Program::serving().await;
     let mut stuck = Wire::connect(addresses.public).await;
     stuck.send(format!("{}expect: 100-continue\r\n\r\n", head("msg_1"))).await;
     assert_eq!(stuck.answer().await.status, 100);

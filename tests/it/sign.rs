@@ -1,20 +1,12 @@
 //! `flowhook sign`: what it prints makes a file a delivery.
 
-use flowhook::sandbox::{SAMPLE_NODE, Sandbox, Settings, sample_flow};
+use flowhook::sandbox::SAMPLE_NODE;
 use serde_json::Value;
 
-use crate::program::{Addresses, Output, Program, Running, WEBHOOK_SECRET};
+use crate::program::{Output, Program, WEBHOOK_SECRET};
 
 const EVENT: &str = r#"{"type":"config.updated","data":{"flow_id":"f","node_id":"node_set_vars","config":{"routing_priority":"high","queue_target":"vip","max_wait_time_seconds":30}}}
 "#;
-
-async fn service() -> (Sandbox, Running, Addresses) {
-    let tenant = Sandbox::start(Settings::default()).await.expect("a free port");
-    tenant.add_flow("f", &sample_flow("f", "Support")).expect("the sample is a flow");
-    let mut service = Program::serve(&tenant).start();
-    let addresses = service.ready().await;
-    (tenant, service, addresses)
-}
 
 /// `sign` with these arguments and `event.json` in its folder.
 fn sign(arguments: &[&str]) -> Program {
@@ -35,7 +27,7 @@ fn assert_failed(output: &Output, code: i32, says: &[&str]) {
 
 #[tokio::test]
 async fn what_it_prints_is_piped_into_curl_and_accepted() {
-    let (tenant, _service, addresses) = service().await;
+    let (tenant, _service, addresses) = Program::serving().await;
     for (from, fed) in [("event.json", ""), ("-", " < event.json")] {
         let script = format!(
             "set -euo pipefail; flowhook sign {from}{fed} |

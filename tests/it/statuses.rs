@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use flowhook::receiver::STATUSES;
-use flowhook::sandbox::{Sandbox, Settings, sample_flow};
+use flowhook::sandbox::{Sandbox, Settings};
 use flowhook::server::HEADER_BYTES;
 use hyper::StatusCode;
 use jiff::Timestamp;
@@ -128,13 +128,6 @@ async fn serving(program: Program) -> (Running, Addresses) {
     (service, addresses)
 }
 
-async fn service() -> (Sandbox, Running, Addresses) {
-    let tenant = Sandbox::start(Settings::default()).await.expect("a free port");
-    tenant.add_flow("f", &sample_flow("f", "Support")).expect("the sample is a flow");
-    let (running, addresses) = serving(Program::serve(&tenant)).await;
-    (tenant, running, addresses)
-}
-
 #[track_caller]
 fn assert_taken(answer: &Answer, status: u16, body: &Value) {
     assert_eq!((answer.status, &answer.json()), (status, body), "{answer:?}");
@@ -153,7 +146,7 @@ fn assert_refused(what: &str, answer: &Answer, status: u16) {
 
 #[tokio::test]
 async fn what_is_taken() {
-    let (_tenant, _service, at) = service().await;
+    let (_tenant, _service, at) = Program::serving().await;
     let accepted = Curl::delivery(at, "msg_1", EVENT).send().await;
     assert_taken(&accepted, 202, &json!({"status": "accepted", "id": "msg_1", "changes": 1}));
     let again = Curl::delivery(at, "msg_1", EVENT).send().await;
@@ -169,7 +162,7 @@ async fn what_is_taken() {
 
 #[tokio::test]
 async fn what_is_not_verified() {
-    let (_tenant, _service, at) = service().await;
+    let (_tenant, _service, at) = Program::serving().await;
     let now = Timestamp::now();
     let signature = |value: &str| {
         let mut headers = signed("msg_1", EVENT);
@@ -211,7 +204,7 @@ async fn what_is_not_verified() {
 
 #[tokio::test]
 async fn what_cannot_be_carried_out() {
-    let (_tenant, _service, at) = service().await;
+    let (_tenant, _service, at) = Program::serving().await;
     let ahead = Timestamp::now() + Duration::from_secs(400);
     let ahead = EVENT.replace(r#","data""#, &format!(r#","timestamp":"{ahead}","data""#));
     for (what, body, status, says) in [
@@ -238,7 +231,7 @@ async fn what_cannot_be_carried_out() {
 
 #[tokio::test]
 async fn what_is_no_delivery_at_all() {
-    let (_tenant, _service, at) = service().await;
+    let (_tenant, _service, at) = Program::serving().await;
     let delivery = || Curl::delivery(at, "msg_1", EVENT);
     let long = || Curl::delivery(at, "msg_1", &" ".repeat(TOO_LONG));
     for (what, curl, status) in [

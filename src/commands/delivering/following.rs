@@ -10,10 +10,11 @@ use reqwest::StatusCode;
 use secrecy::ExposeSecret as _;
 use tokio::sync::Semaphore;
 
+use super::Admin;
 use super::change::Change;
 use super::delivery::{Delivery, Ending};
 use super::problem::Problem;
-use super::{Admin, Listener};
+use crate::commands::listener::Listener;
 use crate::commands::listener::detail;
 use crate::exit::Exit;
 

@@ -13,16 +13,9 @@ pub(super) use delivery::{Delivery, Ending};
 pub(super) use following::Following;
 pub(super) use posting::Posting;
 pub(super) use problem::Problem;
-use reqwest::Client;
 use secrecy::SecretString;
 
-/// One of the service's listeners.
-pub(super) struct Listener {
-    pub(super) base_url: String,
-    /// The flag or the setting that names it.
-    pub(super) named_by: &'static str,
-    pub(super) client: Client,
-}
+use super::listener::Listener;
 
 /// The admin listener, and how to ask it.
 pub(super) struct Admin {

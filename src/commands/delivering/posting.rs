@@ -5,10 +5,10 @@ use flowhook::source::Source;
 use jiff::Timestamp;
 use reqwest::Response;
 
-use super::Listener;
 use super::answer::{Answer, Asked};
 use super::delivery::{Delivery, Ending};
 use super::problem::Problem;
+use crate::commands::listener::Listener;
 use crate::exit::Exit;
 
 /// Posts for a source.
