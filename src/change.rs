@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 
 /// The longest flow id that is accepted, in bytes.
@@ -160,6 +160,61 @@ pub enum Values {
     Known(Vec<Variable>),
     /// The event was thin: they are to be fetched from this URL.
     Fetch(String),
+    /// They are what another change replaced, to be restored where what that wrote still stands.
+    Undo(Undo),
+}
+
+/// What a rollback is to restore.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Undo {
+    /// The change that is rolled back.
+    pub of: Seq,
+    /// What it replaced: variables, or the whole list and nothing else.
+    pub replaced: Vec<Replaced>,
+}
+
+impl Undo {
+    /// The variables that it is to give their values back.
+    pub fn restores(&self) -> Vec<Variable> {
+        let mut restores = Vec::new();
+        for Replaced { name, previous, .. } in &self.replaced {
+            match (name, previous) {
+                (Some(name), Some(value)) => {
+                    restores.push(Variable { name: name.clone(), value: value.clone() });
+                }
+                // As far as the old list holds variables.
+                (None, Some(list)) => {
+                    restores.extend(serde_json::from_str::<Vec<Variable>>(list.get()).unwrap_or_default());
+                }
+                (_, None) => {}
+            }
+        }
+        restores
+    }
+
+    /// The variables that it is to take away, since there were none.
+    pub fn removes(&self) -> Vec<&str> {
+        let removed = |replaced: &&Replaced| replaced.previous.is_none();
+        self.replaced.iter().filter(removed).filter_map(|replaced| replaced.name.as_deref()).collect()
+    }
+}
+
+/// What a change wrote, and what stood in its place before.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Replaced {
+    /// The variable's name; none if it is the whole list.
+    pub name: Option<String>,
+    /// The JSON text that the change wrote; none if it took the variable away.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "present")]
+    pub ours: Option<Box<RawValue>>,
+    /// The JSON text that stood there before; none if there was nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "present")]
+    pub previous: Option<Box<RawValue>>,
+}
+
+/// Reads a member that is there: serde itself would take `null`, which is a value, for none.
+pub(crate) fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Box<RawValue>>, D::Error> {
+    Box::deserialize(deserializer).map(Some)
 }
 
 /// The time at which the source made a change, where it says so: later wins.
@@ -271,6 +326,8 @@ impl Delivery {
         let change = |change: &NewChange| match &change.values {
             Values::Known(variables) => variables.iter().map(variable).sum(),
             Values::Fetch(url) => url.len(),
+            // No sender has one delivered.
+            Values::Undo(_) => 0,
         };
         match &self.verdict {
             Verdict::Changes(changes) => changes.iter().map(change).sum(),

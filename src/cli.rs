@@ -8,7 +8,8 @@ use flowhook::settings::Layers;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 
 use crate::commands::{
-    apply, changes, check, completions, demo, discard, health, man, nodes, retry, sandbox, send, serve, sign,
+    apply, changes, check, completions, demo, discard, health, man, nodes, pause, resume, retry, rollback,
+    sandbox, send, serve, sign,
 };
 use crate::exit::Failed;
 
@@ -60,6 +61,12 @@ pub(crate) enum Command {
     Retry(retry::Args),
     /// Drop changes that are pending or have failed
     Discard(discard::Args),
+    /// Give back what published changes replaced
+    Rollback(rollback::Args),
+    /// Publish nothing, of some flows or of all, until they are resumed
+    Pause(pause::Args),
+    /// Go on publishing what was paused
+    Resume(resume::Args),
     /// Ask whether the service on this machine is well
     Health(health::Args),
     /// Run the practice tenant alone, well-behaved or not, until it is told to stop
@@ -97,6 +104,9 @@ impl Command {
             Self::Changes(args) => changes::run(&args, &layers).await,
             Self::Retry(args) => retry::run(&args, &layers).await,
             Self::Discard(args) => discard::run(&args, &layers).await,
+            Self::Rollback(args) => rollback::run(&args, &layers).await,
+            Self::Pause(args) => pause::run(&args, &layers).await,
+            Self::Resume(args) => resume::run(&args, &layers).await,
             Self::Health(args) => health::run(&args, &layers).await,
             Self::Sandbox(args) => sandbox::run(&args, &layers).await,
             Self::Completions(args) => completions::run(&args, &mut Cli::command()),

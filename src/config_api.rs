@@ -1,10 +1,10 @@
 //! The external configuration API: where the variables of thin events are fetched.
 
-use reqwest::Client;
+use reqwest::Method;
 use reqwest::header::ACCEPT;
 use serde_json::value::RawValue;
 
-use crate::http::{self, root_cause, shown};
+use crate::http::{self, Wire, shown};
 
 /// A longer answer than this is not a configuration.
 const ANSWER_MAX_BYTES: usize = 1024 * 1024;
@@ -12,9 +12,9 @@ const ANSWER_MAX_BYTES: usize = 1024 * 1024;
 /// Fetches configurations. It sends no credentials but those that the URL itself holds, which no message shows.
 #[derive(Clone, Debug)]
 pub struct ConfigApi {
-    http: Client,
+    wire: Wire,
     /// For what is on this machine.
-    direct: Client,
+    direct: Wire,
 }
 
 /// No answer, an error, or a page that is not JSON: worth another try.
@@ -32,7 +32,12 @@ impl ConfigApi {
     /// # Errors
     /// When no HTTP client can be made on this system.
     pub fn new() -> Result<Self, reqwest::Error> {
-        Ok(Self { http: http::client()?, direct: http::direct_client()? })
+        Ok(Self { wire: http::client()?.into(), direct: http::direct_client()?.into() })
+    }
+
+    /// A client whose requests all go over this wire.
+    pub fn over(wire: Wire) -> Self {
+        Self { direct: wire.clone(), wire }
     }
 
     /// Fetches what is at `url`: a bare object of variables, which is still to be checked.
@@ -44,9 +49,9 @@ impl ConfigApi {
     }
 
     async fn json(&self, url: &str) -> Result<Box<RawValue>, String> {
-        let http = if http::is_on_loopback(url) { &self.direct } else { &self.http };
-        let sent = http.get(url).header(ACCEPT, "application/json").send().await;
-        let response = sent.map_err(|error| root_cause(&error))?;
+        let wire = if http::is_on_loopback(url) { &self.direct } else { &self.wire };
+        let sent = wire.send(wire.request(Method::GET, url).header(ACCEPT, "application/json")).await;
+        let response = sent.map_err(|unanswered| unanswered.to_string())?;
         if !response.status().is_success() {
             return Err(response.status().to_string());
         }

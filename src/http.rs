@@ -1,10 +1,15 @@
 //! The one way in which this program makes an HTTP client, and reads an answer's body.
 
+mod wire;
+
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
+use reqwest::header::CONTENT_ENCODING;
 use reqwest::redirect::Policy;
 use reqwest::{Client, ClientBuilder, Response, Url};
+
+pub use wire::{Answering, Unanswered, Wire};
 
 /// How long a connection may take to be made.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -80,6 +85,9 @@ pub enum BodyError {
     /// It is not UTF-8.
     #[error("the answer is not UTF-8 text")]
     NotText,
+    /// It is compressed, though we accept nothing of the kind.
+    #[error("the answer is encoded as `{0}`, which was not asked for: have it sent as it is")]
+    Encoded(String),
 }
 
 /// Reads a body of at most `at_most` bytes as text.
@@ -87,6 +95,10 @@ pub enum BodyError {
 /// # Errors
 /// [`BodyError`].
 pub async fn text(mut response: Response, at_most: usize) -> Result<String, BodyError> {
+    let encoding = response.headers().get(CONTENT_ENCODING).filter(|encoding| *encoding != "identity");
+    if let Some(encoding) = encoding {
+        return Err(BodyError::Encoded(encoding.to_str().unwrap_or("something unreadable").to_owned()));
+    }
     let declared = response.content_length().and_then(|length| usize::try_from(length).ok()).unwrap_or(0);
     let mut body = Vec::with_capacity(declared.min(at_most));
     while let Some(chunk) = response.chunk().await.map_err(BodyError::Broken)? {

@@ -16,6 +16,9 @@
 //! is folded into the next one. A publish reads the [`flow`], edits only the bytes of the variables, and
 //! PUTs it under the version it read, through the [`tenant`] client's gate and pace.
 //!
+//! An operator's word (retry, discard, rollback, pause, resume) comes in through [`admin`] and goes into the same
+//! commits: what it pauses or discards meanwhile stops even the publish that is about to leave.
+//!
 //! # What an acknowledged event may count on
 //!
 //! * It is on disk before the sender hears of success, and survives `kill -9`.

@@ -18,17 +18,22 @@ use tokio_util::task::AbortOnDropHandle;
 use crate::admin::{self, Admin};
 use crate::clock::Clock;
 use crate::config_api::ConfigApi;
-use crate::journal::{Journal, JournalError, Reader};
+use crate::journal::{Journal, JournalError, Purpose, Reader, Tally};
 use crate::queue::{self, Ledger};
 use crate::receiver::{self, Receiver};
 use crate::route::Routes;
-use crate::server::{self, Ended, Limits};
+use crate::server::descriptors::{affordable, raise};
+use crate::server::{self, CONNECTIONS, Ended, Limits};
 use crate::settings::Settings;
-use crate::tenant::{Gate, Tenant};
-use crate::worker::{Worker, keep_gate};
+use crate::tenant::{self, Gate, Tenant};
+use crate::worker::{Worker, keep_gate, restore_gate};
 
 /// The admin listener serves few: operators, probes, a scraper.
-const ADMIN_CONNECTIONS: usize = 64;
+pub const ADMIN_CONNECTIONS: usize = 64;
+
+/// Open files beside those of the senders: the admin listener's connections, five connections to the journal with
+/// three files each, the calls to the tenant and to the configuration API, and room to spare.
+pub const OTHER_DESCRIPTORS: usize = 500;
 
 /// How long the worker and the journal may take to end, once the listeners have ended within
 /// [`server::DRAIN`]: longer than turns in flight may take to finish. A supervisor has to wait for both.
@@ -101,16 +106,13 @@ impl Service {
     /// # Errors
     /// [`StartError`], which says what to do.
     pub async fn start(settings: Settings, clock: Clock) -> Result<Self, StartError> {
-        for warning in &settings.warnings {
-            tracing::warn!("{warning}");
-        }
-        let Journal { writer, reader } = Journal::open(&settings.journal).await?;
-        let (public, address) = listen(settings.listen, "FLOWHOOK_LISTEN").await?;
-        let (private, admin_address) = listen(settings.admin.listen, "FLOWHOOK_ADMIN_LISTEN").await?;
-        let tenant = Arc::new(Tenant::new(settings.tenant)?);
-        restore_gate(tenant.gate(), &reader, &clock).await?;
-
-        let pending = reader.pending_count().await?;
+        settings.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
+        let Journal { writer, reader } = open_journal(&settings, &clock).await?;
+        let (public, address) = listen(settings.listen, "FLOWHOOK_LISTEN")?;
+        let (private, admin_address) = listen(settings.admin.listen, "FLOWHOOK_ADMIN_LISTEN")?;
+        let tenant = Arc::new(tenant_for(settings.purpose, settings.tenant)?);
+        let pending = take_up(&reader, tenant.gate(), &clock).await?;
+        let waiting = pending.total();
         let (queue, ledger, writing) = queue::open(settings.queue, writer, clock.clone(), pending);
         let wakeups = writing.wakeups();
         wakeups.add(reader.flows_with_work().await?);
@@ -133,7 +135,7 @@ impl Service {
             routes: Routes::new(settings.routes),
             queue,
             clock: clock.clone(),
-            settings: receiver::Settings::default(),
+            settings: settings.receiver,
             shutting_down: shutting_down.clone(),
         });
         let admin = admin::router(Admin {
@@ -142,18 +144,20 @@ impl Service {
             gate: tenant.gate().clone(),
             token: settings.admin.token,
             webhooks: address,
+            purpose: settings.purpose,
             shutting_down: shutting_down.clone(),
         });
+        let limits = Limits { connections: places_for_senders(), ..Limits::default() };
         let admin_limits = Limits { connections: ADMIN_CONNECTIONS, ..Limits::default() };
         let listeners = [
-            tokio::spawn(server::serve(public, receiver, Limits::default(), shutting_down.clone())),
+            tokio::spawn(server::serve(public, receiver, limits, shutting_down.clone())),
             tokio::spawn(server::serve(private, admin, admin_limits, shutting_down.clone())),
         ];
         tracing::info!(
             server.listen = %address,
             server.admin_listen = %admin_address,
             journal.path = %settings.journal.path().display(),
-            change.pending = pending,
+            change.pending = waiting,
             "flowhook is ready"
         );
         Ok(Self {
@@ -232,13 +236,11 @@ impl Service {
         let close = async {
             // Whoever closed it, and whether or not that is kept already.
             keep_closed_gate(&self.tenant, &self.ledger, &self.clock).await;
-            drop(self.ledger);
-            for (part, task) in [("worker", self.worker), ("journal's writer", self.writing)] {
-                if let Err(error) = task.await {
-                    tracing::error!(error = %error, service.part = part, "a part of the service broke down");
-                }
-            }
+            told("worker", self.worker.await);
+            // Before the writer gives the lock back: who takes it must find nobody else at the file.
             self.reader.close().await;
+            drop(self.ledger);
+            told("journal's writer", self.writing.await);
         };
         match tokio::time::timeout(CLOSE, close).await {
             Ok(()) => tracing::info!("stopped"),
@@ -247,15 +249,78 @@ impl Service {
     }
 }
 
+/// Logs how a task ended, if not in order.
+fn told(part: &'static str, ended: Result<(), JoinError>) {
+    if let Err(error) = ended {
+        tracing::error!(error = %error, service.part = part, "a part of the service broke down");
+    }
+}
+
+/// How many senders there can be at once.
+fn places_for_senders() -> usize {
+    let limit = raise(CONNECTIONS + OTHER_DESCRIPTORS);
+    let places = affordable(limit, CONNECTIONS, OTHER_DESCRIPTORS);
+    if places < CONNECTIONS {
+        tracing::warn!(
+            limit.open_files = limit,
+            connection.count = places,
+            "fewer senders than {CONNECTIONS} are served at once: raise the limit on open files to {}",
+            CONNECTIONS + OTHER_DESCRIPTORS
+        );
+    }
+    places
+}
+
 /// A bound listener, and the address that it got: the system chooses the port where the setting says 0.
-async fn listen(
-    address: SocketAddr,
-    variable: &'static str,
-) -> Result<(TcpListener, SocketAddr), StartError> {
+fn listen(address: SocketAddr, variable: &'static str) -> Result<(TcpListener, SocketAddr), StartError> {
     let failed = |source| StartError::Listen { address, variable, source };
-    let listener = TcpListener::bind(address).await.map_err(failed)?;
+    let listener = server::listen(address).map_err(failed)?;
     let bound = listener.local_addr().map_err(failed)?;
     Ok((listener, bound))
+}
+
+/// The journal, taken for what the service is started for.
+async fn open_journal(settings: &Settings, clock: &Clock) -> Result<Journal, JournalError> {
+    let mut journal = Journal::open(&settings.journal).await?;
+    let left_over = journal.take_for(settings.purpose, clock.now()).await?;
+    if left_over > 0 {
+        tracing::warn!(
+            change.count = left_over,
+            "changes that were accepted while observing are discarded: have their values sent again"
+        );
+    }
+    Ok(journal)
+}
+
+/// The way to the tenant. Who only observes gets none that could write.
+fn tenant_for(purpose: Purpose, settings: tenant::Settings) -> Result<Tenant, StartError> {
+    let tenant = Tenant::new(settings)?;
+    match purpose {
+        Purpose::Publish => Ok(tenant),
+        Purpose::Observe => {
+            tracing::warn!("observing: nothing is published; each change ends with what would be");
+            Ok(tenant.only_reading())
+        }
+    }
+}
+
+/// Takes up what an earlier life left: the gate's end, what is paused, and what is pending.
+async fn take_up(reader: &Reader, gate: &Gate, clock: &Clock) -> Result<Tally, JournalError> {
+    restore_gate(gate, reader.gate().await?, clock);
+    tell_of_pause(reader).await?;
+    reader.pending().await
+}
+
+/// A pause of all flows outlasts a restart, and whoever starts the service may not know of it.
+async fn tell_of_pause(reader: &Reader) -> Result<(), JournalError> {
+    if let Some(pause) = reader.pause_of_all().await? {
+        tracing::warn!(
+            pause.reason = pause.reason,
+            pause.since = pause.since,
+            "all flows are paused: nothing is published until `flowhook resume --all`"
+        );
+    }
+    Ok(())
 }
 
 async fn keep_closed_gate(tenant: &Tenant, ledger: &Ledger, clock: &Clock) {
@@ -264,16 +329,4 @@ async fn keep_closed_gate(tenant: &Tenant, ledger: &Ledger, clock: &Clock) {
     {
         tracing::warn!(error = %error, "the gate's end was not kept; a restart would not know it");
     }
-}
-
-/// A tenant that asked us to wait before a restart still wants it.
-async fn restore_gate(gate: &Gate, reader: &Reader, clock: &Clock) -> Result<(), JournalError> {
-    if let Some(end) = reader.gate().await?
-        && let Ok(left) = Duration::try_from(end.until.duration_since(clock.now()))
-        && !left.is_zero()
-    {
-        // A clock that was set back must not keep it closed for longer than a tenant can ask for.
-        gate.close(&end.reason, Some(left.min(crate::tenant::LONGEST_WAIT)));
-    }
-    Ok(())
 }

@@ -10,10 +10,10 @@ use axum::response::{IntoResponse as _, Response};
 use hyper::StatusCode;
 use serde::Serialize;
 
-use super::changes::{PAGE_AT_MOST, Wanted, explain, seq_of};
-use super::{Admin, unreadable};
+use super::Admin;
+use super::changes::{PAGE_AT_MOST, Wanted, explain, known, seq_of};
 use crate::change::{Seq, State as ChangeState};
-use crate::journal::{Acted, ChangeView, Chosen, Verb};
+use crate::journal::{Acted, ChangeFilter, ChangeView, Chosen, Refused, Verb};
 use crate::queue::NotStored;
 use crate::server::problem;
 
@@ -22,14 +22,33 @@ const COMMIT_WITHIN: Duration = Duration::from_secs(10);
 
 /// What was done to the changes that a filter found.
 #[derive(Serialize)]
-struct Done {
+pub(super) struct Done {
     /// To how many it was done.
     changes: usize,
     /// How many are carried by an update in flight, so that it was not done to them.
     in_flight: usize,
+    /// The rollbacks that were made.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    made: Vec<Seq>,
+    /// What could not be rolled back.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    refused: Vec<NotDone>,
     /// Pass it as `cursor` to go on with older ones; absent when there are none.
     #[serde(skip_serializing_if = "Option::is_none")]
     next_cursor: Option<Seq>,
+}
+
+#[derive(Serialize)]
+struct NotDone {
+    seq: Seq,
+    problem: String,
+}
+
+impl From<Acted> for Done {
+    fn from(Acted { changes, in_flight, made, refused, next_cursor, .. }: Acted) -> Self {
+        let refused = refused.into_iter().map(|Refused { seq, why }| NotDone { seq, problem: why }).collect();
+        Self { changes, in_flight, made, refused, next_cursor }
+    }
 }
 
 pub(super) async fn one(
@@ -45,10 +64,9 @@ pub(super) async fn one(
         Ok(acted) => acted,
         Err(unstored) => return unstored,
     };
-    let mut change = match admin.reader.change(seq).await {
-        Ok(Some(change)) => change,
-        Ok(None) => return problem(StatusCode::NOT_FOUND, &format!("There is no change {seq}.")),
-        Err(error) => return unreadable(&error),
+    let mut change = match known(&admin.reader, seq).await {
+        Ok(change) => change,
+        Err(unknown) => return unknown,
     };
     if acted.in_flight > 0 {
         let why = format!(
@@ -84,12 +102,7 @@ pub(super) async fn many(
     State(admin): State<Admin>,
     wanted: Result<Query<Wanted>, QueryRejection>,
 ) -> Response {
-    let filter = wanted.map_err(|bad| bad.body_text()).and_then(|Query(wanted)| wanted.filter(PAGE_AT_MOST));
-    let filter = match filter {
-        Ok(filter) if filter.names_nothing() => {
-            let why = "Say which changes: give at least one of `state`, `flow`, `source` and `since`.";
-            return problem(StatusCode::BAD_REQUEST, why);
-        }
+    let filter = match meant(wanted) {
         Ok(filter) => filter,
         Err(why) => return problem(StatusCode::BAD_REQUEST, &why),
     };
@@ -103,11 +116,21 @@ pub(super) async fn many(
         return problem(StatusCode::BAD_REQUEST, &why);
     }
     match act(&admin, verb, Chosen::Filter(filter)).await {
-        Ok(Acted { changes, in_flight, next_cursor, .. }) => {
-            Json(Done { changes, in_flight, next_cursor }).into_response()
-        }
+        Ok(acted) => Json(Done::from(acted)).into_response(),
         Err(unstored) => unstored,
     }
+}
+
+/// The filter that is given, which must name something.
+pub(super) fn meant(wanted: Result<Query<Wanted>, QueryRejection>) -> Result<ChangeFilter, String> {
+    let filter =
+        wanted.map_err(|bad| bad.body_text()).and_then(|Query(wanted)| wanted.filter(PAGE_AT_MOST))?;
+    if filter.names_nothing() {
+        return Err(
+            "Say which changes: give at least one of `state`, `flow`, `source` and `since`.".to_owned()
+        );
+    }
+    Ok(filter)
 }
 
 /// Has it done; the answer if it could not be.
@@ -125,7 +148,7 @@ async fn act(admin: &Admin, verb: Verb, chosen: Chosen) -> Result<Acted, Respons
 }
 
 /// What a commit brought, within [`COMMIT_WITHIN`]; the answer if it did not.
-async fn committed<T>(commit: impl Future<Output = Result<T, NotStored>>) -> Result<T, Response> {
+pub(super) async fn committed<T>(commit: impl Future<Output = Result<T, NotStored>>) -> Result<T, Response> {
     let why = match tokio::time::timeout(COMMIT_WITHIN, commit).await {
         Ok(Ok(brought)) => return Ok(brought),
         Ok(Err(NotStored)) => "The journal did not take it, and nothing was done; the log says why.",

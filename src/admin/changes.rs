@@ -8,6 +8,7 @@ use hyper::StatusCode;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::page::cut;
 use super::unreadable;
 use crate::change::{FlowId, Seq, State as ChangeState, shorten};
 use crate::journal::{ChangeFilter, ChangeView, Reader};
@@ -42,7 +43,6 @@ struct Page {
 impl Wanted {
     /// The filter that it asks for, of so many changes unless it says otherwise.
     pub(super) fn filter(self, limit: u32) -> Result<ChangeFilter, String> {
-        let given = |value: Option<String>| value.filter(|value| !value.is_empty());
         let state = given(self.state).map(|name| {
             let known = || ChangeState::ALL.map(ChangeState::as_str).join(", ");
             ChangeState::parse(&name)
@@ -63,6 +63,11 @@ impl Wanted {
     }
 }
 
+/// A parameter's value, if it has one.
+pub(super) fn given(value: Option<String>) -> Option<String> {
+    value.filter(|value| !value.is_empty())
+}
+
 fn time(text: &str) -> Result<Timestamp, String> {
     let shown = shorten(text);
     text.parse().map_err(|_bad| format!("`since` must be a time as in `2026-01-05T06:00:00Z`, not `{shown}`"))
@@ -73,7 +78,7 @@ pub(super) fn seq_of(path: Result<Path<String>, PathRejection>) -> Result<Seq, S
     path.map_err(|bad| bad.body_text()).and_then(|Path(seq)| number("seq", &seq, Seq::MAX))
 }
 
-fn number<N: std::str::FromStr + PartialOrd + From<u8> + std::fmt::Display + Copy>(
+pub(super) fn number<N: std::str::FromStr + PartialOrd + From<u8> + std::fmt::Display + Copy>(
     name: &str,
     text: &str,
     most: N,
@@ -102,15 +107,12 @@ pub(super) async fn list(
         Ok(filter) => filter,
         Err(why) => return problem(StatusCode::BAD_REQUEST, &why),
     };
-    let page = usize::try_from(filter.limit).unwrap_or(usize::MAX);
-    // One more than is shown: whether there is a next page.
-    let one_more = ChangeFilter { limit: filter.limit + 1, ..filter };
+    let limit = filter.limit;
+    let one_more = ChangeFilter { limit: limit + 1, ..filter };
     match reader.changes(&one_more).await {
         Ok(mut changes) => {
-            let has_next = changes.len() > page;
-            changes.truncate(page);
+            let next_cursor = cut(&mut changes, limit, |change| change.seq);
             explain(&gate, &mut changes);
-            let next_cursor = changes.last().filter(|_| has_next).map(|change| change.seq);
             Json(Page { changes, next_cursor }).into_response()
         }
         Err(error) => unreadable(&error),
@@ -126,13 +128,21 @@ pub(super) async fn one(
         Ok(seq) => seq,
         Err(why) => return problem(StatusCode::BAD_REQUEST, &why),
     };
-    match reader.change(seq).await {
-        Ok(Some(mut change)) => {
+    match known(&reader, seq).await {
+        Ok(mut change) => {
             explain(&gate, [&mut change]);
             Json(change).into_response()
         }
-        Ok(None) => problem(StatusCode::NOT_FOUND, &format!("There is no change {seq}.")),
-        Err(error) => unreadable(&error),
+        Err(unknown) => unknown,
+    }
+}
+
+/// The change of that number; the answer if there is none.
+pub(super) async fn known(reader: &Reader, seq: Seq) -> Result<ChangeView, Response> {
+    match reader.change(seq).await {
+        Ok(Some(change)) => Ok(change),
+        Ok(None) => Err(problem(StatusCode::NOT_FOUND, &format!("There is no change {seq}."))),
+        Err(error) => Err(unreadable(&error)),
     }
 }
 

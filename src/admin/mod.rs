@@ -2,14 +2,18 @@
 //!
 //! | path | answers |
 //! |---|---|
-//! | `/healthz` | 200 as long as the process answers at all, with the program's name and version, and where it receives webhooks |
+//! | `/healthz` | 200 as long as the process answers at all, with the program's name and version, where it receives webhooks, and whether it is there to publish or to observe |
 //! | `/readyz` | 200 if deliveries can be accepted, whatever the tenant does; else 503 |
 //! | `/api/changes?state=&flow=&source=&since=&limit=&cursor=` | changes, newest first, and the cursor of the next page |
 //! | `/api/changes/{seq}` | one change |
 //! | `/api/deliveries/{source}/{id}` | one delivery with its changes, and the body of a rejected one |
-//!
+//! | `/api/flows?limit=&cursor=` | the flows that have pending or failed changes or are paused, and whether all flows are |
 //! | `POST /api/changes/{seq}/retry`, `…/discard` | the change, after it was retried or discarded |
 //! | `POST /api/changes/retry?state=&flow=&source=&since=`, `…/discard?…` | to how many changes it was done |
+//! | `POST /api/changes/{seq}/rollback` | the change that rolls it back |
+//! | `POST /api/changes/rollback?state=&flow=&source=&since=` | how many were made, which, and what could not be rolled back |
+//! | `POST /api/flows/{flow}/pause?reason=`, `…/resume` | the flow, after it was paused or resumed |
+//! | `POST /api/pause?reason=`, `POST /api/resume` | whether all flows are paused now, and those that are so by themselves |
 //!
 //! Everything under `/api` wants the bearer token, if one is set; without one, nothing that a browser may have been
 //! talked into is done. Nothing here writes: what is to be done goes through the one writer behind the ledger.
@@ -17,6 +21,9 @@
 mod access;
 mod acting;
 mod changes;
+mod page;
+mod pausing;
+mod rolling_back;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -30,7 +37,7 @@ use secrecy::SecretString;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
-use crate::journal::{JournalError, Reader, Verb};
+use crate::journal::{JournalError, Purpose, Reader, Verb};
 use crate::queue::Ledger;
 use crate::server::problem;
 use crate::tenant::Gate;
@@ -57,6 +64,8 @@ pub struct Admin {
     pub token: Option<SecretString>,
     /// Where webhooks are received.
     pub webhooks: SocketAddr,
+    /// What the service does with changes.
+    pub purpose: Purpose,
     /// Once cancelled the service is not ready any more.
     pub shutting_down: CancellationToken,
 }
@@ -69,9 +78,16 @@ pub fn router(admin: Admin) -> Router {
         .route("/changes/{seq}", get(changes::one))
         .route("/changes/retry", post(|admin, wanted| acting::many(Verb::Retry, admin, wanted)))
         .route("/changes/discard", post(|admin, wanted| acting::many(Verb::Discard, admin, wanted)))
+        .route("/changes/rollback", post(rolling_back::many))
+        .route("/changes/{seq}/rollback", post(rolling_back::one))
         .route("/changes/{seq}/retry", post(|admin, seq| acting::one(Verb::Retry, admin, seq)))
         .route("/changes/{seq}/discard", post(|admin, seq| acting::one(Verb::Discard, admin, seq)))
         .route("/deliveries/{source}/{id}", get(changes::delivery))
+        .route("/flows", get(pausing::list))
+        .route("/flows/{flow}/pause", post(pausing::pause_one))
+        .route("/flows/{flow}/resume", post(pausing::resume_one))
+        .route("/pause", post(pausing::pause_all))
+        .route("/resume", post(pausing::resume_all))
         .fallback(no_such_path)
         .method_not_allowed_fallback(method_not_allowed)
         .layer(middleware::from_fn_with_state(Arc::new(token), access::check));
@@ -93,7 +109,14 @@ impl FromRef<Admin> for Reader {
 /// Says also which program answers, so that it can be told from another one on the same port.
 async fn healthy(State(admin): State<Admin>) -> Json<Value> {
     let (service, version) = (env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"));
-    Json(json!({"status": "ok", "service": service, "version": version, "webhooks": admin.webhooks}))
+    let purpose = admin.purpose.as_str();
+    Json(json!({
+        "status": "ok",
+        "service": service,
+        "version": version,
+        "webhooks": admin.webhooks,
+        "purpose": purpose,
+    }))
 }
 
 impl FromRef<Admin> for Gate {

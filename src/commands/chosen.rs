@@ -1,4 +1,4 @@
-//! Which changes an operator means: by their numbers, or by a filter. For `changes`, `retry` and `discard`.
+//! Which changes an operator means: by their numbers, or by a filter. For `changes` and the verbs.
 
 use clap::Args;
 use flowhook::change::{FlowId, Seq, State, shorten};
@@ -21,7 +21,7 @@ pub(super) struct Filter {
     #[arg(long, value_parser = state)]
     state: Option<State>,
     /// Those of this flow
-    #[arg(long, value_name = "ID", value_parser = flow)]
+    #[arg(long, value_name = "ID", value_parser = FlowId::parse)]
     flow: Option<FlowId>,
     /// Those of this source
     #[arg(long, value_name = "NAME")]
@@ -65,10 +65,6 @@ fn state(name: &str) -> Result<State, String> {
     State::parse(name).ok_or_else(|| format!("it must be one of {}", known()))
 }
 
-fn flow(id: &str) -> Result<FlowId, String> {
-    FlowId::parse(id).map_err(|bad| bad.to_string())
-}
-
 fn since(text: &str) -> Result<Timestamp, String> {
     let wanted = "it must be a time as in 2026-01-05T06:00:00Z, or how long ago, as in 2h or 90m";
     if let Ok(time) = text.parse() {
@@ -84,6 +80,8 @@ fn since(text: &str) -> Result<Timestamp, String> {
 pub(super) struct Verb {
     pub(super) path: &'static str,
     pub(super) done: &'static str,
+    /// Whether it matters that the newest is the first.
+    pub(super) newest_first: bool,
 }
 
 /// What was done to those that a filter found.
@@ -91,6 +89,10 @@ pub(super) struct Verb {
 struct Done {
     changes: usize,
     in_flight: usize,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    made: Vec<Seq>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    refused: Vec<NotDone>,
     #[serde(skip_serializing)]
     next_cursor: Option<Seq>,
 }
@@ -125,6 +127,8 @@ async fn by_filter(
         let done: Done = api.post(&path, &query).await.map_err(|refused| interrupted(&all, verb, refused))?;
         all.changes += done.changes;
         all.in_flight += done.in_flight;
+        all.made.extend(done.made);
+        all.refused.extend(done.refused);
         all.next_cursor = done.next_cursor;
         if all.next_cursor.is_none() {
             break;
@@ -134,6 +138,10 @@ async fn by_filter(
         print(&told(&all)?)?;
     } else {
         print(&count(all.changes, verb))?;
+    }
+    if let Some(NotDone { problem, .. }) = all.refused.first() {
+        let left = format!("{} more cannot be; the first of them: {problem}", all.refused.len());
+        return Err(Failed::new(Exit::Input, anyhow::anyhow!(left)).with_document(json));
     }
     if all.in_flight == 0 {
         return Ok(());
@@ -167,22 +175,39 @@ struct Named {
     refused: Vec<NotDone>,
 }
 
-#[derive(Serialize)]
+#[derive(Debug, Deserialize, Serialize)]
 struct NotDone {
     seq: Seq,
     problem: String,
 }
 
+/// What was done to one, and by which change, if it took another.
+fn line(seq: Seq, verb: Verb, change: &RawValue) -> String {
+    #[derive(Deserialize)]
+    struct Numbered {
+        seq: Seq,
+    }
+    let told = format!("change {seq} is {}", verb.done);
+    match serde_json::from_str(change.get()) {
+        Ok(Numbered { seq: by }) if by != seq => format!("{told}, by change {by}"),
+        Ok(_) | Err(_) => told,
+    }
+}
+
 async fn by_number(verb: Verb, api: &AdminApi, seqs: &[Seq], json: bool) -> Result<(), Failed> {
     let mut named = Named { changes: Vec::new(), refused: Vec::new() };
     let mut exit = None;
-    for seq in seqs {
+    let mut seqs = seqs.to_vec();
+    if verb.newest_first {
+        seqs.sort_unstable_by_key(|seq| std::cmp::Reverse(*seq));
+    }
+    for seq in &seqs {
         match api.post::<Box<RawValue>>(&format!("changes/{seq}/{}", verb.path), &[]).await {
             Ok(change) => {
-                named.changes.push(change);
                 if !json {
-                    print(&format!("change {seq} is {}", verb.done))?;
+                    print(&line(*seq, verb, &change))?;
                 }
+                named.changes.push(change);
             }
             Err(refused) => {
                 exit.get_or_insert(refused.exit);

@@ -22,5 +22,5 @@ pub(crate) struct Args {
 }
 
 pub(crate) async fn run(args: &Args, layers: &Layers) -> Result<(), Failed> {
-    chosen::act(Verb { path: "discard", done: "discarded" }, &args.chosen, layers).await
+    chosen::act(Verb { path: "discard", done: "discarded", newest_first: false }, &args.chosen, layers).await
 }

@@ -31,7 +31,7 @@ enum What {
 }
 
 /// Every kind but the two that answer with a status.
-static NAMED: [Named; 15] = [
+static NAMED: [Named; 18] = [
     named("hang", What::Lasting(FaultKind::Hang), "no answer for VALUE seconds (60), then a reset"),
     named("hang-after-save", What::Lasting(FaultKind::CommitThenHang), "saved, then as hang"),
     named("reset", What::Plain(FaultKind::ResetBefore), "the connection is reset, nothing is saved"),
@@ -42,6 +42,12 @@ static NAMED: [Named; 15] = [
     ),
     named("late", What::Lasting(FaultKind::LateCommit), "a reset now, and saved VALUE seconds (60) later"),
     named("truncated", What::Plain(FaultKind::TruncatedBody), "saved, and answered by half"),
+    named("chunked", What::Plain(FaultKind::Chunked), "saved, and answered without a Content-Length"),
+    named(
+        "trickle",
+        What::Lasting(FaultKind::Trickle),
+        "saved, and answered with a byte every VALUE seconds (60)",
+    ),
     named("not-json", What::Plain(FaultKind::NotJson), "200 with a page of HTML, nothing is saved"),
     named("empty", What::Plain(FaultKind::Empty), "saved, and 204 without a body"),
     named("accepted", What::Plain(FaultKind::Accepted(Landing::Now)), "saved, and 202 without the document"),
@@ -49,6 +55,7 @@ static NAMED: [Named; 15] = [
     named("accepted-never", What::Plain(FaultKind::Accepted(Landing::Never)), "202, and never saved"),
     named("locked", What::Plain(FaultKind::ConflictUnmoved), "409 though the version has not moved"),
     named("rewrite", What::Only(On::Put, FaultKind::RewriteOnSave), "put: saved with its members reordered"),
+    named("parse", What::Only(On::Put, FaultKind::ParseOnSave), "put: saved as a parser writes it anew"),
     named("drop", What::Only(On::Put, FaultKind::SilentDrop), "put: as if saved, but only the version moves"),
     named("stale", What::Only(On::Get, FaultKind::StaleRead), "get: the document before the last save"),
 ];

@@ -22,5 +22,6 @@ pub(crate) struct Args {
 }
 
 pub(crate) async fn run(args: &Args, layers: &Layers) -> Result<(), Failed> {
-    chosen::act(Verb { path: "retry", done: "to be tried again" }, &args.chosen, layers).await
+    chosen::act(Verb { path: "retry", done: "to be tried again", newest_first: false }, &args.chosen, layers)
+        .await
 }

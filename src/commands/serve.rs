@@ -3,6 +3,7 @@
 use std::io;
 
 use flowhook::clock::Clock;
+use flowhook::journal::Purpose;
 use flowhook::sandbox::{self, Sandbox};
 use flowhook::service::Service;
 use flowhook::settings::{Layers, Settings};
@@ -29,11 +30,15 @@ const KEPT: [&str; 6] = [
 #[command(after_help = "Examples:
   flowhook serve                      with settings from the environment
   flowhook --config flowhook.toml serve
-  flowhook serve --sandbox            no settings: with a practice tenant, and a snippet to paste")]
+  flowhook serve --sandbox            no settings: with a practice tenant, and a snippet to paste
+  flowhook serve --observe            for the first week: what would be published is told, and nothing is")]
 pub(crate) struct Args {
     /// Start a practice tenant beside the service and publish there; needs no settings
     #[arg(long)]
     sandbox: bool,
+    /// Publish nothing: each change ends as discarded, with what would have been published as its reason
+    #[arg(long)]
+    observe: bool,
 }
 
 pub(crate) async fn run(args: &Args, mut layers: Layers) -> Result<(), Failed> {
@@ -41,12 +46,15 @@ pub(crate) async fn run(args: &Args, mut layers: Layers) -> Result<(), Failed> {
     let mut signals = Signals::listen().map_err(|error| Failed::new(Exit::Other, error))?;
     // Dropped at the end: the practice tenant and its folder live as long as the service.
     let practice = if args.sandbox { Some(Practice::begin(&mut layers).await?) } else { None };
-    let settings = Settings::service(&layers).map_err(|mut problems| {
+    let mut settings = Settings::service(&layers).map_err(|mut problems| {
         if layers.is_empty() {
             problems.add("(to try flowhook without any settings: flowhook serve --sandbox)");
         }
         problems
     })?;
+    if args.observe {
+        settings.purpose = Purpose::Observe;
+    }
     let routes = settings.routes.clone();
     let mut service = Service::start(settings, Clock::system()).await?;
     // The service accepts whatever the tenant does; what is amiss is told.

@@ -6,6 +6,7 @@ use super::edit::{NodeEdit, Splice, merged, plan, spliced};
 use super::error::{AddressError, DocumentError, KNOWN_NODES_SHOWN};
 use super::node::Node;
 use super::outline::Outline;
+use super::restore::{self, Restore};
 use super::spelling::decoded;
 
 /// A flow document as it came, with its version and its nodes found.
@@ -97,6 +98,18 @@ impl Document {
         let mut splices = Vec::new();
         for edit in merged(edits) {
             plan(&self.node(edit.node)?, &edit, &mut splices)?;
+        }
+        Ok(spliced(&self.text, splices))
+    }
+
+    /// The text with something put back, at most once in each node; all else as for [`Self::edited`].
+    ///
+    /// # Errors
+    /// [`AddressError`] for the first restoration that cannot be carried out; then none is.
+    pub fn restored(&self, restores: &[Restore<'_>]) -> Result<String, AddressError> {
+        let mut splices = Vec::new();
+        for wanted in restores {
+            restore::plan(&self.node(wanted.node)?, wanted, &mut splices)?;
         }
         Ok(spliced(&self.text, splices))
     }

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use super::cursor::Span;
 use super::error::AddressError;
+use super::list::Entry;
 use super::node::{Node, Place};
 use super::spelling::spelt;
 use crate::change::Variable;
@@ -75,7 +76,7 @@ pub(super) fn plan(
         Some(list) => {
             let list = list_with(node, list, &set)?;
             if !node.holds(&list) {
-                splices.push(put_list(node, &list));
+                splices.push(put_list(node, format!("[{}]", entries(&list))));
             }
             Ok(())
         }
@@ -88,10 +89,7 @@ fn plan_set(node: &Node<'_>, set: &[&Variable], splices: &mut Vec<Splice>) -> Re
         match node.entry(&variable.name)? {
             None => missing.push(*variable),
             Some(entry) if node.has_value(entry, variable) => {}
-            Some(entry) => splices.push(match &entry.value {
-                Some(span) => Splice { span: span.clone(), text: variable.value.get().to_owned() },
-                None => Splice::insert(entry.name_end, format!(r#","value":{}"#, variable.value)),
-            }),
+            Some(entry) => splices.push(value_splice(entry, variable)),
         }
     }
     if !missing.is_empty() {
@@ -100,17 +98,25 @@ fn plan_set(node: &Node<'_>, set: &[&Variable], splices: &mut Vec<Splice>) -> Re
     Ok(())
 }
 
-fn append(node: &Node<'_>, missing: &[&Variable]) -> Splice {
-    match &node.place {
-        Place::List { span, last: None, .. } => Splice::insert(span.start + 1, entries(missing)),
-        Place::List { last: Some(last), .. } => Splice::insert(*last, format!(",{}", entries(missing))),
-        Place::Nowhere { .. } => put_list(node, missing),
+/// The splice that gives an entry the variable's value.
+pub(super) fn value_splice(entry: &Entry<'_>, variable: &Variable) -> Splice {
+    match &entry.value {
+        Some(span) => Splice { span: span.clone(), text: variable.value.get().to_owned() },
+        None => Splice::insert(entry.name_end, format!(r#","value":{}"#, variable.value)),
     }
 }
 
-/// The splice that makes `list` the node's list, whatever is there now.
-fn put_list(node: &Node<'_>, list: &[&Variable]) -> Splice {
-    let list = format!("[{}]", entries(list));
+/// The splice that puts variables behind those that are there.
+pub(super) fn append(node: &Node<'_>, missing: &[&Variable]) -> Splice {
+    match &node.place {
+        Place::List { span, last: None, .. } => Splice::insert(span.start + 1, entries(missing)),
+        Place::List { last: Some(last), .. } => Splice::insert(*last, format!(",{}", entries(missing))),
+        Place::Nowhere { .. } => put_list(node, format!("[{}]", entries(missing))),
+    }
+}
+
+/// The splice that makes `list`, a JSON text, the node's list, whatever is there now.
+pub(super) fn put_list(node: &Node<'_>, list: String) -> Splice {
     match &node.place {
         Place::List { span, .. } => Splice { span: span.clone(), text: list },
         Place::Nowhere { last: Some(last), .. } => Splice::insert(*last, format!(r#","variables":{list}"#)),

@@ -20,6 +20,8 @@ pub(super) struct Entry<'d> {
     pub(super) twice: Option<&'static str>,
     /// How many members it has.
     pub(super) members: usize,
+    /// Which of the list's elements it is.
+    pub(super) place: usize,
 }
 
 /// Which entry has a name.
@@ -49,28 +51,28 @@ pub(super) fn find_list(text: &str, configuration: &Span) -> Result<(Member<Span
 /// An entry with all its names: more than one only where the key `name` occurs twice.
 pub(super) type Named<'d> = (Vec<Cow<'d, str>>, Entry<'d>);
 
-/// The list's elements, `None` for what is no variable, and where the last of them ends.
-pub(super) fn scan_list<'d>(
-    text: &'d str,
-    list: &Span,
-) -> Result<(Vec<Option<Named<'d>>>, Option<usize>), NotJson> {
+/// The list's entries, and where each of its elements stands, those too that are no variables.
+pub(super) fn scan_list<'d>(text: &'d str, list: &Span) -> Result<(Vec<Named<'d>>, Vec<Span>), NotJson> {
+    let mut entries = Vec::new();
     let mut elements = Vec::new();
-    let mut last = None;
     Cursor::new(text, list.start).array(|cursor| {
-        if cursor.peek() == Some(b'{') {
-            let (entry, span) = scan_entry(cursor, text)?;
-            elements.push(entry);
-            last = Some(span.end);
+        elements.push(if cursor.peek() == Some(b'{') {
+            let (entry, span) = scan_entry(cursor, text, elements.len())?;
+            entries.extend(entry);
+            span
         } else {
-            elements.push(None);
-            last = Some(cursor.value()?.end);
-        }
+            cursor.value()?
+        });
         Ok(())
     })?;
-    Ok((elements, last))
+    Ok((entries, elements))
 }
 
-fn scan_entry<'d>(cursor: &mut Cursor<'d>, text: &'d str) -> Result<(Option<Named<'d>>, Span), NotJson> {
+fn scan_entry<'d>(
+    cursor: &mut Cursor<'d>,
+    text: &'d str,
+    place: usize,
+) -> Result<(Option<Named<'d>>, Span), NotJson> {
     let mut names = Vec::new();
     let (mut name, mut value) = (Member::Absent, Member::Absent);
     let (mut members, mut name_end) = (0, 0);
@@ -94,7 +96,7 @@ fn scan_entry<'d>(cursor: &mut Cursor<'d>, text: &'d str) -> Result<(Option<Name
         _ => None,
     };
     let value = if let Member::Once(span) = value { Some(span) } else { None };
-    let entry = names.last().cloned().map(|name| Entry { name, name_end, value, twice, members });
+    let entry = names.last().cloned().map(|name| Entry { name, name_end, value, twice, members, place });
     Ok((entry.map(|entry| (names, entry)), whole))
 }
 

@@ -29,7 +29,7 @@
 //! | `document` | the face: a parsed document, what can be asked of it |
 //! | `outline` | the one scan |
 //! | `node`, `list` | an addressed node and the list of its variables |
-//! | `edit` | what is to change, planned as splices |
+//! | `edit`, `restore` | what is to change, or to be put back, planned as splices |
 //! | `error` | what can be wrong with a document or with an address |
 //! | `cursor` | walks the members and elements on the path; skips the rest whole |
 //! | `spelling` | JSON strings: raw text to decoded text |
@@ -46,6 +46,7 @@ mod layout;
 mod list;
 mod node;
 mod outline;
+mod restore;
 mod spelling;
 mod tokens;
 mod value;
@@ -55,4 +56,5 @@ pub use edit::NodeEdit;
 pub use error::{AddressError, DocumentError};
 pub use layout::laid_out;
 pub use node::Node;
+pub use restore::Restore;
 pub use value::same_value;

@@ -19,6 +19,8 @@ pub struct Node<'d> {
     text: &'d str,
     pub(super) place: Place,
     entries: Vec<Entry<'d>>,
+    /// Where the list's elements stand, the entries among them.
+    pub(super) elements: Vec<Span>,
     /// The entry that has the name, or that there are several.
     by_name: HashMap<Cow<'d, str>, Slot>,
 }
@@ -72,6 +74,7 @@ impl<'d> Node<'d> {
                 text,
                 place: Place::Nowhere { last, configuration },
                 entries: Vec::new(),
+                elements: Vec::new(),
                 by_name: HashMap::new(),
             }),
             Member::Twice => twice("variables", "its `configuration`"),
@@ -79,10 +82,11 @@ impl<'d> Node<'d> {
                 wrong("variables", &span, "an array")
             }
             Member::Once(span) => {
-                let (elements, last) = scanned(scan_list(text, &span));
-                let place = Place::List { span, last, foreign: elements.iter().any(Option::is_none) };
-                let (names, entries): (Vec<_>, Vec<_>) = elements.into_iter().flatten().unzip();
-                Ok(Self { id, text, place, by_name: by_name(names), entries })
+                let (entries, elements) = scanned(scan_list(text, &span));
+                let foreign = entries.len() < elements.len();
+                let place = Place::List { span, last: elements.last().map(|last| last.end), foreign };
+                let (names, entries): (Vec<_>, Vec<_>) = entries.into_iter().unzip();
+                Ok(Self { id, text, place, by_name: by_name(names), entries, elements })
             }
         }
     }
@@ -95,6 +99,14 @@ impl<'d> Node<'d> {
     pub fn variable(&self, name: &str) -> Result<Option<&'d str>, AddressError> {
         let value = self.entry(name)?.and_then(|entry| entry.value.clone());
         Ok(value.map(|span| &self.text[span]))
+    }
+
+    /// Whether the variable has an entry, be it without a value.
+    ///
+    /// # Errors
+    /// As for [`Self::variable`].
+    pub fn has_entry(&self, name: &str) -> Result<bool, AddressError> {
+        self.entry(name).map(|entry| entry.is_some())
     }
 
     /// The raw JSON text of the whole list of variables, if there is one.

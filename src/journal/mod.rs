@@ -4,7 +4,9 @@
 //!
 //! * A commit is durable when it returns: SQLite in WAL mode with full synchronous, so each commit is
 //!   one fsync, shared by everything in it.
-//! * It belongs to one process. A lock on a file beside it says so; a second process is refused.
+//! * It belongs to one process. A lock on it and on a file beside it says so; a second process is refused.
+//! * One that is damaged, or that lacks what was acknowledged, is refused: the file beside it remembers the number
+//!   of the last acknowledged change.
 //! * A delivery is named (source, delivery id), and that unique key is the only memory of duplicates.
 //! * A change goes from `pending` to one ending; an attempt's outcome, its changes' endings and the marks
 //!   that move are one transaction.
@@ -14,18 +16,35 @@
 //! [`Journal::open`] takes the lock, brings the schema up to date, and gives one [`Writer`], which the
 //! queue's task owns, and a [`Reader`] that anyone may clone. Nobody else opens the file.
 
+mod access;
+mod admission;
+mod error;
+mod lock;
+mod observing;
+mod pause;
+mod prune;
 mod query;
 mod read;
+mod rollback;
+mod settling;
 mod sqlite;
 mod step;
+mod tally;
 mod verb;
 mod write;
 
+pub use access::{Committed, Read, Write};
+pub use admission::Admitted;
+pub use error::{Finding, JournalError};
+pub use observing::Purpose;
+pub use pause::{FlowFilter, FlowView, Pause, Reach};
 pub use query::{ChangeFilter, ChangeView, DeliveryView};
 pub use read::{Reader, Ready};
-pub use sqlite::{Found, Journal, JournalError, Location};
+pub use rollback::{Done, Refused};
+pub use sqlite::{Found, Journal, Location};
 pub use step::{
     Attempt, Edit, Effect, Ending, Fetched, GateEnd, Mark, Outcome, Plan, Settlement, Step, Target,
 };
+pub use tally::Tally;
 pub use verb::{Acted, Chosen, Verb};
-pub use write::{Admitted, Commit, Writer};
+pub use write::{Commit, Writer};

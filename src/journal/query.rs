@@ -6,9 +6,9 @@ use serde_json::value::RawValue;
 use sqlx::sqlite::{Sqlite, SqliteRow};
 use sqlx::{QueryBuilder, Row as _};
 
-use super::read::time;
+use super::read::{json, time};
 use super::{JournalError, Reader};
-use crate::change::{FlowId, Seq, State, Variable};
+use crate::change::{FlowId, Seq, State, Undo, Variable};
 use crate::http::shown;
 
 type Result<T> = std::result::Result<T, JournalError>;
@@ -56,6 +56,12 @@ pub struct ChangeView {
     /// The source's own time for it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub order_key: Option<String>,
+    /// The change that it rolls back.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rolls_back: Option<Seq>,
+    /// The variables that it takes away, as there were none before that change.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub removes: Vec<String>,
     /// Where it stands.
     pub state: String,
     /// Why it failed, or what it waits for, or what is to be noted.
@@ -93,7 +99,12 @@ pub struct DeliveryView {
 }
 
 const CHANGE: &str = "SELECT c.seq, d.source, d.delivery_id, c.route, c.flow, c.node, c.mode, c.variables,
-    c.fetch_url, c.order_key, c.state, c.reason, c.version, d.received_at, c.settled_at
+    c.fetch_url, c.order_key, c.undo, c.state, c.reason, c.version, d.received_at, c.settled_at,
+    CASE WHEN c.state = 'pending' THEN
+        -- That of all flows comes first: `*` sorts before every id.
+        (SELECT IIF(p.flow = '*', 'all flows are paused: ', 'the flow is paused: ') || p.reason
+         FROM pauses p WHERE p.flow IN (c.flow, '*') ORDER BY p.flow LIMIT 1)
+    END AS paused
     FROM changes c JOIN deliveries d ON d.id = c.delivery WHERE ";
 
 impl ChangeFilter {
@@ -181,6 +192,7 @@ impl Reader {
 fn view(row: &SqliteRow) -> Result<ChangeView> {
     let variables = row.get::<Option<&str>, _>("variables");
     let version = row.get::<Option<String>, _>("version");
+    let undo = row.get::<Option<&str>, _>("undo").map(|text| json::<Undo>(text, "a rollback")).transpose()?;
     let unreadable = |expected| move |_bad| JournalError::corrupt("text", expected);
     Ok(ChangeView {
         seq: row.get("seq"),
@@ -196,8 +208,10 @@ fn view(row: &SqliteRow) -> Result<ChangeView> {
             .map_err(unreadable("a list of variables"))?,
         fetch_url: row.get::<Option<&str>, _>("fetch_url").map(shown),
         order_key: row.get("order_key"),
+        rolls_back: undo.as_ref().map(|undo| undo.of),
+        removes: undo.iter().flat_map(Undo::removes).map(str::to_owned).collect(),
         state: row.get("state"),
-        reason: row.get("reason"),
+        reason: row.get::<Option<String>, _>("paused").or_else(|| row.get("reason")),
         version: version.map(RawValue::from_string).transpose().map_err(unreadable("a version"))?,
         received_at: time(row.get("received_at"))?.to_string(),
         settled_at: row.get::<Option<i64>, _>("settled_at").map(time).transpose()?.map(|at| at.to_string()),

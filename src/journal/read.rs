@@ -6,8 +6,11 @@ use jiff::Timestamp;
 use sqlx::sqlite::{SqlitePool, SqliteRow};
 use sqlx::{Row as _, query};
 
-use super::{Attempt, GateEnd, JournalError, Mark, Target};
+use super::{Attempt, GateEnd, JournalError, Mark, Read, Tally, Target};
 use crate::change::{Change, FlowId, Mode, NewChange, NodeId, OrderKey, Seq, Values};
+
+/// How many of a flow's changes are its latest.
+const LATEST: i64 = 1000;
 
 type Result<T> = std::result::Result<T, JournalError>;
 
@@ -45,6 +48,21 @@ impl Reader {
         Ok(usize::try_from(row.get::<i64, _>(0)).unwrap_or(0))
     }
 
+    /// How many changes of each flow are pending.
+    ///
+    /// # Errors
+    /// When the journal cannot be read.
+    pub async fn pending(&self) -> Result<Tally> {
+        let rows = query("SELECT flow, COUNT(*) FROM changes WHERE state = 'pending' GROUP BY flow")
+            .fetch_all(&self.pool)
+            .await?;
+        let mut tally = Tally::default();
+        for row in &rows {
+            tally.add(&flow_id(row.get(0))?, usize::try_from(row.get::<i64, _>(1)).unwrap_or(0));
+        }
+        Ok(tally)
+    }
+
     /// The flows with work to do: those with pending changes, and those with an undecided attempt.
     ///
     /// # Errors
@@ -59,17 +77,26 @@ impl Reader {
         rows.iter().map(|row| flow_id(row.get(0))).collect()
     }
 
-    /// The pending changes of a flow whose values are known, in order of arrival: the first ones, at most
-    /// `at_most` of them, and no more once there are `bytes` of values.
+    /// Until when no call may be started at the tenant.
     ///
     /// # Errors
     /// When the journal cannot be read.
-    pub async fn ready(&self, flow: &FlowId, at_most: usize, bytes: usize) -> Result<Ready> {
+    pub async fn gate(&self) -> Result<Option<GateEnd>> {
+        let row = query("SELECT until, COALESCE(reason, '') FROM gate WHERE until IS NOT NULL")
+            .fetch_optional(&self.pool)
+            .await?;
+        row.map(|row| Ok(GateEnd { until: time(row.get(0))?, reason: row.get(1) })).transpose()
+    }
+}
+
+impl Read for Reader {
+    async fn ready(&self, flow: &FlowId, at_most: usize, bytes: usize) -> Result<Ready> {
         let sql = "SELECT * FROM (
                 SELECT *, COUNT(*) OVER () AS found, ROW_NUMBER() OVER (ORDER BY seq) AS place,
-                    SUM(length(variables)) OVER (ORDER BY seq) - length(variables) AS bytes_before
+                    SUM(bytes) OVER (ORDER BY seq) - bytes AS bytes_before
                 FROM (
-                    SELECT seq, route, flow, node, mode, variables, fetch_url, order_key, held_ms
+                    SELECT seq, route, flow, node, mode, variables, fetch_url, order_key, undo, held_ms,
+                        length(variables) + COALESCE(length(undo), 0) AS bytes
                     FROM changes WHERE state = 'pending' AND flow = ?1 AND variables IS NOT NULL
                     ORDER BY seq LIMIT ?2 + 1))
              WHERE place <= ?2 AND (bytes_before < ?3 OR place = 1) ORDER BY seq";
@@ -82,11 +109,11 @@ impl Reader {
         Ok(Ready { changes, more })
     }
 
-    /// The URLs that pending thin changes of a flow wait for.
-    ///
-    /// # Errors
-    /// When the journal cannot be read.
-    pub async fn wanted_urls(&self, flow: &FlowId) -> Result<Vec<String>> {
+    async fn is_paused(&self, flow: &FlowId) -> Result<bool> {
+        self.holds(flow).await
+    }
+
+    async fn wanted_urls(&self, flow: &FlowId) -> Result<Vec<String>> {
         let rows = query(
             "SELECT DISTINCT fetch_url FROM changes
              WHERE state = 'pending' AND flow = ? AND variables IS NULL",
@@ -97,11 +124,7 @@ impl Reader {
         Ok(rows.iter().map(|row| row.get(0)).collect())
     }
 
-    /// The last of the pending thin changes that wait for a URL, and the flows of all of them.
-    ///
-    /// # Errors
-    /// When the journal cannot be read.
-    pub async fn waiting_for(&self, url: &str) -> Result<Option<(Seq, Vec<FlowId>)>> {
+    async fn waiting_for(&self, url: &str) -> Result<Option<(Seq, Vec<FlowId>)>> {
         let rows = query(
             "SELECT flow, MAX(seq) FROM changes
              WHERE state = 'pending' AND variables IS NULL AND fetch_url = ? GROUP BY flow ORDER BY flow",
@@ -113,11 +136,7 @@ impl Reader {
         Ok(rows.iter().map(|row| row.get(1)).max().map(|up_to| (up_to, flows)))
     }
 
-    /// The marks of one node.
-    ///
-    /// # Errors
-    /// When the journal cannot be read.
-    pub async fn marks(&self, flow: &FlowId, node: &NodeId) -> Result<Vec<Mark>> {
+    async fn marks(&self, flow: &FlowId, node: &NodeId) -> Result<Vec<Mark>> {
         let rows = query("SELECT node, target, route, order_key, seq FROM marks WHERE flow = ? AND node = ?")
             .bind(flow.as_str())
             .bind(node.as_str())
@@ -126,11 +145,7 @@ impl Reader {
         rows.iter().map(mark).collect()
     }
 
-    /// The attempt of a flow whose outcome is not known, if there is one.
-    ///
-    /// # Errors
-    /// When the journal cannot be read.
-    pub async fn open_attempt(&self, flow: &FlowId) -> Result<Option<Attempt>> {
+    async fn open_attempt(&self, flow: &FlowId) -> Result<Option<Attempt>> {
         let row =
             query("SELECT id, flow, base_version, plan FROM attempts WHERE flow = ? AND outcome IS NULL")
                 .bind(flow.as_str())
@@ -139,15 +154,41 @@ impl Reader {
         row.as_ref().map(attempt).transpose()
     }
 
-    /// Until when no call may be started at the tenant.
-    ///
-    /// # Errors
-    /// When the journal cannot be read.
-    pub async fn gate(&self) -> Result<Option<GateEnd>> {
-        let row = query("SELECT until, COALESCE(reason, '') FROM gate WHERE until IS NOT NULL")
-            .fetch_optional(&self.pool)
-            .await?;
-        row.map(|row| Ok(GateEnd { until: time(row.get(0))?, reason: row.get(1) })).transpose()
+    async fn last_published(&self, flow: &FlowId) -> Result<Option<String>> {
+        let row = query(
+            "SELECT version FROM (SELECT version, seq FROM changes WHERE flow = ? ORDER BY seq DESC LIMIT ?)
+             WHERE version IS NOT NULL ORDER BY seq DESC LIMIT 1",
+        )
+        .bind(flow.as_str())
+        .bind(LATEST)
+        .fetch_optional(&self.pool)
+        .await?;
+        Ok(row.map(|row| row.get(0)))
+    }
+
+    async fn was_lost_at(&self, flow: &FlowId, version: &str) -> Result<bool> {
+        let row = query(
+            "SELECT EXISTS (SELECT 1 FROM attempts WHERE outcome = 'lost' AND flow = ? AND base_version = ?)",
+        )
+        .bind(flow.as_str())
+        .bind(version)
+        .fetch_one(&self.pool)
+        .await?;
+        Ok(row.get(0))
+    }
+
+    async fn others_were_served(&self, than: &FlowId, since: Timestamp) -> Result<bool> {
+        // All the states that SQLite must see to prove that its partial index applies, then those in question.
+        let row = query(
+            "SELECT EXISTS (SELECT 1 FROM changes
+             WHERE settled_at >= ? AND state IN ('published', 'unchanged', 'superseded', 'discarded')
+             AND state IN ('published', 'unchanged') AND flow != ?)",
+        )
+        .bind(since.as_millisecond())
+        .bind(than.as_str())
+        .fetch_one(&self.pool)
+        .await?;
+        Ok(row.get(0))
     }
 }
 
@@ -165,14 +206,18 @@ fn key(text: Option<&str>) -> Result<Option<Timestamp>> {
     text.map(parse).transpose()
 }
 
-fn json<T: serde::de::DeserializeOwned>(text: &str, expected: &'static str) -> Result<T> {
+pub(super) fn json<T: serde::de::DeserializeOwned>(text: &str, expected: &'static str) -> Result<T> {
     serde_json::from_str(text).map_err(|_bad| JournalError::corrupt(crate::change::shorten(text), expected))
 }
 
 fn change(row: &SqliteRow) -> Result<Change> {
     let node: &str = row.get("node");
+    let undo = row.get::<Option<&str>, _>("undo").map(|text| json(text, "a rollback")).transpose()?;
     let values = match (row.get::<Option<&str>, _>("variables"), row.get::<Option<String>, _>("fetch_url")) {
-        (Some(text), _) => Values::Known(json(text, "a list of variables")?),
+        (Some(text), _) => undo.map_or_else(
+            || json(text, "a list of variables").map(Values::Known),
+            |undo| Ok(Values::Undo(undo)),
+        )?,
         (None, Some(url)) => Values::Fetch(url),
         (None, None) => return Err(JournalError::corrupt("NULL", "variables or a URL")),
     };

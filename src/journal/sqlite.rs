@@ -1,23 +1,27 @@
 //! Opening the SQLite file: its lock, its durability, its schema.
 
 use std::borrow::Cow;
-use std::fs::{File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
 use sqlx::sqlite::{
-    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
+    SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions,
+    SqliteSynchronous,
 };
 use sqlx::{ConnectOptions as _, SqlSafeStr as _};
 
-use super::{Reader, Writer};
-use crate::change::shorten;
+use super::lock::{Lock, accessible, has_wal};
+use super::{JournalError, Reader, Writer};
+use crate::change::{Seq, shorten};
 use crate::http::shown;
 
 /// How many connections read beside the writer's one.
 const READERS: u32 = 4;
+/// How long another process may have the journal until it counts as its, and how often that is looked at.
+const LOCK_WAIT: Duration = Duration::from_millis(500);
+const LOCK_LOOK_EVERY: Duration = Duration::from_millis(10);
 /// How long a statement waits for a lock that another connection of ours holds.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -73,19 +77,13 @@ impl Journal {
     pub async fn open(location: &Location) -> Result<Self, JournalError> {
         let path = location.path();
         accessible(path)?;
-        // Made before its lock is taken: through a link that leads nowhere yet, it would get another lock later.
-        OpenOptions::new()
-            .create(true)
-            .append(true)
-            .open(path)
-            .map_err(|source| JournalError::Unwritable { path: path.to_owned(), source })?;
-        let lock = lock(path)?;
-        let unusable = |source| JournalError::Unusable { path: path.to_owned(), source };
+        let lock = patiently(|| Lock::take(path)).await?;
+        let unusable = |source| JournalError::unusable(path, source);
         // Before anything of it is changed, even its mode.
         let pool = onlooker(path).await?;
-        let usable = is_journal(&pool, path).await;
+        let last = examine(&pool, path, lock.acknowledged()).await;
         pool.close().await;
-        usable?;
+        let last = last?;
         let options = SqliteConnectOptions::new()
             .filename(path)
             .create_if_missing(true)
@@ -96,14 +94,15 @@ impl Journal {
             .disable_statement_logging();
         let mut connection = options.connect().await.map_err(unusable)?;
         migrator().run(&mut connection).await.map_err(|error| not_migrated(path, error))?;
-        // `read_only` would keep SQLite from recovering the WAL; refusing writes is enough.
+        settle(&mut connection).await.map_err(unusable)?;
+        // Not `read_only`: the last connection that closes tidies up the WAL, and it may be one of these.
         let pool = SqlitePoolOptions::new()
             .max_connections(READERS)
             .connect_with(options.clone().pragma("query_only", "true"))
             .await
             .map_err(unusable)?;
         let again = options.create_if_missing(false);
-        Ok(Self { writer: Writer::new(connection, again, lock), reader: Reader::new(pool) })
+        Ok(Self { writer: Writer::new(connection, again, lock.knowing(last)), reader: Reader::new(pool) })
     }
 
     /// Looks whether the journal could be opened, without doing so: none is made, and none is migrated.
@@ -113,21 +112,37 @@ impl Journal {
     pub async fn look(location: &Location) -> Result<Found, JournalError> {
         let path = location.path();
         accessible(path)?;
+        let lock = patiently(|| Lock::look(path)).await?;
         if !path.exists() {
-            return Ok(Found::Nothing);
+            return match lock.acknowledged() {
+                0 => Ok(Found::Nothing),
+                acknowledged => Err(JournalError::CutShort { path: path.to_owned(), last: 0, acknowledged }),
+            };
         }
-        // One that is made here could belong to another user than the service's.
-        let _lock = if lock_of(path).exists() { Some(lock(path)?) } else { None };
         let pool = onlooker(path).await?;
-        let found = match is_journal(&pool, path).await {
-            Ok(false) => Ok(Found::Nothing),
-            Ok(true) => {
+        let found = match examine(&pool, path, lock.acknowledged()).await {
+            Ok(None) => Ok(Found::Nothing),
+            Ok(Some(_)) => {
                 Reader::new(pool.clone()).pending_count().await.map(|pending| Found::Journal { pending })
             }
             Err(error) => Err(error),
         };
         pool.close().await;
         found
+    }
+}
+
+/// A lock, which may be somebody's for a moment only: `flowhook check` that looks at the journal, or a process that
+/// is just being started by one that has given it back.
+async fn patiently(mut take: impl FnMut() -> Result<Lock, JournalError>) -> Result<Lock, JournalError> {
+    let begun = Instant::now();
+    loop {
+        match take() {
+            Err(JournalError::Locked { .. }) if begun.elapsed() < LOCK_WAIT => {
+                tokio::time::sleep(LOCK_LOOK_EVERY).await;
+            }
+            taken => return taken,
+        }
     }
 }
 
@@ -143,18 +158,57 @@ pub enum Found {
     },
 }
 
-/// A connection that changes nothing.
+/// A connection that changes nothing. With what a crash left in the WAL it must not even write that into the file,
+/// as closing it would otherwise: should the journal be refused, all of it stays as it was found.
 async fn onlooker(path: &Path) -> Result<SqlitePool, JournalError> {
-    let options = SqliteConnectOptions::new().filename(path).pragma("query_only", "true");
+    let options = SqliteConnectOptions::new()
+        .filename(path)
+        .read_only(has_wal(path))
+        .pragma("query_only", "true")
+        .disable_statement_logging();
     let pool = SqlitePoolOptions::new().max_connections(1).connect_with(options).await;
-    pool.map_err(|source| JournalError::Unusable { path: path.to_owned(), source })
+    pool.map_err(|source| JournalError::unusable(path, source))
+}
+
+/// Looks whether a file is a journal that is whole; the number of its last change, or nothing if it can become
+/// a journal. What is damaged, or lacks a change that was acknowledged, is refused.
+async fn examine(pool: &SqlitePool, path: &Path, acknowledged: Seq) -> Result<Option<Seq>, JournalError> {
+    let unusable = |source| JournalError::unusable(path, source);
+    let mut last = None;
+    if is_journal(pool, path).await? {
+        // Reads the whole file: a fifth of a second for 100,000 changes. `integrity_check` takes three times that.
+        let begun = Instant::now();
+        let found: String =
+            sqlx::query_scalar("PRAGMA quick_check(1)").fetch_one(pool).await.map_err(unusable)?;
+        tracing::debug!(journal.check_ms = begun.elapsed().as_millis(), "the journal was checked");
+        if found != "ok" {
+            return Err(JournalError::damaged(path, found));
+        }
+        // Kept by SQLite for AUTOINCREMENT: it stays when the change is pruned.
+        let sql = "SELECT COALESCE(MAX(seq), 0) FROM sqlite_sequence WHERE name = 'changes'";
+        last = Some(sqlx::query_scalar(sql).fetch_one(pool).await.map_err(unusable)?);
+    }
+    let known = last.unwrap_or(0);
+    if known < acknowledged {
+        return Err(JournalError::CutShort { path: path.to_owned(), last: known, acknowledged });
+    }
+    Ok(last)
+}
+
+/// Writes what the last life left in the WAL into the file, and empties the WAL.
+///
+/// Where an fsync failed in that life, the system may call clean what never reached the disk, and a later fsync
+/// would pass over it. Commits that follow it in the same WAL would then hang in the air.
+async fn settle(connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
+    sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(connection).await.map(drop)
 }
 
 /// Whether a file is a journal that this version can use; if not, it holds nothing yet and can become one.
 async fn is_journal(pool: &SqlitePool, path: &Path) -> Result<bool, JournalError> {
-    let unusable = |source| JournalError::Unusable { path: path.to_owned(), source };
-    let tables =
-        "SELECT COUNT(*), COALESCE(SUM(name IN ('_sqlx_migrations', 'deliveries')), 0) FROM sqlite_schema";
+    let unusable = |source| JournalError::unusable(path, source);
+    // A first start that was cut off may have left nothing but the empty list of migrations.
+    let tables = "SELECT COALESCE(SUM(tbl_name <> '_sqlx_migrations'), 0),
+                         COALESCE(SUM(name IN ('_sqlx_migrations', 'deliveries')), 0) FROM sqlite_schema";
     match sqlx::query_as::<_, (i64, i64)>(tables).fetch_one(pool).await.map_err(unusable)? {
         (0, _) => return Ok(false),
         (_, 0 | 1) => return Err(JournalError::Foreign { path: path.to_owned() }),
@@ -169,127 +223,20 @@ async fn is_journal(pool: &SqlitePool, path: &Path) -> Result<bool, JournalError
     Ok(version != 0)
 }
 
-/// Looks whether the file can be written, or made. SQLite's own words for it would mislead.
-fn accessible(path: &Path) -> Result<(), JournalError> {
-    let unwritable = |source| JournalError::Unwritable { path: path.to_owned(), source };
-    if path.is_dir() {
-        return Err(JournalError::Folder { path: path.to_owned() });
-    }
-    if path.exists() {
-        OpenOptions::new().append(true).open(path).map_err(unwritable)?;
-    } else {
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-        tempfile::tempfile_in(folder.unwrap_or(Path::new("."))).map_err(unwritable)?;
-    }
-    let lock = lock_of(path);
-    if lock.exists() {
-        OpenOptions::new().write(true).open(&lock).map_err(unwritable)?;
-    }
-    Ok(())
-}
-
 fn migrator() -> Migrator {
-    let journal = include_str!("migrations/0001_journal.sql").into_sql_str();
-    let first = Migration::new(1, Cow::Borrowed("journal"), MigrationType::Simple, journal, false);
-    Migrator::with_migrations(vec![first])
+    let all = [
+        ("journal", include_str!("migrations/0001_journal.sql")),
+        ("verbs", include_str!("migrations/0002_verbs.sql")),
+    ];
+    let migration = |(number, (name, sql)): (i64, (&'static str, &'static str))| {
+        Migration::new(number, Cow::Borrowed(name), MigrationType::Simple, sql.into_sql_str(), false)
+    };
+    Migrator::with_migrations((1..).zip(all).map(migration).collect())
 }
 
 fn not_migrated(path: &Path, error: MigrateError) -> JournalError {
     if let MigrateError::Execute(source) | MigrateError::ExecuteMigration(source, _) = error {
-        return JournalError::Statement(source);
+        return JournalError::unusable(path, source);
     }
     JournalError::Schema { path: path.to_owned(), source: error }
-}
-
-/// Takes the lock beside the journal. The kernel gives it back when the process ends, however it ends.
-fn lock(path: &Path) -> Result<File, JournalError> {
-    let unwritable = |source| JournalError::Unwritable { path: path.to_owned(), source };
-    let file = OpenOptions::new()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(lock_of(path))
-        .map_err(unwritable)?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(JournalError::Locked { path: path.to_owned() }),
-        Err(TryLockError::Error(source)) => Err(unwritable(source)),
-    }
-}
-
-fn lock_of(path: &Path) -> PathBuf {
-    // A link would give one journal two locks.
-    let mut beside = path.canonicalize().unwrap_or_else(|_not_there| path.to_owned()).into_os_string();
-    beside.push(".lock");
-    beside.into()
-}
-
-/// The journal cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum JournalError {
-    /// Another process has it.
-    #[error(
-        "the journal `{}` is in use by another process: stop that one, or set FLOWHOOK_JOURNAL to another file",
-        path.display()
-    )]
-    Locked {
-        /// The journal's file.
-        path: PathBuf,
-    },
-    /// It is a folder.
-    #[error("the journal `{}` is a folder: name a file in it, as in sqlite:{}", path.display(), path.join("flowhook.db").display())]
-    Folder {
-        /// The folder.
-        path: PathBuf,
-    },
-    /// It is a database, and no journal.
-    #[error("`{}` is another program's database: set FLOWHOOK_JOURNAL to another file", path.display())]
-    Foreign {
-        /// The file.
-        path: PathBuf,
-    },
-    /// It, its lock or its folder cannot be written.
-    #[error(
-        "the journal `{}` cannot be written: check that its folder exists, and that it and its `.lock` belong to you",
-        path.display()
-    )]
-    Unwritable {
-        /// The journal's file.
-        path: PathBuf,
-        /// What the system said.
-        source: std::io::Error,
-    },
-    /// It is not a database that we can open.
-    #[error("the journal `{}` cannot be opened: restore it from a backup, or set FLOWHOOK_JOURNAL to another file", path.display())]
-    Unusable {
-        /// The journal's file.
-        path: PathBuf,
-        /// What SQLite said.
-        source: sqlx::Error,
-    },
-    /// It was written by a newer version, or is damaged.
-    #[error("the journal `{}` does not fit this version of flowhook: run the version that wrote it", path.display())]
-    Schema {
-        /// The journal's file.
-        path: PathBuf,
-        /// What the migration said.
-        source: MigrateError,
-    },
-    /// A statement failed.
-    #[error("the journal did not take a statement: check that its disk is there and has room")]
-    Statement(#[from] sqlx::Error),
-    /// A row holds what we never write.
-    #[error("the journal holds `{value}` where {expected} belongs: restore it from a backup")]
-    Corrupt {
-        /// What was found.
-        value: String,
-        /// What should be there.
-        expected: &'static str,
-    },
-}
-
-impl JournalError {
-    pub(super) fn corrupt(value: impl Into<String>, expected: &'static str) -> Self {
-        Self::Corrupt { value: value.into(), expected }
-    }
 }

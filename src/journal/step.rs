@@ -1,11 +1,13 @@
 //! What the worker writes into the journal, and reads back from it.
 
+use std::ops::Not;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::{Acted, Chosen, Verb};
-use crate::change::{FlowId, Seq, State, Variable};
+use super::{Acted, Chosen, Reach, Tally, Verb};
+use crate::change::{FlowId, Seq, State, Variable, present};
 
 /// What a change contends for: one variable, or with `replace` the whole list.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -72,14 +74,19 @@ pub struct Edit {
     /// Variable or whole list.
     pub target: Target,
     /// The JSON text before: of the value or of the list; absent if there was none.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "present")]
     pub previous: Option<Box<RawValue>>,
-    /// The JSON text after.
-    pub value: Box<RawValue>,
+    /// Whether there was an entry of that name before, without a value.
+    #[serde(default, skip_serializing_if = "Not::not")]
+    pub was_valueless: bool,
+    /// The JSON text after; absent if the variable is taken away.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "present")]
+    pub value: Option<Box<RawValue>>,
 }
 
 /// What a PUT will mean if it lands. Committed before the PUT leaves, so that a lost answer can be
 /// decided by reading the flow.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Plan {
     /// The endings of its changes; `published` ones get the version that lands.
     pub endings: Vec<Ending>,
@@ -203,6 +210,23 @@ pub enum Step {
         /// To which changes.
         chosen: Chosen,
     },
+    /// An operator's word: these changes are to be rolled back.
+    Rollback {
+        /// The changes.
+        seqs: Vec<Seq>,
+    },
+    /// An operator says to publish nothing for now.
+    Pause {
+        /// Of what.
+        reach: Reach,
+        /// Why, if it is said.
+        reason: Option<String>,
+    },
+    /// An operator says to go on.
+    Resume {
+        /// With what.
+        reach: Reach,
+    },
     /// Writes, and changes nothing: tells whether the journal takes commits again.
     Probe,
 }
@@ -212,10 +236,11 @@ pub enum Step {
 pub enum Effect {
     /// It is written.
     Written {
-        /// How many changes stopped being pending by it.
-        ended: usize,
+        /// The changes that stopped being pending by it.
+        ended: Tally,
     },
-    /// Nothing of it is written: it rests on a change that a person has discarded since it was read.
+    /// Nothing of it is written: it rests on a change that a person has discarded since it was read, or on a flow
+    /// that a person has paused since.
     Stale,
     /// An operator's verb was carried out.
     Acted(Acted),

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use sqlx::sqlite::{Sqlite, SqliteRow};
 use sqlx::{QueryBuilder, Row as _, query};
 
-use super::{ChangeFilter, Commit, JournalError};
+use super::{ChangeFilter, Commit, JournalError, Refused, Tally};
 use crate::change::{FlowId, Seq, State};
 
 type Result<T> = std::result::Result<T, JournalError>;
@@ -38,10 +38,14 @@ pub struct Acted {
     pub changes: usize,
     /// How many it was not done to, because an update that carries them is in flight.
     pub in_flight: usize,
-    /// How many of them stopped being pending.
-    pub ended: usize,
-    /// How many of them became pending again.
-    pub revived: usize,
+    /// Those of them that stopped being pending.
+    pub ended: Tally,
+    /// Those of them that became pending again.
+    pub revived: Tally,
+    /// The rollbacks that were made.
+    pub made: Vec<Seq>,
+    /// What could not be rolled back.
+    pub refused: Vec<Refused>,
     /// The oldest that was looked at, if there may be older ones that the filter finds.
     pub next_cursor: Option<Seq>,
     /// The flows whose lanes are to look at once, whatever they wait for.
@@ -84,7 +88,7 @@ impl Commit<'_> {
             .execute(self.sql())
             .await?;
             acted.changes += 1;
-            acted.revived += usize::from(change.state == State::Failed);
+            acted.revived.add(&change.flow, usize::from(change.state == State::Failed));
             acted.flows.insert(change.flow);
             acted.urls.extend(change.url);
         }
@@ -105,7 +109,7 @@ impl Commit<'_> {
                 .execute(self.sql())
                 .await?;
             acted.changes += 1;
-            acted.ended += usize::from(change.state == State::Pending);
+            acted.ended.add(&change.flow, usize::from(change.state == State::Pending));
         }
         Ok(())
     }

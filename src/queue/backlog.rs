@@ -1,110 +1,222 @@
-//! The count of pending changes and its bound.
+//! The count of pending changes and its bounds.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// How many changes are pending, counting those on their way to the journal.
+use super::NotTaken;
+use crate::journal::Tally;
+
+/// How many times the room that is left one flow may have. Alone it gets nine tenths of the capacity; a second
+/// hot or paused one gets nine tenths of the rest, and so on, and where they grow together they share evenly. A
+/// fixed share would either take half of the capacity from who has one flow, or be used up by two. A delivery is
+/// judged by the room before it: one that fits into an empty backlog is never refused for good.
+const TIMES_THE_ROOM_LEFT: usize = 9;
+
+/// Which changes are pending, counting those on their way to the journal.
 #[derive(Debug)]
 pub(super) struct Backlog {
     capacity: usize,
-    pending: AtomicUsize,
+    pending: Mutex<Pending>,
+}
+
+#[derive(Debug)]
+struct Pending {
+    /// No entry for a flow with nothing pending, so that it is bounded by the capacity.
+    flows: Tally,
+    /// The sum of it.
+    total: usize,
 }
 
 /// Room for a delivery's changes: given back when dropped, unless the changes were committed.
 #[derive(Debug)]
 pub(super) struct Reservation {
     backlog: Arc<Backlog>,
-    changes: usize,
+    changes: Tally,
 }
 
 impl Backlog {
-    pub(super) fn new(capacity: usize, pending: usize) -> Self {
-        Self { capacity, pending: AtomicUsize::new(pending) }
+    pub(super) fn new(capacity: usize, pending: Tally) -> Self {
+        let total = pending.total();
+        Self { capacity, pending: Mutex::new(Pending { flows: pending, total }) }
     }
 
-    /// Room for `changes` more, all or none.
+    /// Room for these changes more, all or none.
     ///
     /// Asks for room for one even where there is none to take: a full backlog refuses everything, before
     /// anything is looked up.
-    pub(super) fn reserve(this: &Arc<Self>, changes: usize) -> Option<Reservation> {
-        let fits = |pending: usize| {
-            let after = pending.checked_add(changes)?;
-            (pending < this.capacity && after <= this.capacity).then_some(after)
-        };
-        this.pending.fetch_update(Ordering::Relaxed, Ordering::Relaxed, fits).ok()?;
-        Some(Reservation { backlog: Arc::clone(this), changes })
+    pub(super) fn reserve(this: &Arc<Self>, changes: Tally) -> Result<Reservation, NotTaken> {
+        let mut pending = this.pending();
+        let left = this.capacity.saturating_sub(pending.total);
+        if left == 0 || changes.total() > left {
+            return Err(NotTaken::BacklogFull);
+        }
+        let at_most = left.saturating_mul(TIMES_THE_ROOM_LEFT);
+        if changes.iter().any(|(flow, more)| pending.flows.of(flow).saturating_add(more) > at_most) {
+            return Err(NotTaken::FlowFull);
+        }
+        pending.add(&changes);
+        drop(pending);
+        Ok(Reservation { backlog: Arc::clone(this), changes })
     }
 
+    /// Whether there is room for a flow that has nothing pending.
     pub(super) fn has_room(&self) -> bool {
-        self.pending.load(Ordering::Relaxed) < self.capacity
+        self.pending().total < self.capacity
     }
 
-    /// So many changes are pending again because a person said so, whatever the bound.
-    pub(super) fn revive(&self, revived: usize) {
-        self.pending.fetch_add(revived, Ordering::Relaxed);
+    /// These changes are pending now because a person said so, whatever the bounds.
+    pub(super) fn revive(&self, revived: &Tally) {
+        self.pending().add(revived);
     }
 
-    /// So many changes are not pending any more.
-    pub(super) fn release(&self, ended: usize) {
-        self.pending.fetch_sub(ended, Ordering::Relaxed);
+    /// These changes are not pending any more.
+    pub(super) fn release(&self, ended: &Tally) {
+        self.pending().remove(ended);
+    }
+
+    fn pending(&self) -> MutexGuard<'_, Pending> {
+        self.pending.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Pending {
+    fn add(&mut self, changes: &Tally) {
+        for (flow, changes) in changes.iter() {
+            self.flows.add(flow, changes);
+            self.total += changes;
+        }
+    }
+
+    fn remove(&mut self, changes: &Tally) {
+        for (flow, changes) in changes.iter() {
+            self.total -= self.flows.remove(flow, changes);
+        }
     }
 }
 
 impl Reservation {
-    /// The commit made `changes` pending: usually as many as were reserved; none for a duplicate; and for
-    /// a delivery whose failed changes get another chance, as many as had failed.
-    pub(super) fn keep(mut self, changes: usize) {
-        self.backlog.pending.fetch_add(changes, Ordering::Relaxed);
-        self.backlog.release(std::mem::take(&mut self.changes));
+    /// The commit made these changes pending: usually those that were reserved; none for a duplicate; and for
+    /// a delivery whose failed changes get another chance, those that had failed.
+    pub(super) fn keep(mut self, changes: &Tally) {
+        let mut pending = self.backlog.pending();
+        pending.add(changes);
+        pending.remove(&self.changes);
+        drop(pending);
+        self.changes = Tally::default();
     }
 }
 
 impl Drop for Reservation {
     fn drop(&mut self) {
-        self.backlog.release(self.changes);
+        self.backlog.release(&self.changes);
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::change::FlowId;
 
-    fn pending(backlog: &Backlog) -> usize {
-        backlog.pending.load(Ordering::Relaxed)
+    /// So many changes of each of these flows.
+    fn of(flows: &[(&str, usize)]) -> Tally {
+        let mut tally = Tally::default();
+        flows.iter().for_each(|(id, changes)| tally.add(&FlowId::parse(id).expect("an id"), *changes));
+        tally
+    }
+
+    fn backlog(capacity: usize, pending: &[(&str, usize)]) -> Arc<Backlog> {
+        Arc::new(Backlog::new(capacity, of(pending)))
+    }
+
+    /// Takes room and keeps it; whether there was any.
+    fn take(backlog: &Arc<Backlog>, flows: &[(&str, usize)]) -> Result<(), NotTaken> {
+        Backlog::reserve(backlog, of(flows)).map(|room| room.keep(&of(flows)))
+    }
+
+    /// How many changes, one at a time, are taken for a flow.
+    fn filled(backlog: &Arc<Backlog>, flow: &str) -> usize {
+        std::iter::from_fn(|| take(backlog, &[(flow, 1)]).ok()).count()
+    }
+
+    fn assert_pending(backlog: &Backlog, expected: &[(&str, usize)]) {
+        let pending = backlog.pending();
+        assert_eq!((&pending.flows, pending.total), (&of(expected), of(expected).total()));
     }
 
     #[test]
     fn a_delivery_gets_room_for_all_its_changes_or_none() {
-        let backlog = Arc::new(Backlog::new(3, 0));
-        let two = Backlog::reserve(&backlog, 2).expect("two fit into three");
-        assert!(Backlog::reserve(&backlog, 2).is_none());
-        assert_eq!(pending(&backlog), 2);
+        let backlog = backlog(3, &[]);
+        let two = Backlog::reserve(&backlog, of(&[("a", 1), ("b", 1)])).expect("two fit into three");
+        assert_eq!(take(&backlog, &[("a", 1), ("c", 1)]), Err(NotTaken::BacklogFull));
+        assert_pending(&backlog, &[("a", 1), ("b", 1)]);
         drop(two);
-        assert_eq!(pending(&backlog), 0);
+        assert_pending(&backlog, &[]);
     }
 
     #[test]
     fn a_full_backlog_refuses_even_what_needs_no_room() {
-        let backlog = Arc::new(Backlog::new(1, 1));
-        assert!(Backlog::reserve(&backlog, 0).is_none());
-        backlog.release(1);
-        assert!(Backlog::reserve(&backlog, 0).is_some());
+        let backlog = backlog(1, &[("a", 1)]);
+        assert_eq!(take(&backlog, &[]), Err(NotTaken::BacklogFull));
+        backlog.release(&of(&[("a", 1)]));
+        assert_eq!(take(&backlog, &[]), Ok(()));
     }
 
     #[test]
     fn what_the_commit_did_not_make_pending_is_given_back() {
-        let backlog = Arc::new(Backlog::new(5, 0));
-        Backlog::reserve(&backlog, 3).expect("three fit").keep(0);
-        assert_eq!(pending(&backlog), 0);
-        Backlog::reserve(&backlog, 3).expect("three fit").keep(3);
-        assert_eq!(pending(&backlog), 3);
+        let backlog = backlog(9, &[]);
+        let three = || Backlog::reserve(&backlog, of(&[("a", 2), ("b", 1)])).expect("three fit");
+        three().keep(&of(&[]));
+        assert_pending(&backlog, &[]);
+        three().keep(&of(&[("a", 2), ("b", 1)]));
+        three().keep(&of(&[("a", 1)]));
+        assert_pending(&backlog, &[("a", 3), ("b", 1)]);
     }
 
     #[test]
     fn a_journal_over_the_bound_takes_nothing_until_it_is_below_it() {
-        let backlog = Arc::new(Backlog::new(2, 4));
+        let backlog = backlog(2, &[("a", 4)]);
         assert!(!backlog.has_room());
-        backlog.release(3);
+        backlog.release(&of(&[("a", 3)]));
         assert!(backlog.has_room());
+    }
+
+    #[test]
+    fn one_flow_alone_gets_nine_tenths_of_a_large_backlog_and_all_of_a_small_one() {
+        let check = |capacity: usize, expected: usize| {
+            assert_eq!(filled(&backlog(capacity, &[]), "a"), expected, "{capacity}");
+        };
+        check(1, 1);
+        check(9, 9);
+        check(10, 9);
+        check(100, 90);
+        check(100_000, 90_000);
+    }
+
+    #[test]
+    fn hot_flows_leave_room_for_others_one_after_the_other_and_all_at_once() {
+        let hot = ["a", "b", "c"];
+        let backlog = backlog(10_000, &[]);
+        assert_eq!(hot.map(|flow| filled(&backlog, flow)), [9000, 900, 90]);
+        assert_eq!(take(&backlog, &[("a", 1)]), Err(NotTaken::FlowFull));
+        assert_eq!(take(&backlog, &[("d", 9)]), Ok(()));
+
+        let evenly = Arc::new(Backlog::new(10_000, of(&[])));
+        while hot.map(|flow| take(&evenly, &[(flow, 1)])).iter().any(Result::is_ok) {}
+        assert_pending(&evenly, &[("a", 3215), ("b", 3214), ("c", 3214)]);
+        assert_eq!(take(&evenly, &[("d", 357)]), Ok(()));
+    }
+
+    #[test]
+    fn a_delivery_is_refused_whole_for_the_flow_that_has_its_share() {
+        let backlog = backlog(100, &[("a", 90)]);
+        assert_eq!(take(&backlog, &[("a", 1), ("b", 1)]), Err(NotTaken::FlowFull));
+        assert_eq!(take(&backlog, &[("b", 1)]), Ok(()));
+        backlog.release(&of(&[("a", 10)]));
+        assert_eq!(take(&backlog, &[("a", 1), ("b", 1)]), Ok(()));
+        assert_pending(&backlog, &[("a", 81), ("b", 2)]);
+    }
+
+    #[test]
+    fn a_delivery_that_fits_into_an_empty_backlog_is_taken_whatever_the_share() {
+        assert_eq!(take(&backlog(100, &[]), &[("a", 100)]), Ok(()));
     }
 }

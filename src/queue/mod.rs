@@ -5,8 +5,9 @@
 //! * A delivery is answered after the commit that holds it, never before.
 //! * Two bounds. The queue holds deliveries that wait for their commit: at most [`QUEUE_DELIVERIES`] of
 //!   them and [`QUEUE_BYTES`] in all. The backlog holds `pending` changes: at most the
-//!   [`capacity`](Settings::capacity). Room for all changes of a delivery is reserved before it is queued
-//!   and given back if they are not committed.
+//!   [`capacity`](Settings::capacity), and of one flow only part of it, so that a flow that is hot or paused
+//!   leaves room for the others. Room for all changes of a delivery is reserved before it is queued and given
+//!   back if they are not committed.
 //! * Nothing else remembers deliveries: the journal's unique key decides what a duplicate is, inside the
 //!   commit. A twin of a delivery that is not committed yet simply waits its turn behind it.
 //!
@@ -25,9 +26,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
-use crate::change::{Admission, Delivery, Verdict};
+use crate::change::{Admission, Delivery, Seq, Verdict};
 use crate::clock::Clock;
-use crate::journal::{Acted, Chosen, Effect, Step, Verb, Writer};
+use crate::journal::{Acted, Chosen, Effect, Step, Tally, Verb, Write};
 use backlog::{Backlog, Reservation};
 pub use wakeups::{Wakeups, Woken};
 pub use writing::Writing;
@@ -45,7 +46,7 @@ const LEDGER_STEPS: usize = 1024;
 #[derive(Clone, Copy, Debug)]
 pub struct Settings {
     /// How many changes may be pending before deliveries are refused; `FLOWHOOK_QUEUE_CAPACITY`,
-    /// default 100,000. Failed changes do not count.
+    /// default 100,000. Failed changes do not count. One flow may have at most nine times the room that is left.
     pub capacity: usize,
 }
 
@@ -96,6 +97,9 @@ pub enum NotTaken {
     /// Too many changes are pending.
     #[error("the backlog is full")]
     BacklogFull,
+    /// Too many changes of one of its flows are pending; deliveries for other flows are taken.
+    #[error("the backlog has no more room for a flow of it")]
+    FlowFull,
     /// The writer has stopped.
     #[error("the journal is closed")]
     Closed,
@@ -110,8 +114,13 @@ pub struct NotStored;
 #[derive(Debug)]
 pub struct Receipt(oneshot::Receiver<Result<Admission, NotStored>>);
 
-/// Opens the queue over a journal in which `pending` changes wait already.
-pub fn open(settings: Settings, writer: Writer, clock: Clock, pending: usize) -> (Queue, Ledger, Writing) {
+/// Opens the queue over a journal in which these changes are pending already.
+pub fn open<W: Write>(
+    settings: Settings,
+    writer: W,
+    clock: Clock,
+    pending: Tally,
+) -> (Queue, Ledger, Writing<W>) {
     let (deliveries, from_receiver) = mpsc::channel(QUEUE_DELIVERIES);
     let (steps, from_worker) = mpsc::channel(LEDGER_STEPS);
     let backlog = Arc::new(Backlog::new(settings.capacity, pending));
@@ -130,10 +139,10 @@ impl Queue {
     /// [`NotTaken`]: nothing was stored, and the sender should come back later.
     pub fn submit(&self, delivery: Delivery) -> Result<Receipt, NotTaken> {
         let changes = match &delivery.verdict {
-            Verdict::Changes(changes) => changes.len(),
-            Verdict::Rejected { .. } => 0,
+            Verdict::Changes(changes) => changes.iter().map(|change| &change.flow).collect(),
+            Verdict::Rejected { .. } => Tally::default(),
         };
-        let room = Backlog::reserve(&self.backlog, changes).ok_or(NotTaken::BacklogFull)?;
+        let room = Backlog::reserve(&self.backlog, changes)?;
         let weight = u32::try_from(delivery.weight() + DELIVERY_OVERHEAD_BYTES).unwrap_or(u32::MAX);
         let bytes = Arc::clone(&self.bytes)
             .try_acquire_many_owned(weight)
@@ -175,10 +184,15 @@ impl Ledger {
     /// # Errors
     /// [`NotStored`] when the commit failed.
     pub async fn act(&self, verb: Verb, chosen: Chosen) -> Result<Acted, NotStored> {
-        match self.record(Step::Act { verb, chosen }).await? {
-            Effect::Acted(acted) => Ok(acted),
-            Effect::Written { .. } | Effect::Stale => Err(NotStored),
-        }
+        acted(self.record(Step::Act { verb, chosen }).await?)
+    }
+
+    /// Has changes rolled back, by changes of their own; answers after the commit that makes those.
+    ///
+    /// # Errors
+    /// [`NotStored`] when the commit failed.
+    pub async fn roll_back(&self, seqs: Vec<Seq>) -> Result<Acted, NotStored> {
+        acted(self.record(Step::Rollback { seqs }).await?)
     }
 
     /// Whether deliveries can be accepted now. After a failed commit the journal is tried again, so that
@@ -188,5 +202,12 @@ impl Ledger {
             return false;
         }
         self.backlog.has_room() && !self.steps.is_closed()
+    }
+}
+
+fn acted(effect: Effect) -> Result<Acted, NotStored> {
+    match effect {
+        Effect::Acted(acted) => Ok(acted),
+        Effect::Written { .. } | Effect::Stale => Err(NotStored),
     }
 }

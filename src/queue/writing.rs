@@ -7,9 +7,8 @@ use tokio::sync::mpsc;
 
 use super::backlog::Backlog;
 use super::{Entry, NotStored, Submission, Wakeups};
-use crate::change::Admission;
 use crate::clock::Clock;
-use crate::journal::{Admitted, Effect, JournalError, Writer};
+use crate::journal::{Committed, Effect, JournalError, Write};
 
 /// How many deliveries share a commit at most.
 const DELIVERIES_PER_COMMIT: usize = 1024;
@@ -18,8 +17,8 @@ const STEPS_PER_COMMIT: usize = 256;
 
 /// The writer's task, to be run.
 #[derive(Debug)]
-pub struct Writing {
-    writer: Writer,
+pub struct Writing<W> {
+    writer: W,
     clock: Clock,
     backlog: Arc<Backlog>,
     /// Whether the last commit failed.
@@ -36,15 +35,9 @@ struct Batch {
     steps: Vec<Entry>,
 }
 
-/// What a commit brought, entry by entry.
-struct Committed {
-    admitted: Vec<Admitted>,
-    effects: Vec<Effect>,
-}
-
-impl Writing {
+impl<W: Write> Writing<W> {
     pub(super) fn new(
-        writer: Writer,
+        writer: W,
         clock: Clock,
         backlog: Arc<Backlog>,
         failing: Arc<AtomicBool>,
@@ -111,27 +104,19 @@ impl Writing {
     }
 
     async fn commit(&mut self, batch: &Batch) -> Result<Committed, JournalError> {
-        let mut commit = self.writer.begin(self.clock.now()).await?;
-        let mut effects = Vec::with_capacity(batch.steps.len());
-        for entry in &batch.steps {
-            effects.push(commit.step(&entry.step).await?);
-        }
-        let mut admitted = Vec::with_capacity(batch.deliveries.len());
-        for submission in &batch.deliveries {
-            admitted.push(commit.admit(&submission.delivery).await?);
-        }
-        commit.finish().await?;
-        Ok(Committed { admitted, effects })
+        let steps: Vec<_> = batch.steps.iter().map(|entry| &entry.step).collect();
+        let deliveries: Vec<_> = batch.deliveries.iter().map(|submission| &submission.delivery).collect();
+        self.writer.commit(self.clock.now(), &steps, &deliveries).await
     }
 
     /// Keeps the backlog's count, and wakes whom an operator wants to be woken.
     fn account(&self, effect: &Effect) {
         match effect {
-            Effect::Written { ended } => self.backlog.release(*ended),
+            Effect::Written { ended } => self.backlog.release(ended),
             Effect::Stale => {}
             Effect::Acted(acted) => {
-                self.backlog.revive(acted.revived);
-                self.backlog.release(acted.ended);
+                self.backlog.revive(&acted.revived);
+                self.backlog.release(&acted.ended);
                 self.wakeups.add_at_once(acted.flows.iter().cloned(), acted.urls.iter().cloned());
             }
         }
@@ -145,10 +130,7 @@ impl Writing {
         }
         let mut flows = Vec::new();
         for (submission, admitted) in batch.deliveries.into_iter().zip(committed.admitted) {
-            submission.room.keep(match admitted.admission {
-                Admission::Accepted { changes } => changes,
-                Admission::Duplicate | Admission::Rejected => 0,
-            });
+            submission.room.keep(&admitted.flows.iter().collect());
             flows.extend(admitted.flows);
             // A sender that has hung up by now finds a duplicate when it comes again.
             _ = submission.answer.send(Ok(admitted.admission));

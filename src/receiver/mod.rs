@@ -35,6 +35,7 @@ use crate::change::{Admission, Delivery, NewChange, Verdict};
 use crate::clock::Clock;
 use crate::queue::Queue;
 use crate::route::{Judgement, Routes};
+use crate::server::places::Places;
 use crate::source::{Sources, Verified};
 
 use answer::Answer;
@@ -42,6 +43,13 @@ use refusal::{Refusal, Unavailable};
 
 /// The longest body, in bytes: 1 MiB.
 pub const BODY_BYTES: usize = 1_024 * 1_024;
+/// A body of at most so many bytes is short, and each connection may have one: 8 KiB.
+pub const SHORT_BODY_BYTES: usize = 8 * 1_024;
+/// What is beyond that comes in pieces of so many bytes, 16 KiB, each of which needs a place.
+pub const PIECE_BYTES: usize = 16 * 1_024;
+/// The most pieces of longer bodies that we hold at once, 32 MiB; when all places are taken, the body that takes
+/// longest gives way to the next.
+pub const PIECES: usize = 2_048;
 /// How long a body may take to arrive.
 pub const BODY_READ: Duration = Duration::from_secs(10);
 /// How long a delivery waits for its commit before the sender is told to come back.
@@ -71,6 +79,11 @@ pub const STATUSES: [StatusCode; 11] = [
 pub struct Settings {
     /// The longest body, in bytes: 413 beyond it. Default [`BODY_BYTES`].
     pub body_bytes: usize,
+    /// A body of at most so many bytes is short. Default [`SHORT_BODY_BYTES`].
+    pub short_body_bytes: usize,
+    /// The most pieces, of [`PIECE_BYTES`], of longer bodies on their way to us at once: 503 for the one that takes
+    /// longest when another comes. Default [`PIECES`].
+    pub pieces: usize,
     /// How long a body may take to arrive: 408 beyond it. Default [`BODY_READ`].
     pub body_read: Duration,
     /// How long a delivery waits for its commit: 503 beyond it, though it may yet be stored, and
@@ -80,7 +93,13 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { body_bytes: BODY_BYTES, body_read: BODY_READ, commit_wait: COMMIT_WAIT }
+        Self {
+            body_bytes: BODY_BYTES,
+            short_body_bytes: SHORT_BODY_BYTES,
+            pieces: PIECES,
+            body_read: BODY_READ,
+            commit_wait: COMMIT_WAIT,
+        }
     }
 }
 
@@ -107,14 +126,25 @@ pub fn router(receiver: Receiver) -> Router {
         .route("/hooks/{source}", any(deliver))
         .fallback(async || Refusal::NoSuchPath)
         .layer(middleware::from_fn(log::each_request))
-        .with_state(Shared(Arc::new(receiver)))
+        .with_state(Shared(Arc::new(Open {
+            pieces: Places::new("pieces of long bodies", receiver.settings.pieces),
+            receiver,
+        })))
 }
 
 /// The router's state. It is private, and so is all that can be extracted with it.
 #[derive(Clone)]
-struct Shared(Arc<Receiver>);
+struct Shared(Arc<Open>);
 
-async fn deliver(State(Shared(receiver)): State<Shared>, delivery: Verified) -> Result<Answer, Refusal> {
+/// A receiver that is open to senders.
+struct Open {
+    receiver: Receiver,
+    /// Places for the pieces of bodies that are long and that nobody has verified yet.
+    pieces: Places,
+}
+
+async fn deliver(State(Shared(open)): State<Shared>, delivery: Verified) -> Result<Answer, Refusal> {
+    let receiver = &open.receiver;
     match receiver.routes.judge(delivery.body(), delivery.received_at()) {
         Judgement::Changes(changes) => receiver.accept(&delivery, changes).await,
         Judgement::Ignored => Ok(Answer::Ignored),

@@ -59,6 +59,8 @@ pub(super) enum Unavailable {
     NotStored,
     #[error("the commit takes too long")]
     Late,
+    #[error("its long body took longest of all while another came")]
+    GaveWay,
 }
 
 impl Refusal {
@@ -94,7 +96,8 @@ impl Refusal {
             Self::Interrupted(_) => "The body could not be read.".into(),
             Self::Unverified(_) => "The request could not be verified.".into(),
             Self::NotJson(reason) | Self::ByRoute(reason) => reason.into(),
-            Self::Unavailable { .. } => "The delivery was not stored. Send it again later.".into(),
+            // One that takes too long may yet be stored.
+            Self::Unavailable { .. } => "The delivery is not acknowledged. Send it again later.".into(),
         }
     }
 

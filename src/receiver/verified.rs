@@ -3,7 +3,7 @@
 
 use axum::RequestExt as _;
 use axum::extract::{FromRequest, Path, Request};
-use hyper::header::CONTENT_ENCODING;
+use hyper::header::{CONTENT_ENCODING, TRANSFER_ENCODING};
 use hyper::{HeaderMap, Method};
 
 use super::log::Trail;
@@ -14,7 +14,8 @@ use crate::source::Verified;
 impl FromRequest<Shared> for Verified {
     type Rejection = Refusal;
 
-    async fn from_request(mut request: Request, Shared(receiver): &Shared) -> Result<Self, Refusal> {
+    async fn from_request(mut request: Request, Shared(open): &Shared) -> Result<Self, Refusal> {
+        let receiver = &open.receiver;
         if receiver.shutting_down.is_cancelled() {
             return Err(Refusal::unavailable(Unavailable::ShuttingDown));
         }
@@ -31,7 +32,7 @@ impl FromRequest<Shared> for Verified {
         if is_encoded(&head.headers) {
             return Err(Refusal::Encoded);
         }
-        let body = body::read(body, &receiver.settings).await?;
+        let body = body::read(body, &receiver.settings, &open.pieces).await?;
         let verified =
             source.verify(&head.headers, body, receiver.clock.now()).map_err(Refusal::Unverified)?;
         trail.verified_as(verified.id());
@@ -39,9 +40,12 @@ impl FromRequest<Shared> for Verified {
     }
 }
 
-/// Whether the body went through a coding. Signatures cover the bytes before it, and to undo it
-/// would mean to unpack what nobody has verified.
+/// Whether the body went through a coding other than being cut into chunks. Signatures cover the bytes before it,
+/// and to undo it would mean to unpack what nobody has verified.
 fn is_encoded(headers: &HeaderMap) -> bool {
-    let mut codings = headers.get_all(CONTENT_ENCODING).iter();
-    codings.any(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity"))
+    let only = |name, known: &[u8]| {
+        let mut codings = headers.get_all(name).iter();
+        codings.all(|coding| coding.as_bytes().eq_ignore_ascii_case(known))
+    };
+    !only(CONTENT_ENCODING, b"identity") || !only(TRANSFER_ENCODING, b"chunked")
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::flows::Save;
 use super::record::Call;
-use super::reply::Canned;
+use super::reply::{Canned, Way};
 
 /// A fault that waits for its calls.
 ///
@@ -21,6 +21,8 @@ pub struct Fault {
     flow: Option<String>,
     skip: u32,
     left: Option<u32>,
+    /// Of a hundred calls that it could befall, about how many it does, and what decides which.
+    odds: Option<(u8, fastrand::Rng)>,
     what: FaultKind,
 }
 
@@ -70,10 +72,19 @@ pub enum FaultKind {
     ConflictUnmoved,
     /// Saved with the members of the flow in another order and one more, and answered so.
     RewriteOnSave,
+    /// Saved as by a server that parses a document and writes it anew: keys sorted, numbers as binary
+    /// floating point, no white space.
+    ParseOnSave,
+    /// Saved, and the version goes up by so many at once.
+    VersionJump(u32),
     /// Answered as if saved, and the version moves, but the content stays as it was.
     SilentDrop,
     /// A GET is answered with the document as it was before the last commit.
     StaleRead,
+    /// Saved, and the ordinary answer without a `Content-Length`, in chunks.
+    Chunked,
+    /// Saved, and the ordinary answer byte by byte, each after so long.
+    Trickle(Duration),
 }
 
 /// When a document that was merely accepted is saved.
@@ -90,7 +101,7 @@ pub enum Landing {
 impl Fault {
     /// A fault of such calls, once.
     pub fn on(on: On, what: FaultKind) -> Self {
-        Self { on, flow: None, skip: 0, left: Some(1), what }
+        Self { on, flow: None, skip: 0, left: Some(1), odds: None, what }
     }
 
     /// A fault of the token endpoint, once.
@@ -132,6 +143,12 @@ impl Fault {
         Self { skip: calls, ..self }
     }
 
+    /// Only about so many of a hundred such calls, as this seed has it.
+    #[must_use]
+    pub fn percent(self, percent: u8, seed: u64) -> Self {
+        Self { odds: Some((percent, fastrand::Rng::with_seed(seed))), ..self }
+    }
+
     fn befalls(&self, call: &Call) -> bool {
         let on = match call {
             Call::Token => matches!(self.on, On::Token | On::Any),
@@ -163,8 +180,8 @@ pub(super) enum Manner {
     Stale,
     /// This one instead.
     Canned(Canned),
-    /// Half of the ordinary one.
-    Torn,
+    /// The ordinary one, on its way like this.
+    OnItsWay(Way),
     /// No answer for so long, then a reset.
     Silence(Duration),
     /// A reset.
@@ -182,7 +199,9 @@ impl FaultKind {
             Self::ResetAfterCommit => (saved, Manner::Reset),
             Self::CommitThen(canned) => (saved, Manner::Canned(canned)),
             Self::CommitThenHang(wait) => (saved, Manner::Silence(wait)),
-            Self::TruncatedBody => (saved, Manner::Torn),
+            Self::TruncatedBody => (saved, Manner::OnItsWay(Way::Torn)),
+            Self::Chunked => (saved, Manner::OnItsWay(Way::InChunks)),
+            Self::Trickle(each) => (saved, Manner::OnItsWay(Way::Trickling(each))),
             Self::NotJson => (Effect::Nothing, Manner::Canned(proxy_page())),
             Self::Empty => (saved, Manner::Canned(Canned::status(204))),
             Self::Accepted(landing) => {
@@ -196,6 +215,8 @@ impl FaultKind {
             Self::LateCommit(wait) => (Effect::Later(wait), Manner::Reset),
             Self::ConflictUnmoved => (Effect::Nothing, Manner::Canned(locked())),
             Self::RewriteOnSave => (Effect::Save(Save::Rewritten), Manner::Usual),
+            Self::ParseOnSave => (Effect::Save(Save::Parsed), Manner::Usual),
+            Self::VersionJump(by) => (Effect::Save(Save::Jumping(by)), Manner::Usual),
             Self::SilentDrop => (Effect::Save(Save::Dropped), Manner::Usual),
             Self::StaleRead => (saved, Manner::Stale),
         }
@@ -243,6 +264,11 @@ impl Faults {
                 fault.skip -= 1;
                 continue;
             }
+            if let Some((percent, rng)) = &mut fault.odds
+                && rng.u8(0..100) >= *percent
+            {
+                continue;
+            }
             fault.left = fault.left.map(|left| left - 1);
             return Some((effect, manner));
         }
@@ -283,6 +309,8 @@ mod tests {
         check(&Fault::on(On::Any, reset()).forever(), "tgp", "tgp");
         check(&Fault::token(reset()).of("1"), "tgp", "...");
         check(&Fault::put(FaultKind::ResetAfterCommit).after(1), "xpxp", "...p");
+        check(&Fault::get(reset()).percent(0, 1).forever(), "gggg", "....");
+        check(&Fault::get(reset()).percent(100, 1).times(2), "gggg", "gg..");
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::human::{EditError, Human};
-use super::layout::{NotAFlow, next_version, version_span};
+use super::layout::{NotAFlow, is_bare, next_version, version_span};
 use super::text::{member, members, span, splice};
 
 /// The member that [`Save::Rewritten`] adds to a flow.
@@ -16,12 +16,14 @@ pub const SAVED_BY: &str = "savedBy";
 pub(super) struct Given {
     text: Arc<str>,
     version: Range<usize>,
+    /// It has no envelope `flow`.
+    is_bare: bool,
 }
 
 impl Given {
     /// Checks that `text` is JSON with a `flow.version`.
     pub(super) fn read(text: &str) -> Result<Self, NotAFlow> {
-        Ok(Self { version: version_span(text)?, text: text.into() })
+        Ok(Self { version: version_span(text)?, is_bare: is_bare(text)?, text: text.into() })
     }
 
     /// The same for bytes from the wire.
@@ -41,6 +43,10 @@ pub(super) enum Save {
     AsGiven,
     /// With the members of the flow in reverse order and one more.
     Rewritten,
+    /// Parsed and written anew.
+    Parsed,
+    /// As it was given, with a version that is higher by so many.
+    Jumping(u32),
     /// Not at all, though the version moves.
     Dropped,
 }
@@ -50,6 +56,8 @@ pub(super) enum Save {
 pub(super) enum Refusal {
     /// No flow of that id.
     NoSuchFlow,
+    /// The flow is held with the envelope `flow` and given without it, or the other way round.
+    OtherEnvelope,
     /// Another version is current.
     Conflict {
         /// The current version, as it is spelt.
@@ -76,6 +84,7 @@ struct Held {
     text: Arc<str>,
     version: String,
     previous: Option<Arc<str>>,
+    is_bare: bool,
 }
 
 /// All flows by id.
@@ -83,10 +92,14 @@ struct Held {
 pub(super) struct Flows(HashMap<String, Held>);
 
 impl Flows {
-    /// Takes a flow in, or replaces it.
-    pub(super) fn add(&mut self, id: &str, text: &str) -> Result<(), NotAFlow> {
+    /// Takes a flow in, or replaces it. It has its envelope, unless it is to be bare.
+    pub(super) fn add(&mut self, id: &str, text: &str, bare: bool) -> Result<(), NotAFlow> {
         let version = text[version_span(text)?].to_owned();
-        self.0.insert(id.to_owned(), Held { text: text.into(), version, previous: None });
+        if is_bare(text)? && !bare {
+            return Err(NotAFlow::Missing("flow"));
+        }
+        let held = Held { text: text.into(), version, previous: None, is_bare: is_bare(text)? };
+        self.0.insert(id.to_owned(), held);
         Ok(())
     }
 
@@ -120,6 +133,9 @@ impl Flows {
     /// Whether a PUT of `given` would be refused now.
     pub(super) fn check(&self, id: &str, given: &Given) -> Result<(), Refusal> {
         let held = self.0.get(id).ok_or(Refusal::NoSuchFlow)?;
+        if held.is_bare != given.is_bare {
+            return Err(Refusal::OtherEnvelope);
+        }
         if held.version == given.version() {
             Ok(())
         } else {
@@ -132,25 +148,31 @@ impl Flows {
         self.check(id, given)?;
         let held = self.0.get_mut(id).ok_or(Refusal::NoSuchFlow)?;
         let content = match how {
-            Save::AsGiven => given.text.to_string(),
-            Save::Rewritten => rewritten(&given.text).unwrap_or_else(|| given.text.to_string()),
-            Save::Dropped => held.text.to_string(),
+            Save::AsGiven | Save::Jumping(_) => Some(given.text.to_string()),
+            Save::Rewritten => rewritten(&given.text),
+            Save::Parsed => parsed(&given.text),
+            Save::Dropped => Some(held.text.to_string()),
         };
-        Ok(held.commit(Arc::clone(&given.text), &content))
+        let content = content.unwrap_or_else(|| given.text.to_string());
+        let steps = if let Save::Jumping(by) = how { by.max(1) } else { 1 };
+        Ok(held.commit(Arc::clone(&given.text), &content, steps))
     }
 
     /// Saves a person's edit under the next version.
     pub(super) fn edit(&mut self, id: &str, edit: &Human) -> Result<Saved, EditError> {
         let held = self.0.get_mut(id).ok_or_else(|| EditError::NoSuchFlow(id.to_owned()))?;
         let edited = edit.apply(&held.text, held.previous.as_deref())?;
-        Ok(held.commit(edited.as_str().into(), &edited))
+        Ok(held.commit(edited.as_str().into(), &edited, 1))
     }
 }
 
 impl Held {
-    /// Makes `content` the flow's text, with the next version spliced in.
-    fn commit(&mut self, given: Arc<str>, content: &str) -> Saved {
-        let version = next_version(&self.version).expect("a held version was checked when it was taken in");
+    /// Makes `content` the flow's text, with a version spliced in that is so many steps on.
+    fn commit(&mut self, given: Arc<str>, content: &str, steps: u32) -> Saved {
+        let mut version = self.version.clone();
+        for _ in 0..steps {
+            version = next_version(&version).expect("a held version was checked when it was taken in");
+        }
         let at = version_span(content).expect("content to be saved was checked when it was taken in");
         let stored: Arc<str> = splice(content, &at, &version).into();
         let before = std::mem::replace(&mut self.text, Arc::clone(&stored));
@@ -171,6 +193,12 @@ fn rewritten(text: &str) -> Option<String> {
     Some(splice(text, &span(text, flow.value), &made))
 }
 
+/// The document as a server writes it that keeps values, not texts.
+fn parsed(text: &str) -> Option<String> {
+    let document: serde_json::Value = serde_json::from_str(text).ok()?;
+    Some(document.to_string())
+}
+
 #[cfg(test)]
 mod tests {
     use super::{Flows, Given, Human, Refusal, Save};
@@ -179,7 +207,7 @@ mod tests {
 
     fn held() -> Flows {
         let mut flows = Flows::default();
-        flows.add("f", FLOW).unwrap();
+        flows.add("f", FLOW, false).unwrap();
         flows
     }
 
@@ -200,6 +228,7 @@ mod tests {
             given,
             r#"{"flow":{ "savedBy": "practice tenant", "x": 1.0, "version": 10 }}"#,
         );
+        check(Save::Parsed, r#"{"flow":{"x":1e2, "version":9}}"#, r#"{"flow":{"version":10,"x":100.0}}"#);
         check(Save::Dropped, given, r#"{"flow":{"id":"f","version": 10,"nodes":[]}}"#);
     }
 
@@ -213,6 +242,28 @@ mod tests {
             assert_eq!(flows.put("g", &given, Save::AsGiven).unwrap_err(), Refusal::NoSuchFlow);
         }
         assert_eq!(flows.text("f").as_deref(), Some(FLOW));
+    }
+
+    #[test]
+    fn a_flow_comes_back_in_the_envelope_that_it_is_held_in_or_is_refused() {
+        const BARE: &str = r#"{"version": 9,"nodes":[]}"#;
+        let mut flows = held();
+        assert!(flows.add("b", BARE, false).is_err(), "nothing is bare unless it is to be");
+        flows.add("b", BARE, true).unwrap();
+        for (id, given, is_taken) in
+            [("f", BARE, false), ("f", FLOW, true), ("b", FLOW, false), ("b", BARE, true)]
+        {
+            let refused = flows.put(id, &Given::read(given).unwrap(), Save::AsGiven).err();
+            assert_eq!(refused, (!is_taken).then_some(Refusal::OtherEnvelope), "{id} {given}");
+        }
+    }
+
+    #[test]
+    fn a_version_may_jump() {
+        let mut flows = held();
+        let given = Given::read(FLOW).unwrap();
+        assert_eq!(flows.put("f", &given, Save::Jumping(3)).unwrap().version, "12");
+        assert_eq!(flows.text("f").as_deref(), Some(&*FLOW.replace('9', "12")));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::text::{decoded, elements, member, members, span};
+use super::text::{Member, decoded, elements, member, members, span};
 
 /// A text that the practice tenant does not take for a flow document.
 #[derive(Debug, thiserror::Error)]
@@ -26,9 +26,7 @@ pub enum NotAFlow {
 
 /// Where `flow.version` stands. Checks that all of `text` is JSON, and nothing else of it.
 pub(super) fn version_span(text: &str) -> Result<Range<usize>, NotAFlow> {
-    let document = members(text)?;
-    let flow = member(&document, "flow").ok_or(NotAFlow::Missing("flow"))?;
-    let flow = members(flow.value)?;
+    let flow = flow_members(text)?;
     let mut versions = flow.iter().filter(|member| member.name == "version");
     let version = versions.next().ok_or(NotAFlow::Missing("flow.version"))?;
     if versions.next().is_some() {
@@ -36,6 +34,21 @@ pub(super) fn version_span(text: &str) -> Result<Range<usize>, NotAFlow> {
     }
     next_version(version.value)?;
     Ok(span(text, version.value))
+}
+
+/// Whether a document is the flow itself, without the envelope `flow`.
+pub(super) fn is_bare(text: &str) -> Result<bool, NotAFlow> {
+    Ok(member(&members(text)?, "flow").is_none())
+}
+
+/// The members of the flow: of `flow`, or of the document itself where the flow stands bare.
+fn flow_members(text: &str) -> Result<Vec<Member<'_>>, NotAFlow> {
+    let document = members(text)?;
+    match member(&document, "flow").map(|flow| flow.value) {
+        Some(flow) => Ok(members(flow)?),
+        None if member(&document, "nodes").is_some() => Ok(document),
+        None => Err(NotAFlow::Missing("flow")),
+    }
 }
 
 /// The version after `version`, quoted if that one is.
@@ -94,8 +107,7 @@ pub(super) struct Entry {
 impl Layout {
     /// Reads the layout of a document.
     pub(super) fn of(text: &str) -> Result<Self, NotAFlow> {
-        let document = members(text)?;
-        let flow = members(member(&document, "flow").ok_or(NotAFlow::Missing("flow"))?.value)?;
+        let flow = flow_members(text)?;
         let nodes = member(&flow, "nodes").ok_or(NotAFlow::Missing("flow.nodes"))?;
         Ok(Self { nodes: elements(nodes.value)?.into_iter().map(|node| Node::of(text, node)).collect() })
     }
@@ -161,6 +173,8 @@ mod tests {
         check(r#"{"flow":{"version":1}"#, Err(broken));
         check(r#"{"flow":{"version":1}} x"#, Err(broken));
         check("<html>", Err(broken));
+        check(r#"{"nodes":[],"version":3}"#, Ok("3"));
+        check(r#"{"version":3}"#, Err("`flow` is missing: send back the document as it was read"));
     }
 
     #[test]

@@ -74,6 +74,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use hyper::header::HeaderName;
 use tokio::net::TcpListener;
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
@@ -179,7 +180,15 @@ impl Sandbox {
     /// # Errors
     /// When `text` is no JSON or has no whole number as its `flow.version`. Nothing else is asked of it.
     pub fn add_flow(&self, id: &str, text: &str) -> Result<(), NotAFlow> {
-        self.0.tenant.with(|state| state.flows.add(id, text))
+        self.0.tenant.with(|state| state.flows.add(id, text, false))
+    }
+
+    /// The same for a flow without the envelope `flow`, as some tenants answer it; they want it back so.
+    ///
+    /// # Errors
+    /// When `text` is no JSON, has no `nodes` or no whole number as its `version`.
+    pub fn add_bare_flow(&self, id: &str, text: &str) -> Result<(), NotAFlow> {
+        self.0.tenant.with(|state| state.flows.add(id, text, true))
     }
 
     /// Takes a flow away: 404 from now on.
@@ -241,6 +250,28 @@ impl Sandbox {
         self.0.tenant.with(|state| state.limit = bucket);
     }
 
+    /// Others use up so many calls of the limit: it is the whole tenant's.
+    pub fn draw(&self, calls: u32) {
+        self.0.tenant.with(|state| {
+            if let Some(bucket) = &mut state.limit {
+                // What is used up already cannot be used up further.
+                _ = (0..calls).try_for_each(|_| bucket.take(Instant::now()));
+            }
+        });
+    }
+
+    /// Answers to flow calls carry these headers too from now on.
+    pub fn set_headers(&self, headers: &[(&'static str, &str)]) {
+        let header =
+            |(name, value): &(&'static str, &str)| (HeaderName::from_static(name), (*value).to_owned());
+        self.0.tenant.with(|state| state.headers = headers.iter().map(header).collect());
+    }
+
+    /// Ends every connection that there is, as a server does with idle ones: without a word.
+    pub fn cut_connections(&self) {
+        self.0.tenant.with(|state| std::mem::take(&mut state.connections).cancel());
+    }
+
     /// Tokens given out from now on live so long.
     pub fn set_token_lifetime(&self, lifetime: Duration) {
         self.0.tenant.with(|state| state.oauth.set_lifetime(lifetime));
@@ -254,6 +285,16 @@ impl Sandbox {
     /// Tokens given out from now on carry at most this scope; [`SCOPES`] is all there is.
     pub fn set_scope(&self, scope: &str) {
         self.0.tenant.with(|state| state.oauth.set_scope(scope));
+    }
+
+    /// Tokens given out from now on are refused until they are so old, as by nodes that learn of them late.
+    pub fn set_token_delay(&self, delay: Duration) {
+        self.0.tenant.with(|state| state.oauth.token_delay = delay);
+    }
+
+    /// From now on the client must authenticate so.
+    pub fn set_client_auth(&self, client_auth: ClientAuth) {
+        self.0.tenant.with(|state| state.oauth.set_client_auth(client_auth));
     }
 
     /// The client's secret is this one from now on; [`Self::client_secret`] keeps telling the first.

@@ -50,6 +50,8 @@ impl Permission {
 pub(super) struct OAuth {
     settings: Settings,
     pub(super) expires_in: ExpiresIn,
+    /// Tokens given out from now on are taken only when they are so old.
+    pub(super) token_delay: Duration,
     grants: VecDeque<Grant>,
     given_out: u64,
 }
@@ -57,13 +59,20 @@ pub(super) struct OAuth {
 struct Grant {
     token: String,
     scope: String,
+    starts_at: Instant,
     ends_at: Instant,
 }
 
 impl OAuth {
     /// No tokens yet.
     pub(super) fn new(settings: Settings) -> Self {
-        Self { settings, expires_in: ExpiresIn::Lifetime, grants: VecDeque::new(), given_out: 0 }
+        Self {
+            settings,
+            expires_in: ExpiresIn::Lifetime,
+            token_delay: Duration::ZERO,
+            grants: VecDeque::new(),
+            given_out: 0,
+        }
     }
 
     /// Tokens given out from now on live so long.
@@ -79,6 +88,11 @@ impl OAuth {
     /// From now on this secret counts, and the old one no longer.
     pub(super) fn set_secret(&mut self, secret: &str) {
         secret.clone_into(&mut self.settings.client_secret);
+    }
+
+    /// From now on the client must authenticate so.
+    pub(super) fn set_client_auth(&mut self, client_auth: ClientAuth) {
+        self.settings.client_auth = client_auth;
     }
 
     /// Ends all tokens at once.
@@ -130,7 +144,8 @@ impl OAuth {
         if self.grants.len() >= TOKENS_MAX {
             self.grants.pop_front();
         }
-        self.grants.push_back(Grant { token, scope, ends_at: now + self.settings.token_lifetime });
+        let (starts_at, ends_at) = (now + self.token_delay, now + self.settings.token_lifetime);
+        self.grants.push_back(Grant { token, scope, starts_at, ends_at });
         Answer::json(StatusCode::OK, &body).with(CACHE_CONTROL, "no-store")
     }
 
@@ -148,7 +163,7 @@ impl OAuth {
             let refused = Answer::refusal(StatusCode::UNAUTHORIZED, "no.credentials", "send a bearer token");
             return Err(refused.with(WWW_AUTHENTICATE, "Bearer").into());
         };
-        let live = |grant: &&Grant| grant.token == token && grant.ends_at > now;
+        let live = |grant: &&Grant| grant.token == token && grant.starts_at <= now && grant.ends_at > now;
         let Some(grant) = self.grants.iter().rev().find(live) else {
             let message = "the token has expired, was revoked or was never given out";
             let refused = Answer::refusal(StatusCode::UNAUTHORIZED, "bad.credentials", message);

@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -10,6 +10,7 @@ use hyper::body::{Body, Frame, SizeHint};
 use hyper::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 use hyper::{Response, StatusCode};
 use serde_json::{Value, json};
+use tokio::time::{Sleep, sleep};
 
 /// An answer that is given word for word, in place of the tenant's own.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -91,12 +92,12 @@ impl Answer {
         self.headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok())
     }
 
-    /// The answer on its way, whole or torn in the middle.
-    pub(super) fn into_response(self, torn: Tear) -> Response<Sent> {
-        let mut response = Response::new(Sent { rest: self.body, tear: torn, torn: false });
+    /// The answer as it goes out.
+    pub(super) fn into_response(self, way: Way) -> Response<Sent> {
+        let mut response = Response::new(Sent { rest: self.body, way, torn: false, next_byte: None });
         *response.status_mut() = self.status;
         *response.headers_mut() = self.headers;
-        if torn == Tear::Middle {
+        if way == Way::Torn {
             let whole = response.body().rest.len();
             response.headers_mut().insert(CONTENT_LENGTH, whole.into());
             response.body_mut().rest.truncate(whole / 2);
@@ -119,31 +120,35 @@ impl From<Canned> for Answer {
 /// What a client gets.
 #[derive(Clone, Debug)]
 pub(super) enum Reply {
-    /// The answer.
-    Whole(Answer),
-    /// The answer's head and half of its body, then the end of the connection.
-    Torn(Answer),
+    /// An answer.
+    Answer(Answer, Way),
     /// A connection reset.
     Reset,
     /// Nothing for so long, then a connection reset.
     Silence(Duration),
 }
 
-/// Whether a body ends early.
+/// How a body goes out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Tear {
-    /// It does not.
-    Nowhere,
-    /// It ends after half of what its `Content-Length` says.
-    Middle,
+pub(super) enum Way {
+    /// As it should.
+    Whole,
+    /// It ends after half of what its `Content-Length` says, and the connection with it.
+    Torn,
+    /// Without a `Content-Length`.
+    InChunks,
+    /// Byte by byte, each after so long.
+    Trickling(Duration),
 }
 
 /// A body on its way out.
 #[derive(Debug)]
 pub(super) struct Sent {
     rest: Bytes,
-    tear: Tear,
+    way: Way,
     torn: bool,
+    /// When the next byte of a trickle is due.
+    next_byte: Option<Pin<Box<Sleep>>>,
 }
 
 impl Body for Sent {
@@ -154,10 +159,18 @@ impl Body for Sent {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        if let Way::Trickling(each) = self.way
+            && !self.rest.is_empty()
+        {
+            let due = self.next_byte.get_or_insert_with(|| Box::pin(sleep(each)));
+            ready!(due.as_mut().poll(context));
+            self.next_byte = None;
+            return Poll::Ready(Some(Ok(Frame::data(self.rest.split_to(1)))));
+        }
         if !self.rest.is_empty() {
             return Poll::Ready(Some(Ok(Frame::data(std::mem::take(&mut self.rest)))));
         }
-        if self.tear == Tear::Middle && !self.torn {
+        if self.way == Way::Torn && !self.torn {
             // Pending once: hyper flushes what it has before it finds the body too short and gives up.
             self.torn = true;
             context.waker().wake_by_ref();
@@ -167,13 +180,13 @@ impl Body for Sent {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.rest.is_empty() && self.tear == Tear::Nowhere
+        self.rest.is_empty() && self.way != Way::Torn
     }
 
     fn size_hint(&self) -> SizeHint {
-        match self.tear {
-            Tear::Nowhere => SizeHint::with_exact(self.rest.len() as u64),
-            Tear::Middle => SizeHint::default(),
+        match self.way {
+            Way::Whole | Way::Trickling(_) => SizeHint::with_exact(self.rest.len() as u64),
+            Way::Torn | Way::InChunks => SizeHint::default(),
         }
     }
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Limited};
 use hyper::body::Incoming;
-use hyper::header::AUTHORIZATION;
+use hyper::header::{ACCEPT, AUTHORIZATION};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode, Uri};
@@ -24,7 +24,7 @@ use super::flows::Given;
 use super::form;
 use super::hold::HOLD_MAX;
 use super::record::{Call, End};
-use super::reply::{Answer, Reply, Sent, Tear};
+use super::reply::{Answer, Reply, Sent, Way};
 use super::tenant::{Asked, Content, Tenant};
 
 /// The largest body that is read, in bytes; a larger one gets 413.
@@ -54,8 +54,10 @@ pub(super) async fn serve(
                 continue;
             };
             let (tenant, late, stop) = (Arc::clone(&tenant), tasks.clone(), stop.clone());
+            let cut = tenant.look(|state| state.connections.clone());
             tasks.spawn(async move {
-                stop.run_until_cancelled(connection(stream, tenant, late, stop.clone())).await;
+                let served = cut.run_until_cancelled(connection(stream, tenant, late, stop.clone()));
+                stop.run_until_cancelled(served).await;
                 drop(place);
             });
         }
@@ -100,7 +102,8 @@ async fn exchange(
         Ok(body) => body.to_bytes(),
         Err(_) => {
             let message = format!("the body did not arrive whole, or has more than {BODY_MAX_BYTES} bytes");
-            return Ok(noted.answer(Answer::refusal(StatusCode::PAYLOAD_TOO_LARGE, "too.large", &message)));
+            let refused = Answer::refusal(StatusCode::PAYLOAD_TOO_LARGE, "too.large", &message);
+            return Ok(noted.answer(refused, Way::Whole));
         }
     };
     if let Call::Put(flow) = &call {
@@ -112,7 +115,8 @@ async fn exchange(
     let authorization = head.headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
     let authorization = authorization.map(str::to_owned);
     let content = content(&call, body);
-    let asked = Asked { order: noted.order, call, authorization, content };
+    let says_accept = head.headers.contains_key(ACCEPT);
+    let asked = Asked { order: noted.order, call, authorization, says_accept, content };
     let decision = tenant.with(|state| state.decide(&asked, Instant::now()));
     if let Some(put) = decision.late {
         let tenant = Arc::clone(tenant);
@@ -124,11 +128,7 @@ async fn exchange(
     }
     wait(half).await;
     match decision.reply {
-        Reply::Whole(answer) => Ok(noted.answer(answer)),
-        Reply::Torn(answer) => {
-            noted.end(End::Answered(answer.status.as_u16()), None);
-            Ok(answer.into_response(Tear::Middle))
-        }
+        Reply::Answer(answer, way) => Ok(noted.answer(answer, way)),
         Reply::Silence(silence) => {
             wait(silence).await;
             noted.end(End::Reset, None);
@@ -211,9 +211,9 @@ impl Noted {
         );
     }
 
-    fn answer(&self, answer: Answer) -> Response<Sent> {
+    fn answer(&self, answer: Answer, way: Way) -> Response<Sent> {
         self.end(End::Answered(answer.status.as_u16()), answer.retry_after().map(str::to_owned));
-        answer.into_response(Tear::Nowhere)
+        answer.into_response(way)
     }
 }
 

@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use hyper::StatusCode;
-use hyper::header::RETRY_AFTER;
+use hyper::header::{HeaderName, RETRY_AFTER};
 use serde_json::json;
 use tokio::sync::watch;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use super::faults::{Effect, Faults, Manner};
 use super::flows::{Flows, Given, Refusal, Save};
@@ -19,7 +20,7 @@ use super::layout::NotAFlow;
 use super::limit::{Bucket, whole_seconds};
 use super::oauth::{OAuth, Permission};
 use super::record::{By, Call, Log};
-use super::reply::{Answer, Reply};
+use super::reply::{Answer, Canned, Reply, Way};
 use super::settings::Settings;
 
 /// The tenant as its connections, people and handles share it.
@@ -45,6 +46,10 @@ pub(super) struct State {
     pub(super) limit: Option<Bucket>,
     pub(super) latency: Duration,
     pub(super) holds: Holds,
+    /// What answers to flow calls carry beside what they must.
+    pub(super) headers: Vec<(HeaderName, String)>,
+    /// Cancelled when the connections of now are to end.
+    pub(super) connections: CancellationToken,
     pub(super) log: Log,
 }
 
@@ -53,6 +58,8 @@ pub(super) struct Asked {
     pub(super) order: u64,
     pub(super) call: Call,
     pub(super) authorization: Option<String>,
+    /// Whether it says what it accepts.
+    pub(super) says_accept: bool,
     pub(super) content: Content,
 }
 
@@ -90,6 +97,8 @@ impl Tenant {
             limit: settings.limit.map(|limit| Bucket::new(limit, Instant::now())),
             latency: settings.latency,
             holds: Holds::default(),
+            headers: Vec::new(),
+            connections: CancellationToken::new(),
             log: Log::default(),
             oauth: OAuth::new(settings),
         };
@@ -144,6 +153,17 @@ impl State {
             Call::Put(_) => Permission::Write,
             Call::Other => return no_such_thing().into(),
         };
+        let mut decision = self.decide_flow(asked, permission, now);
+        if let Reply::Answer(answer, _) = &mut decision.reply {
+            *answer = self
+                .headers
+                .iter()
+                .fold(answer.clone(), |answer, (name, value)| answer.with(name.clone(), value));
+        }
+        decision
+    }
+
+    fn decide_flow(&mut self, asked: &Asked, permission: Permission, now: Instant) -> Decision {
         if let Err(refused) = self.oauth.admit(asked.authorization.as_deref(), permission, now) {
             return (*refused).into();
         }
@@ -171,7 +191,11 @@ impl State {
     fn decide_get(&mut self, asked: &Asked, flow: &str) -> Decision {
         let (_, manner) = self.faults.take(&asked.call, true).unwrap_or(ORDINARY);
         let text = if manner == Manner::Stale { self.flows.stale_text(flow) } else { self.flows.text(flow) };
-        let usual = text.map_or_else(no_such_thing, |text| document(&text));
+        let usual = match text {
+            Some(_) if !asked.says_accept => unrenderable(),
+            Some(text) => document(&text),
+            None => no_such_thing(),
+        };
         reply(manner, usual).into()
     }
 
@@ -211,7 +235,7 @@ const ORDINARY: (Effect, Manner) = (Effect::Save(Save::AsGiven), Manner::Usual);
 
 impl From<Answer> for Decision {
     fn from(answer: Answer) -> Self {
-        Reply::Whole(answer).into()
+        Reply::Answer(answer, Way::Whole).into()
     }
 }
 
@@ -223,9 +247,9 @@ impl From<Reply> for Decision {
 
 fn reply(manner: Manner, usual: Answer) -> Reply {
     match manner {
-        Manner::Usual | Manner::Stale => Reply::Whole(usual),
-        Manner::Canned(canned) => Reply::Whole(canned.into()),
-        Manner::Torn => Reply::Torn(usual),
+        Manner::Usual | Manner::Stale => Reply::Answer(usual, Way::Whole),
+        Manner::Canned(canned) => Reply::Answer(canned.into(), Way::Whole),
+        Manner::OnItsWay(way) => Reply::Answer(usual, way),
         Manner::Silence(wait) => Reply::Silence(wait),
         Manner::Reset => Reply::Reset,
     }
@@ -237,6 +261,12 @@ fn document(text: &str) -> Answer {
 
 fn no_such_thing() -> Answer {
     Answer::refusal(StatusCode::NOT_FOUND, "not.found", "there is no such thing here")
+}
+
+/// 200 all the same, as APIs of this family say it to whoever does not name a format.
+fn unrenderable() -> Answer {
+    let canned = Canned::status(200).header("content-type", "text/plain");
+    canned.body("No known way to render data").into()
 }
 
 fn unreadable(error: &NotAFlow) -> Answer {
@@ -254,6 +284,7 @@ fn refused(refusal: &Refusal) -> Answer {
         Refusal::NoSuchFlow => {
             Answer::refusal(StatusCode::NOT_FOUND, "flow.not.found", "there is no such flow")
         }
+        Refusal::OtherEnvelope => unreadable(&NotAFlow::Missing("flow")),
         Refusal::Conflict { current } => {
             let message = format!("the version is not current: it is {current}");
             let body = json!({"message": message, "code": "version.conflict", "status": 409}).to_string();

@@ -10,33 +10,39 @@
 //! | the peer to close after we did | [`Limits::farewell`] |
 //! | what is in flight at shutdown | [`Limits::drain`] |
 //!
-//! When all places are taken nothing is accepted: further peers wait in the kernel's backlog.
+//! When all places are taken, who has kept us waiting longest gives way to whoever comes ([`places`]): so slow
+//! peers, however many, keep nobody out. While we are at work on a whole request its peer need not fear that.
 
+mod arriving;
+pub mod descriptors;
+pub mod places;
 mod problem;
 mod socket;
 
+use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::Request;
+use hyper::Request;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use arriving::Arriving;
+use places::{Place, Places, Turn};
 pub use problem::problem;
 use socket::Socket;
 
 /// The most connections at once.
-pub const CONNECTIONS: usize = 1_024;
+pub const CONNECTIONS: usize = 2_048;
 /// How long a peer may take to send a request's head, or to begin the next one.
 pub const HEADER_READ: Duration = Duration::from_secs(10);
 /// The longest head of a request, in bytes.
@@ -48,8 +54,11 @@ pub const FAREWELL: Duration = Duration::from_secs(2);
 /// How long requests in flight may take to finish once we shut down.
 pub const DRAIN: Duration = Duration::from_secs(15);
 
-/// The read buffer of one connection, in bytes: with all places taken, 64 MiB.
-const READ_BUFFER_BYTES: usize = 64 * 1_024;
+/// The read buffer of one connection, in bytes: with all places taken, 32 MiB.
+const READ_BUFFER_BYTES: usize = 16 * 1_024;
+/// How many connections the system keeps for us until we come to accept them, if its own limit is not lower. A
+/// peer that finds it full hears nothing, and tries again after a second.
+const BACKLOG: u32 = 4_096;
 /// How long to wait when the process or the machine is out of descriptors or memory.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -60,7 +69,7 @@ pub struct Limits {
     pub connections: usize,
     /// How long a peer may take over a request's head, and be idle. Default [`HEADER_READ`].
     pub header_read: Duration,
-    /// The longest head of a request, in bytes, at most 64 KiB: 431 beyond it. Default [`HEADER_BYTES`].
+    /// The longest head of a request, in bytes, at most 16 KiB: 431 beyond it. Default [`HEADER_BYTES`].
     pub header_bytes: usize,
     /// How long a peer may leave our answer untaken. Default [`WRITE_STALL`].
     pub write_stall: Duration,
@@ -99,6 +108,18 @@ pub enum Ended {
     },
 }
 
+/// Listens at an address, which may have been in use by a predecessor a moment ago.
+///
+/// # Errors
+/// What the system says when it cannot be had.
+pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    #[cfg(unix)] // elsewhere it would let two processes share the address
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
+}
+
 /// Serves `router` on `listener` until `shutdown`, then stops accepting, lets requests in flight
 /// finish and closes. When it returns no task of it is left.
 pub async fn serve(
@@ -107,13 +128,16 @@ pub async fn serve(
     limits: Limits,
     shutdown: CancellationToken,
 ) -> Ended {
-    let listener = Listener { socket: listener, places: Arc::new(Semaphore::new(limits.connections)) };
+    let listener = Listener { socket: listener, places: Places::new("connections", limits.connections) };
     let connections = TaskTracker::new();
     let cut = CancellationToken::new();
     while let Some(guest) = shutdown.run_until_cancelled(listener.next()).await {
+        let place = Arc::clone(&guest.place);
         let conversation = converse(guest, router.clone(), limits, shutdown.clone());
         let cut = cut.clone();
-        connections.spawn(async move { cut.run_until_cancelled(conversation).await });
+        connections.spawn(async move {
+            cut.run_until_cancelled(place.until_shown_out(conversation)).await;
+        });
     }
     drop(listener);
     connections.close();
@@ -129,23 +153,22 @@ pub async fn serve(
 /// A bound socket and the places for those who come in through it.
 struct Listener {
     socket: TcpListener,
-    places: Arc<Semaphore>,
+    places: Places,
 }
 
 /// A connection and the place that it holds for as long as it lasts.
 struct Guest {
     stream: TcpStream,
     peer: SocketAddr,
-    _place: OwnedSemaphorePermit,
+    place: Arc<Place>,
 }
 
 impl Listener {
-    /// The next connection. The place comes first: who has none is not accepted.
+    /// The next connection. It comes first and its place second, so that nobody gives way to nobody.
     async fn next(&self) -> Guest {
-        let place = Arc::clone(&self.places).acquire_owned().await.expect("the semaphore is never closed");
-        loop {
+        let (stream, peer) = loop {
             match self.socket.accept().await {
-                Ok((stream, peer)) => return Guest { stream, peer, _place: place },
+                Ok(accepted) => break accepted,
                 Err(error) => match after(&error) {
                     AcceptError::OfThePeer => {}
                     AcceptError::OfOurs => {
@@ -154,7 +177,8 @@ impl Listener {
                     }
                 },
             }
-        }
+        };
+        Guest { stream, peer, place: Arc::new(self.places.take().await) }
     }
 }
 
@@ -176,7 +200,7 @@ fn after(error: &io::Error) -> AcceptError {
 /// Speaks HTTP/1.1 with one peer until either has had enough or `shutdown` comes: then the request
 /// in flight is the last.
 async fn converse(guest: Guest, router: Router, limits: Limits, shutdown: CancellationToken) {
-    let Guest { stream, peer, _place } = guest;
+    let Guest { stream, peer, place } = guest;
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, client.address = %peer, "the connection broke before it began");
         return;
@@ -184,7 +208,14 @@ async fn converse(guest: Guest, router: Router, limits: Limits, shutdown: Cancel
     let router = TowerToHyperService::new(router);
     let service = service_fn(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(Peer(peer));
-        router.call(request)
+        let place = Arc::clone(&place);
+        let answer = router.call(request.map(|body| Arriving::new(body, Arc::clone(&place))));
+        async move {
+            let answer = answer.await?;
+            // Success is for who knows a secret. Whatever else is asked for, however often, makes nobody younger.
+            place.waits(if answer.status().is_success() { Turn::Last } else { Turn::AsBefore });
+            Ok::<_, Infallible>(answer)
+        }
     });
     let io = TokioIo::new(Socket::new(stream, limits));
     let mut connection = std::pin::pin!(http(limits).serve_connection(io, service));

@@ -15,7 +15,7 @@ use secrecy::SecretString;
 use tracing_subscriber::filter::Targets;
 
 use crate::source::Sources;
-use crate::{admin, journal, queue, route, tenant, worker};
+use crate::{admin, journal, queue, receiver, route, tenant, worker};
 pub use keys::{KEYS, Key};
 pub use layers::{CONFIG_VARIABLE, Layers};
 pub use problems::{Problem, Problems};
@@ -29,6 +29,8 @@ pub const SOURCE: &str = "config";
 pub struct Settings {
     /// Where webhooks are received.
     pub listen: SocketAddr,
+    /// What a request there may cost; no key sets any of it.
+    pub receiver: receiver::Settings,
     /// The admin listener.
     pub admin: admin::Settings,
     /// Who may call.
@@ -45,6 +47,8 @@ pub struct Settings {
     pub worker: worker::Settings,
     /// Where they are published.
     pub tenant: tenant::Settings,
+    /// Whether it publishes, or only tells what it would publish; no setting says so but `serve --observe`.
+    pub purpose: journal::Purpose,
 }
 
 impl Settings {
@@ -60,6 +64,7 @@ impl Settings {
         warnings.extend(sources.find(SOURCE).and_then(|source| warnings::replays(source.scheme(), &routes)));
         let settings = Self {
             listen: read.listen(),
+            receiver: receiver::Settings::default(),
             admin: read.admin(),
             sources,
             warnings,
@@ -68,6 +73,7 @@ impl Settings {
             queue: read.queue(),
             worker: read.worker(),
             tenant: read.tenant(),
+            purpose: journal::Purpose::default(),
         };
         read.check_apart(settings.listen, settings.admin.listen);
         read.problems.or(settings)

@@ -20,13 +20,13 @@ pub enum Kind {
     Refused,
     /// There is no such flow (404, 410).
     NoSuchFlow,
-    /// Our client may not do this (403).
+    /// Our client may not do this (403; with `Retry-After` some tenants mean a limit).
     Forbidden,
     /// An answer that the API does not have: a redirect, another 4xx, a page that is not JSON.
     Odd,
     /// No answer, or a server's error (5xx).
     Broken,
-    /// Too many requests (429), or a pause (503 with `Retry-After`).
+    /// Too many requests (429), or a pause (503 or 403 with `Retry-After`).
     Throttled,
     /// A token that was just minted is refused, or the token endpoint gives none.
     Credentials,
@@ -53,12 +53,12 @@ impl Kind {
 pub(super) fn kind(call: Call, status: StatusCode, has_retry_after: bool) -> Kind {
     match (status.as_u16(), call) {
         (401, _) => Kind::Credentials,
-        (403, _) => Kind::Forbidden,
         (404 | 410, _) => Kind::NoSuchFlow,
         (429, _) => Kind::Throttled,
         (409 | 412 | 423, Call::Write) => Kind::Conflict,
         (400 | 413 | 422, Call::Write) => Kind::Refused,
-        (503, _) if has_retry_after => Kind::Throttled,
+        (403 | 503, _) if has_retry_after => Kind::Throttled,
+        (403, _) => Kind::Forbidden,
         (500..=599, _) => Kind::Broken,
         _ => Kind::Odd,
     }
@@ -84,6 +84,7 @@ mod tests {
         check(400, false, Kind::Odd, Kind::Refused);
         check(401, false, Kind::Credentials, Kind::Credentials);
         check(403, false, Kind::Forbidden, Kind::Forbidden);
+        check(403, true, Kind::Throttled, Kind::Throttled);
         check(404, false, Kind::NoSuchFlow, Kind::NoSuchFlow);
         check(410, false, Kind::NoSuchFlow, Kind::NoSuchFlow);
         check(405, false, Kind::Odd, Kind::Odd);

@@ -67,6 +67,8 @@ pub struct Pass {
     gate: Gate,
     probe: Option<Probe>,
     went_well: bool,
+    /// The next call's turn by our own pace has come already.
+    paced: bool,
 }
 
 /// Why no turn may start now.
@@ -110,7 +112,7 @@ impl Gate {
     /// [`Wait`]: for what to wait before asking again.
     pub fn admit(&self) -> Result<Pass, Wait> {
         let probe = self.state().admit(Instant::now())?;
-        Ok(Pass { gate: self.clone(), probe, went_well: false })
+        Ok(Pass { gate: self.clone(), probe, went_well: false, paced: false })
     }
 
     /// Waits until more may be admitted than before.
@@ -157,6 +159,16 @@ impl Pass {
     /// Whether a call may be started now.
     pub(super) fn may_call(&self) -> bool {
         self.gate.state().may_call(Instant::now(), self.probe)
+    }
+
+    /// The next call has waited for its turn.
+    pub(super) fn is_paced(&mut self) {
+        self.paced = true;
+    }
+
+    /// Whether this call has waited for its turn; the one after it has not.
+    pub(super) fn take_pace(&mut self) -> bool {
+        std::mem::take(&mut self.paced)
     }
 
     /// The tenant answered: what closed the gate is over, and nobody is in trouble.

@@ -10,20 +10,21 @@ mod answer;
 mod gate;
 mod pacer;
 mod retry_after;
+mod said;
 mod tokens;
 
 use std::time::{Duration, SystemTime};
 
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
-use reqwest::{Client, Method, Response, StatusCode};
+use reqwest::{Method, Response, StatusCode};
 use secrecy::{ExposeSecret as _, SecretString};
 
 pub use answer::Kind;
 pub use gate::{Closure, Gate, Pass, Wait};
 pub use retry_after::LONGEST_WAIT;
 
-use crate::change::{FlowId, shorten};
-use crate::http::{self, BodyError, root_cause};
+use crate::change::FlowId;
+use crate::http::{self, BodyError, Unanswered, Wire};
 use answer::Call;
 use pacer::Pacer;
 use tokens::{Token, TokenError, Tokens};
@@ -51,11 +52,12 @@ pub struct Settings {
 /// Reads and writes flows.
 #[derive(Debug)]
 pub struct Tenant {
-    http: Client,
+    wire: Wire,
     base_url: String,
     tokens: Tokens,
     pacer: Pacer,
     gate: Gate,
+    only_reads: bool,
 }
 
 /// What a PUT that was taken brought.
@@ -93,11 +95,28 @@ impl Tenant {
     /// # Errors
     /// When no HTTP client can be made on this system.
     pub fn new(settings: Settings) -> Result<Self, reqwest::Error> {
-        let http = http::client_to(&settings.base_url)?;
-        let tokens_http = http::client_to(&settings.token_url)?;
-        let tokens = Tokens::new(tokens_http, settings.token_url, settings.client_id, settings.client_secret);
+        let flows = http::client_to(&settings.base_url)?.into();
+        let tokens = http::client_to(&settings.token_url)?.into();
+        Ok(Self::over(flows, tokens, settings))
+    }
+
+    /// A client whose flow calls and whose token requests go over these wires.
+    pub fn over(flows: Wire, tokens: Wire, settings: Settings) -> Self {
+        let tokens = Tokens::new(tokens, settings.token_url, settings.client_id, settings.client_secret);
         let pacer = Pacer::new(settings.requests_per_minute);
-        Ok(Self { http, base_url: settings.base_url, tokens, pacer, gate: Gate::default() })
+        let gate = Gate::default();
+        Self { wire: flows, base_url: settings.base_url, tokens, pacer, gate, only_reads: false }
+    }
+
+    /// The same client without any way to write: whoever tries is refused here, before anything is sent.
+    #[must_use]
+    pub fn only_reading(self) -> Self {
+        Self { only_reads: true, ..self }
+    }
+
+    /// Whether it refuses to write.
+    pub fn only_reads(&self) -> bool {
+        self.only_reads
     }
 
     /// The gate that the turns pass.
@@ -132,11 +151,26 @@ impl Tenant {
             }
             Err(error @ BodyError::Broken(_)) => Err(self.broken(pass, flow, error.to_string())),
             // Odd as it is, it is an answer: left in doubt, the gate would send the next probe at once.
-            Err(error @ (BodyError::TooLong { .. } | BodyError::NotText)) => {
+            Err(error @ (BodyError::TooLong { .. } | BodyError::NotText | BodyError::Encoded(_))) => {
                 pass.answered();
                 Err(Failure::odd(error.to_string()))
             }
         }
+    }
+
+    /// Waits until the next call can be started at once: for its turn by our own pace, and for a token. So what has
+    /// to be on disk before a PUT leaves need not be there for long, and until it is there the PUT can be stopped.
+    ///
+    /// # Errors
+    /// [`Failure`] when there is no token to be had, or the gate was closed meanwhile. Nothing was sent.
+    pub async fn get_ready(&self, pass: &mut Pass) -> Result<(), Failure> {
+        self.pacer.turn().await;
+        self.token(pass).await?;
+        if !pass.may_call() {
+            return Err(closed(pass));
+        }
+        pass.is_paced();
+        Ok(())
     }
 
     /// Writes a flow's document, which carries the version that it was read with.
@@ -144,6 +178,9 @@ impl Tenant {
     /// # Errors
     /// [`Failure`], which says whether it may have landed all the same.
     pub async fn write(&self, pass: &mut Pass, flow: &FlowId, document: String) -> Result<Written, Failure> {
+        if self.only_reads {
+            return Err(Failure::odd("this service only observes: nothing is written".to_owned()));
+        }
         let response = self.call(pass, flow, Some(document.into())).await?;
         let status = response.status();
         pass.answered();
@@ -170,9 +207,9 @@ impl Tenant {
         self.tokens.refused(&refused).await;
         match self.attempt(pass, flow, document).await? {
             Reply::Taken(response) => Ok(response),
-            Reply::TokenRefused(token) => {
-                // Dropped, so that the probe asks for another; the gate keeps us from doing so in a loop.
-                self.tokens.refused(&token).await;
+            Reply::TokenRefused(_) => {
+                // Kept, since some tenants take a token only when it is a moment old: the probe shows it
+                // again, and asks for another only if it is refused then.
                 let reason = "the tenant refuses a token that was just issued: check that \
                               CXONE_TOKEN_URL and CXONE_BASE_URL are of the same region";
                 pass.gate().close(reason, None);
@@ -188,17 +225,17 @@ impl Tenant {
         flow: &FlowId,
         document: Option<bytes::Bytes>,
     ) -> Result<Reply, Failure> {
-        self.pacer.turn().await;
+        if !pass.take_pace() {
+            self.pacer.turn().await;
+        }
         let token = self.token(pass).await?;
         if !pass.may_call() {
-            let reason =
-                pass.gate().closure().map_or_else(|| "the gate is closed".to_owned(), |c| c.to_string());
-            return Err(Failure::new(Kind::GateClosed, reason));
+            return Err(closed(pass));
         }
         let call = if document.is_some() { Call::Write } else { Call::Read };
-        let response = match self.request(flow, &token, document).send().await {
+        let response = match self.wire.send(self.request(flow, &token, document)).await {
             Ok(response) => response,
-            Err(error) => return Err(self.unanswered(pass, flow, call, &error)),
+            Err(unanswered) => return Err(self.unanswered(pass, flow, call, &unanswered)),
         };
         match response.status() {
             status if status.is_success() => Ok(Reply::Taken(response)),
@@ -229,7 +266,7 @@ impl Tenant {
         // A flow id is made of characters that mean nothing in a path, so it needs no escaping.
         let url = format!("{}/api/v2/flows/{flow}", self.base_url);
         let method = if document.is_some() { Method::PUT } else { Method::GET };
-        let mut request = self.http.request(method, url).header(ACCEPT, "application/json");
+        let mut request = self.wire.request(method, &url).header(ACCEPT, "application/json");
         if let Ok(mut bearer) = HeaderValue::try_from(format!("Bearer {}", token.secret.expose_secret())) {
             bearer.set_sensitive(true);
             request = request.header(AUTHORIZATION, bearer);
@@ -257,7 +294,11 @@ impl Tenant {
             // At once, before the body is read: nothing may start from here on.
             pass.gate().close(&format!("the tenant answered {status}"), wait);
         }
-        let said = http::text(response, MESSAGE_MAX_BYTES).await.unwrap_or_default();
+        let headers = response.headers().clone();
+        let body = http::text(response, MESSAGE_MAX_BYTES).await.unwrap_or_default();
+        // A tenant that repeats what it was sent must not make us show it.
+        let body = if body.contains(token.secret.expose_secret()) { "" } else { body.as_str() };
+        let said = said::said(&headers, body);
         let mut failure = Failure::new(kind, explain(kind, flow, status, &said, &token.lacks));
         failure.may_have_landed = call == Call::Write && answer::may_have_landed(status);
         match kind {
@@ -270,14 +311,10 @@ impl Tenant {
         failure
     }
 
-    fn unanswered(&self, pass: &Pass, flow: &FlowId, call: Call, error: &reqwest::Error) -> Failure {
-        let why = if error.is_timeout() { "it timed out".to_owned() } else { root_cause(error) };
-        let mut failure = self.broken(
-            pass,
-            flow,
-            format!("{} does not answer ({why}): check CXONE_BASE_URL", self.base_url),
-        );
-        failure.may_have_landed = call == Call::Write && !error.is_connect();
+    fn unanswered(&self, pass: &Pass, flow: &FlowId, call: Call, unanswered: &Unanswered) -> Failure {
+        let message = format!("{} does not answer ({unanswered}): check CXONE_BASE_URL", self.base_url);
+        let mut failure = self.broken(pass, flow, message);
+        failure.may_have_landed = call == Call::Write && unanswered.may_have_arrived;
         failure
     }
 
@@ -307,13 +344,18 @@ impl Kind {
     }
 }
 
+fn closed(pass: &Pass) -> Failure {
+    let closure = pass.gate().closure();
+    let reason = closure.map_or_else(|| "the gate is closed".to_owned(), |closure| closure.to_string());
+    Failure::new(Kind::GateClosed, reason)
+}
+
 fn retry_after(response: &Response) -> Option<Duration> {
     retry_after::retry_after(response.headers(), SystemTime::now())
 }
 
 /// What happened and what to do about it.
 fn explain(kind: Kind, flow: &FlowId, status: StatusCode, said: &str, lacks: &[&str]) -> String {
-    let said = message(said);
     match kind {
         Kind::NoSuchFlow => format!(
             "the tenant has no flow `{flow}` ({status}{said}): check the flow id, and that CXONE_BASE_URL names its region"
@@ -325,7 +367,9 @@ fn explain(kind: Kind, flow: &FlowId, status: StatusCode, said: &str, lacks: &[&
         Kind::Forbidden => format!(
             "the client may not do this to flow `{flow}` ({status}{said}): it needs the scopes flow:flows:read and flow:flows:write, and CXONE_BASE_URL must name its region"
         ),
-        Kind::Refused => format!("the tenant does not take the edited flow `{flow}` ({status}{said})"),
+        Kind::Refused => format!(
+            "the tenant does not take the edited flow `{flow}` ({status}{said}): mend what it names, then retry the change"
+        ),
         Kind::Conflict => format!("flow `{flow}` was changed or is locked by someone else ({status}{said})"),
         Kind::Odd => {
             format!("the tenant answered {status}{said}, as the flow API does not: check CXONE_BASE_URL")
@@ -334,13 +378,4 @@ fn explain(kind: Kind, flow: &FlowId, status: StatusCode, said: &str, lacks: &[&
             format!("the tenant answered {status}{said}")
         }
     }
-}
-
-/// The `message`, `detail` or `error` of an error's JSON body.
-fn message(body: &str) -> String {
-    let Ok(serde_json::Value::Object(body)) = serde_json::from_str(body) else { return String::new() };
-    let said = ["message", "detail", "error_description", "error"]
-        .iter()
-        .find_map(|name| body.get(*name).and_then(serde_json::Value::as_str));
-    said.map(|said| format!(": {}", shorten(said))).unwrap_or_default()
 }

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use reqwest::{Client, StatusCode};
+use reqwest::{Method, StatusCode};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 use tokio::sync::Mutex;
@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use super::retry_after::retry_after;
 use crate::backoff::Backoff;
 use crate::change::shorten;
-use crate::http::{root_cause, text};
+use crate::http::{Wire, text};
 
 /// The scopes that flowhook needs: to read flows and to write them.
 const SCOPES: [&str; 2] = ["flow:flows:read", "flow:flows:write"];
@@ -32,7 +32,7 @@ const ANSWER_MAX_BYTES: usize = 64 * 1024;
 /// Gets tokens and keeps the current one.
 #[derive(Debug)]
 pub(super) struct Tokens {
-    http: Client,
+    wire: Wire,
     url: String,
     client_id: String,
     client_secret: SecretString,
@@ -115,7 +115,7 @@ impl Fix {
     fn as_str(self) -> &'static str {
         match self {
             Self::Credentials => {
-                "check CXONE_CLIENT_ID and CXONE_CLIENT_SECRET, and that they belong to the region of CXONE_BASE_URL"
+                "check CXONE_CLIENT_ID and CXONE_CLIENT_SECRET, that they belong to the region of CXONE_BASE_URL, and that the client may send them in the form (`client_secret_post`)"
             }
             Self::Scopes => "have the client granted the scopes flow:flows:read and flow:flows:write",
             Self::Either => {
@@ -150,10 +150,10 @@ struct Issued {
 }
 
 impl Tokens {
-    pub(super) fn new(http: Client, url: String, client_id: String, client_secret: SecretString) -> Self {
+    pub(super) fn new(wire: Wire, url: String, client_id: String, client_secret: SecretString) -> Self {
         let backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
         let state = Mutex::new(State { current: None, generation: 0, backoff, paused: None });
-        Self { http, url, client_id, client_secret, state }
+        Self { wire, url, client_id, client_secret, state }
     }
 
     /// A token that is valid now.
@@ -222,9 +222,9 @@ impl Tokens {
             ("client_secret", self.client_secret.expose_secret()),
             ("scope", &scope),
         ];
-        let sent = self.http.post(&self.url).form(&form).send().await;
+        let sent = self.wire.send(self.wire.request(Method::POST, &self.url).form(&form)).await;
         let unreachable = |why: String| TokenError::Unreachable { url: self.url.clone(), why };
-        let response = sent.map_err(|error| (unreachable(root_cause(&error)), None))?;
+        let response = sent.map_err(|unanswered| (unreachable(unanswered.to_string()), None))?;
         let status = response.status();
         let wait = retry_after(response.headers(), SystemTime::now());
         if !status.is_success() {
@@ -319,6 +319,19 @@ mod tests {
     }
 
     #[test]
+    fn what_else_a_token_answer_says_is_of_no_consequence() {
+        let check = |answer: &str| {
+            let read: Result<Answer, _> = serde_json::from_str(answer);
+            assert!(read.is_ok_and(|read| read.access_token.expose_secret() == "t"), "{answer}");
+        };
+        check(r#"{"access_token":"t"}"#);
+        check(r#"{"access_token":"t","token_type":"bearer","expires_in":1,"scope":"a b"}"#);
+        check(
+            r#"{"resource_server":{},"refresh_token":null,"access_token":"t","token_type":7,"scope":null}"#,
+        );
+    }
+
+    #[test]
     fn a_scope_that_was_not_granted_is_named_and_silence_grants_all() {
         let check =
             |granted: Option<&str>, expected: &[&str]| assert_eq!(lacks(granted), expected, "{granted:?}");
@@ -358,8 +371,8 @@ mod tests {
     }
 
     async fn is_kept_when_forbidden(age: Duration) -> bool {
-        let http = crate::http::client().expect("a client");
-        let tokens = Tokens::new(http, String::new(), String::new(), SecretString::default());
+        let wire = crate::http::client().expect("a client").into();
+        let tokens = Tokens::new(wire, String::new(), String::new(), SecretString::default());
         let issued_at = Instant::now();
         let secret = SecretString::default();
         let token = Token { secret, lacks: Vec::new(), generation: 1, issued_at };

@@ -1,10 +1,16 @@
 //! Drafting a publish: what folded changes do to a document, and how each of them ends. Free of I/O.
 
+mod undo;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::value::{RawValue, to_raw_value};
 
+pub(super) use undo::together;
+use undo::undo_of;
+
 use super::fold::{Folded, fold, known, marks_after};
+use super::version::has_moved;
 use crate::change::{Change, NodeId, Seq, State, Variable};
 use crate::flow::{AddressError, Document, Node, NodeEdit, same_value};
 use crate::journal::{Attempt, Edit, Ending, Mark, Plan, Target};
@@ -16,6 +22,8 @@ pub struct Draft {
     pub text: Option<String>,
     /// What follows when it lands, or at once when there is nothing to PUT.
     pub plan: Plan,
+    /// Whether it rests on what the document holds beyond its version, as a rollback does.
+    guarded: bool,
 }
 
 impl Draft {
@@ -23,17 +31,22 @@ impl Draft {
     /// in this publish: `unchanged` and `failed` say something about the flow, which must be looked at.
     pub fn only_publishes(&self) -> bool {
         self.text.is_some()
+            && !self.guarded
             && self.plan.endings.iter().all(|end| matches!(end.state, State::Published | State::Superseded))
     }
 }
 
-/// Drafts a publish of `changes`, in the order of their sequence numbers, onto `document`.
+/// Drafts a publish of `changes`, in the order of their sequence numbers, onto `document`; they must be such as
+/// may go [`together`].
 ///
 /// A change that cannot be addressed fails alone; what it had beaten is folded again without it.
 ///
 /// # Errors
 /// When the document cannot be edited though its addresses were found in it.
 pub fn draft(document: &Document, changes: &[Change], marks: &[Mark]) -> Result<Draft, AddressError> {
+    if changes.iter().any(|change| undo_of(change).is_some()) {
+        return undo::draft(document, changes, marks);
+    }
     let mut plan = Plan { endings: Vec::new(), marks: Vec::new(), edits: Vec::new() };
     let mut drafted = Vec::new();
     for (node, changes) in by_node(changes) {
@@ -42,13 +55,17 @@ pub fn draft(document: &Document, changes: &[Change], marks: &[Mark]) -> Result<
     plan.endings.sort_by_key(|ending| ending.seq);
     let edits: Vec<NodeEdit<'_>> = drafted.iter().map(NodeDraft::edit).collect();
     let text = if edits.is_empty() { None } else { Some(document.edited(&edits)?) };
-    Ok(Draft { text, plan })
+    Ok(Draft { text, plan, guarded: false })
 }
 
-/// The endings of changes that marks beat, all of them: no document is needed to say so. Nothing if any wins.
+/// The endings of changes that marks beat, all of them: no document is needed to say so. Nothing if any wins, or
+/// is a rollback, for which winning is not all.
 pub(super) fn all_superseded(changes: &[Change], marks: &[Mark]) -> Option<Vec<Ending>> {
     let beaten =
         |(node, changes): (&NodeId, Vec<&Change>)| winners(&fold(&changes, &of_node(marks, node))).is_empty();
+    if changes.iter().any(|change| undo_of(change).is_some()) {
+        return None;
+    }
     let superseded = |change: &Change| Ending { seq: change.seq, state: State::Superseded, reason: None };
     by_node(changes).into_iter().all(beaten).then(|| changes.iter().map(superseded).collect())
 }
@@ -160,7 +177,8 @@ fn list_edits(
         node: id.as_str().to_owned(),
         target: Target::List,
         previous: previous.and_then(raw),
-        value: to_raw_value(&whole).expect("variables have string names and hold valid JSON"),
+        was_valueless: false,
+        value: Some(to_raw_value(&whole).expect("variables have string names and hold valid JSON")),
     };
     let draft = NodeDraft { node: id.as_str().to_owned(), list: Some(whole), set: Vec::new() };
     Ok((Some(draft), vec![edit], winners(folded)))
@@ -183,7 +201,8 @@ fn variable_edits(node: &Node<'_>, id: &NodeId, folded: &Folded<'_>) -> Result<N
             node: id.as_str().to_owned(),
             target: Target::Variable(variable.name.clone()),
             previous: there.and_then(raw),
-            value: variable.value.clone(),
+            was_valueless: there.is_none() && node.has_entry(&variable.name).unwrap_or(false),
+            value: Some(variable.value.clone()),
         });
     }
     Ok(((!draft.set.is_empty()).then_some(draft), edits, differing))
@@ -199,7 +218,7 @@ fn raw(text: &str) -> Option<Box<RawValue>> {
 pub(super) enum Decision {
     /// The version moved and all its values are there.
     Landed,
-    /// It is not there: the version is still its base, or moved without its values.
+    /// It is not there: the version is still its base or an older one, or moved without its values.
     NotThere,
 }
 
@@ -211,9 +230,13 @@ pub(super) fn decide(attempt: &Attempt, document: &Document) -> Decision {
             Target::List => node.variables(),
             Target::Variable(name) => node.variable(name),
         };
-        matches!(found, Ok(Some(text)) if same_value(text, edit.value.get()))
+        match (found, &edit.value) {
+            (Ok(Some(text)), Some(value)) => same_value(text, value.get()),
+            (Ok(None), None) => true,
+            (Ok(_) | Err(_), _) => false,
+        }
     };
-    let moved = document.version() != attempt.base_version;
+    let moved = has_moved(document.version(), &attempt.base_version);
     if moved && attempt.plan.edits.iter().all(there) { Decision::Landed } else { Decision::NotThere }
 }
 

@@ -4,7 +4,7 @@ use super::turn::Rooms;
 use crate::change::FlowId;
 use crate::config_api::ConfigApi;
 use crate::http::shown;
-use crate::journal::{Fetched, Step};
+use crate::journal::{Fetched, Read, Step};
 use crate::route::SCHEMA;
 
 /// How a fetch ended.
@@ -18,7 +18,7 @@ pub(super) enum FetchEnd {
 
 /// Fetches the values that the thin changes waiting now are about. Those that arrive later want a later
 /// fetch: what is on its way already may be older than they are.
-pub(super) async fn fetch(rooms: &Rooms, config_api: &ConfigApi, url: &str) -> FetchEnd {
+pub(super) async fn fetch(rooms: &Rooms<impl Read>, config_api: &ConfigApi, url: &str) -> FetchEnd {
     let waiting = match rooms.reader.waiting_for(url).await {
         Ok(Some(waiting)) => waiting,
         Ok(None) => return FetchEnd::Done { woken: Vec::new() },

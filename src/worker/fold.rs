@@ -139,11 +139,12 @@ pub(super) fn marks_after(folded: &Folded<'_>) -> Vec<Mark> {
     of_list.into_iter().chain(of_variables).collect()
 }
 
-/// The variables of a change; none while they are to be fetched.
+/// The variables of a change; none while they are to be fetched, and none of a rollback.
 pub(super) fn known(change: &NewChange) -> &[Variable] {
     match &change.values {
         Values::Known(variables) => variables,
-        Values::Fetch(_) => &[],
+        // A rollback is drafted by itself, by what the flow holds.
+        Values::Fetch(_) | Values::Undo(_) => &[],
     }
 }
 

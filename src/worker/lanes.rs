@@ -24,10 +24,20 @@ pub(super) struct Lanes<K> {
 enum Lane {
     /// In line for a turn.
     Ready,
-    /// Its turn is under way; `more` if something was added since it began.
-    Running { more: bool },
+    /// Its turn is under way; `more` is what was added since it began.
+    Running { more: More },
     /// It must not run before [`Lanes::due`]; `more` if there is something to do then.
     Waiting { more: bool },
+}
+
+/// What is added while a turn is under way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum More {
+    Nothing,
+    /// Work that bears a wait.
+    Some,
+    /// Work that does not: the turn may have begun too early to do it, and its wait would be that of an old failure.
+    AtOnce,
 }
 
 impl<K: Ord + Clone> Lanes<K> {
@@ -39,25 +49,30 @@ impl<K: Ord + Clone> Lanes<K> {
     pub(super) fn add(&mut self, key: K) {
         match self.lanes.get_mut(&key) {
             Some(Lane::Ready) => {}
-            Some(Lane::Running { more } | Lane::Waiting { more }) => *more = true,
+            Some(Lane::Running { more }) => *more = (*more).max(More::Some),
+            Some(Lane::Waiting { more }) => *more = true,
             None => self.make_ready(key),
         }
     }
 
-    /// There is work for `key` that is not to wait: a wait ends now. Whether there was one.
+    /// There is work for `key` that is not to wait: a wait ends now, and behind a turn that is under way none
+    /// begins. Whether there was one.
     pub(super) fn add_at_once(&mut self, key: K) -> bool {
-        if let Some(Lane::Waiting { .. }) = self.lanes.get(&key) {
-            self.make_ready(key);
-            return true;
+        match self.lanes.get_mut(&key) {
+            Some(Lane::Waiting { .. }) => {
+                self.make_ready(key);
+                return true;
+            }
+            Some(Lane::Running { more }) => *more = More::AtOnce,
+            Some(Lane::Ready) | None => self.add(key),
         }
-        self.add(key);
         false
     }
 
     /// The next key whose turn it is; it runs from now on.
     pub(super) fn next(&mut self) -> Option<K> {
         let key = self.ready.pop_front()?;
-        self.lanes.insert(key.clone(), Lane::Running { more: false });
+        self.lanes.insert(key.clone(), Lane::Running { more: More::Nothing });
         Some(key)
     }
 
@@ -69,18 +84,25 @@ impl<K: Ord + Clone> Lanes<K> {
     /// The turn of `key` ended; `again` if it left work behind.
     pub(super) fn finish(&mut self, key: K, again: bool) {
         match self.lanes.remove(&key) {
-            Some(Lane::Running { more }) if more || again => self.make_ready(key),
+            Some(Lane::Running { more }) if more > More::Nothing || again => self.make_ready(key),
             Some(Lane::Running { .. } | Lane::Ready | Lane::Waiting { .. }) | None => {}
         }
     }
 
     /// The turn of `key` ended, and the next one must not begin before [`due`](Self::due); `again` if it
-    /// left work behind.
-    pub(super) fn wait(&mut self, key: &K, again: bool) {
-        if let Some(lane) = self.lanes.get_mut(key)
-            && let Lane::Running { more } = *lane
-        {
-            *lane = Lane::Waiting { more: more || again };
+    /// left work behind. Whether it is to wait.
+    pub(super) fn wait(&mut self, key: &K, again: bool) -> bool {
+        let Some(lane) = self.lanes.get_mut(key) else { return false };
+        match *lane {
+            Lane::Running { more: More::AtOnce } => {
+                self.make_ready(key.clone());
+                false
+            }
+            Lane::Running { more } => {
+                *lane = Lane::Waiting { more: more > More::Nothing || again };
+                true
+            }
+            Lane::Ready | Lane::Waiting { .. } => false,
         }
     }
 
@@ -138,10 +160,22 @@ mod tests {
         let mut lanes = running("a");
         assert!(!lanes.add_at_once("a"));
         assert_eq!(lanes.next(), None, "its turn is under way");
+        lanes.finish("a", false);
+        assert_eq!(lanes.next(), Some("a"));
         lanes.wait(&"a", true);
         assert!(lanes.add_at_once("a"));
         assert!(!lanes.add_at_once("a"));
         assert_eq!((lanes.next(), lanes.next()), (Some("a"), None));
+    }
+
+    #[test]
+    fn what_is_added_at_once_during_a_turn_keeps_the_lane_from_waiting() {
+        let mut lanes = running("a");
+        lanes.add_at_once("a");
+        lanes.add("a");
+        assert!(!lanes.wait(&"a", false));
+        assert_eq!((lanes.next(), lanes.next()), (Some("a"), None));
+        assert!(lanes.wait(&"a", true), "once");
     }
 
     #[test]

@@ -18,9 +18,12 @@
 mod draft;
 mod fetching;
 mod fold;
+mod kept_gate;
 mod lanes;
+mod observed;
 mod strain;
 mod turn;
+mod version;
 mod waits;
 mod warm;
 
@@ -34,14 +37,14 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 pub use draft::{Draft, draft};
-pub use turn::keep_gate;
+pub use kept_gate::{keep_gate, restore_gate};
 
 use crate::backoff::Backoff;
 use crate::change::FlowId;
 use crate::clock::Clock;
 use crate::config_api::ConfigApi;
 use crate::flow::Document;
-use crate::journal::{Reader, Step};
+use crate::journal::{Read, Step};
 use crate::queue::{Ledger, Wakeups, Woken};
 use crate::tenant::{Pass, Tenant, Wait};
 use fetching::{FetchEnd, fetch};
@@ -80,9 +83,9 @@ impl Default for Settings {
 
 /// The worker, to be run as one task.
 #[derive(Debug)]
-pub struct Worker {
+pub struct Worker<R> {
     settings: Settings,
-    rooms: Rooms,
+    rooms: Rooms<R>,
     config_api: ConfigApi,
     wakeups: Wakeups,
     lanes: Lanes<FlowId>,
@@ -106,13 +109,13 @@ enum Done {
     Pruning,
 }
 
-impl Worker {
+impl<R: Read> Worker<R> {
     /// A worker over these rooms.
     pub fn new(
         settings: Settings,
         tenant: Arc<Tenant>,
         config_api: ConfigApi,
-        reader: Reader,
+        reader: R,
         ledger: Ledger,
         wakeups: Wakeups,
         clock: Clock,
@@ -234,8 +237,9 @@ impl Worker {
     }
 
     fn rest(&mut self, flow: FlowId, wait: Duration, again: bool) {
-        self.lanes.wait(&flow, again);
-        self.waits.begin(Due::Lane(flow), wait);
+        if self.lanes.wait(&flow, again) {
+            self.waits.begin(Due::Lane(flow), wait);
+        }
     }
 
     fn fetched(&mut self, url: String, end: FetchEnd) {
@@ -249,8 +253,9 @@ impl Worker {
             FetchEnd::Failed => {
                 let fresh = || Backoff::new(FIRST_FETCH_WAIT, LONGEST_FETCH_WAIT);
                 let wait = self.fetch_backoffs.entry(url.clone()).or_insert_with(fresh).next(fastrand::f64());
-                self.fetches.wait(&url, true);
-                self.waits.begin(Due::Fetch(url), wait);
+                if self.fetches.wait(&url, true) {
+                    self.waits.begin(Due::Fetch(url), wait);
+                }
             }
         }
     }
@@ -293,6 +298,7 @@ impl Worker {
         tokio::pin!(deadline);
         loop {
             tokio::select! {
+                biased;
                 done = self.jobs.join_next() => if done.is_none() { break },
                 () = &mut deadline => {
                     tracing::warn!(turn.count = self.jobs.len(), "stopped with turns in flight; the next start decides them");

@@ -9,19 +9,28 @@ const FOLD_AT_MOST: usize = 1000;
 /// The lane's waits after failures that are its own.
 const FIRST_WAIT: Duration = Duration::from_secs(1);
 const LONGEST_WAIT: Duration = Duration::from_secs(300);
+/// The longest wait for a flow that others keep saving: it is not out of order, and the next gap between
+/// two of their edits is all that it takes.
+const LONGEST_WAIT_FOR_OTHERS: Duration = Duration::from_secs(30);
+/// How often in a row a tenant may show an older version than one it has had, as one does that is behind.
+/// Once more, and it has another flow under that id.
+const BEHIND_AT_MOST: u32 = 2;
 
 /// A lane's back-off, and how many changes it may fold.
 #[derive(Clone, Debug)]
 pub(super) struct Strain {
     backoff: Backoff,
     fold_at_most: usize,
+    /// How often in a row the tenant was behind.
+    behind: u32,
     /// The turn under way ran into something.
     troubled: bool,
 }
 
 impl Default for Strain {
     fn default() -> Self {
-        Self { backoff: Backoff::new(FIRST_WAIT, LONGEST_WAIT), fold_at_most: FOLD_AT_MOST, troubled: false }
+        let backoff = Backoff::new(FIRST_WAIT, LONGEST_WAIT);
+        Self { backoff, fold_at_most: FOLD_AT_MOST, behind: 0, troubled: false }
     }
 }
 
@@ -36,6 +45,17 @@ impl Strain {
         self.backoff.next(fastrand::f64())
     }
 
+    /// The wait after one more turn in which others were faster each time.
+    pub(super) fn back_off_for_others(&mut self) -> Duration {
+        self.back_off().min(LONGEST_WAIT_FOR_OTHERS)
+    }
+
+    /// The tenant shows an older version than one it has had: whether that is to be believed by now.
+    pub(super) fn believes_older(&mut self) -> bool {
+        self.behind += 1;
+        self.behind > BEHIND_AT_MOST
+    }
+
     /// The tenant refused a fold of so many changes: half of them next time.
     pub(super) fn halve(&mut self, refused: usize) {
         self.troubled = true;
@@ -46,13 +66,15 @@ impl Strain {
     pub(super) fn relieve(&mut self) {
         if !std::mem::take(&mut self.troubled) {
             self.backoff.reset();
+            self.behind = 0;
             self.fold_at_most = self.fold_at_most.saturating_mul(2).min(FOLD_AT_MOST);
         }
     }
 
     /// Whether there is nothing to remember.
     pub(super) fn is_gone(&self) -> bool {
-        !self.troubled && self.fold_at_most == FOLD_AT_MOST && self.backoff.is_reset()
+        let folds_all = self.fold_at_most == FOLD_AT_MOST;
+        !self.troubled && folds_all && self.behind == 0 && self.backoff.is_reset()
     }
 }
 
@@ -99,6 +121,28 @@ mod tests {
         strain.relieve();
         assert!(strain.is_gone());
         assert_eq!(strain.back_off(), FIRST_WAIT);
+    }
+
+    #[test]
+    fn a_flow_that_others_keep_saving_is_tried_twice_a_minute_however_long_it_takes() {
+        let mut strain = Strain::default();
+        let waits: Vec<Duration> = (0..20).map(|_| strain.back_off_for_others()).collect();
+        assert_eq!((waits[0], waits[19]), (FIRST_WAIT, LONGEST_WAIT_FOR_OTHERS));
+        assert!(strain.back_off() > LONGEST_WAIT_FOR_OTHERS, "for other reasons it waits on");
+    }
+
+    #[test]
+    fn an_older_version_is_believed_after_two_waits_and_not_after_two_that_were_over() {
+        let mut strain = Strain::default();
+        let behind = |strain: &mut Strain| {
+            strain.back_off();
+            strain.believes_older()
+        };
+        assert_eq!([(); 3].map(|()| behind(&mut strain)), [false, false, true]);
+        strain.relieve();
+        strain.relieve();
+        assert!(strain.is_gone());
+        assert_eq!([(); 2].map(|()| behind(&mut strain)), [false, false]);
     }
 
     #[test]

@@ -1,42 +1,35 @@
 //! One turn of a lane: read, edit, PUT, settle.
 
 mod attempt;
+mod stop;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use uuid::Uuid;
+use uuid::Builder;
 
-use super::draft::{Draft, all_superseded, draft};
+use super::draft::{Draft, all_superseded, draft, together};
+use super::observed::observed;
 use super::strain::Strain;
-use crate::change::{Change, FlowId, Seq, State};
+use super::version::{has_moved, is_older};
+use crate::change::{Change, FlowId, State};
 use crate::clock::Clock;
 use crate::flow::Document;
-use crate::journal::{Attempt, Effect, Ending, GateEnd, JournalError, Mark, Reader, Ready, Settlement, Step};
-use crate::queue::{Ledger, NotStored};
-use crate::tenant::{Closure, Failure, Kind, Pass, Tenant};
+use crate::journal::{Attempt, Effect, Ending, Mark, Plan, Read, Ready, Settlement, Step};
+use crate::queue::Ledger;
+use crate::tenant::{Pass, Tenant};
+use stop::Stop;
 
 /// How many bytes of values a publish folds; the change that passes it is the last.
 const FOLD_BYTES: usize = 4 * 1024 * 1024;
 /// How often a conflict is answered with a fresh read and another PUT before the lane backs off.
 const QUICK_TRIES: usize = 5;
-/// A change that its lane has backed off with for this long fails.
-const HELD_AT_MOST_MS: i64 = 24 * 3600 * 1000;
-
-/// Keeps a closed gate's end in the journal, so that the next start waits for it too.
-///
-/// # Errors
-/// [`NotStored`] when the journal did not take it.
-pub async fn keep_gate(closure: &Closure, ledger: &Ledger, clock: &Clock) -> Result<(), NotStored> {
-    let until = clock.now() + closure.until.saturating_duration_since(tokio::time::Instant::now());
-    ledger.record(Step::Gate(GateEnd { until, reason: closure.reason.clone() })).await.map(drop)
-}
 
 /// What every turn needs.
 #[derive(Clone, Debug)]
-pub(super) struct Rooms {
+pub(super) struct Rooms<R> {
     pub(super) tenant: Arc<Tenant>,
-    pub(super) reader: Reader,
+    pub(super) reader: R,
     pub(super) ledger: Ledger,
     pub(super) clock: Clock,
 }
@@ -66,37 +59,6 @@ pub(super) struct Turned {
     pub(super) wanted: Vec<String>,
 }
 
-/// Why a turn stops early.
-enum Stop {
-    /// The journal does not answer; it has said why.
-    Journal,
-    /// A person discarded one of its changes meanwhile, and what it made of the others rests on that one.
-    Stale,
-    /// A flow call failed.
-    Call(Failure),
-    /// Somebody else's edits, a lock, or an answer that cannot be used.
-    BackOff(String),
-}
-
-impl From<NotStored> for Stop {
-    fn from(_: NotStored) -> Self {
-        Self::Journal
-    }
-}
-
-impl From<JournalError> for Stop {
-    fn from(error: JournalError) -> Self {
-        tracing::error!(error = &error as &dyn std::error::Error, "the journal cannot be read");
-        Self::Journal
-    }
-}
-
-impl From<Failure> for Stop {
-    fn from(failure: Failure) -> Self {
-        Self::Call(failure)
-    }
-}
-
 /// The document that a PUT is to be based on.
 enum Base {
     /// What the last PUT returned: only good as a base, since the version check vouches for it.
@@ -116,8 +78,8 @@ enum Put {
 }
 
 /// One flow's turn.
-pub(super) struct Turn<'a> {
-    rooms: &'a Rooms,
+pub(super) struct Turn<'a, R> {
+    rooms: &'a Rooms<R>,
     flow: FlowId,
     pass: Pass,
     strain: Strain,
@@ -128,9 +90,9 @@ pub(super) struct Turn<'a> {
     undecided: bool,
 }
 
-impl<'a> Turn<'a> {
+impl<'a, R: Read> Turn<'a, R> {
     pub(super) fn new(
-        rooms: &'a Rooms,
+        rooms: &'a Rooms<R>,
         flow: FlowId,
         pass: Pass,
         strain: Strain,
@@ -162,13 +124,17 @@ impl<'a> Turn<'a> {
     }
 
     async fn publish(&mut self) -> Result<End, Stop> {
-        // Taken before an open attempt is decided, so that what stops that holds them and says why.
-        let mut again = self.take_changes().await?;
         if let Some(attempt) = self.rooms.reader.open_attempt(&self.flow).await? {
+            // So that what stops its decision holds them and says why.
+            self.take_changes().await?;
             self.decide_open(&attempt).await?;
-            // Some of them may have ended by it.
-            again = self.take_changes().await?;
         }
+        // Behind the decision: a PUT that may have landed is looked up, paused or not. Whoever resumes wakes the lane.
+        if self.rooms.reader.is_paused(&self.flow).await? {
+            return Ok(End::Idle);
+        }
+        // Behind that look, so that all that came during a pause goes out together.
+        let again = self.take_changes().await?;
         if self.changes.is_empty() {
             return Ok(End::Idle);
         }
@@ -178,43 +144,87 @@ impl<'a> Turn<'a> {
             return Ok(End::Settled { again });
         }
         for _quick_try in 0..QUICK_TRIES {
-            let (document, Draft { text, plan }) = self.draft(&marks).await?;
+            let (document, Draft { text, plan, .. }) = self.draft(&marks).await?;
             let Some(text) = text else {
+                if self.needs_fence(&document, &plan).await? {
+                    self.fence(document).await?;
+                    continue;
+                }
                 self.settle(Settlement { endings: plan.endings, marks: plan.marks, ..Settlement::default() })
                     .await?;
                 return Ok(End::Settled { again });
             };
-            let attempt = Attempt {
-                id: Uuid::now_v7().to_string(),
-                flow: self.flow.clone(),
-                base_version: document.version().to_owned(),
-                plan,
-            };
+            if self.rooms.tenant.only_reads() {
+                self.observe(plan).await?;
+                return Ok(End::Settled { again });
+            }
+            let attempt = self.attempt(&document, plan);
             match self.put(&attempt, document, text).await? {
                 Put::Landed(document) => {
                     self.base = document.map(Base::Warm);
                     return Ok(End::Settled { again });
                 }
                 Put::Refused(why) => return self.isolate(why).await,
-                Put::NotThere { why, now } if now.version() == attempt.base_version => {
+                Put::NotThere { why, now } if !has_moved(now.version(), &attempt.base_version) => {
                     // Nobody's edit, since the version stands still: a lock, or a refusal.
                     return Err(Stop::BackOff(why));
                 }
                 Put::NotThere { now, .. } => self.base = Some(Base::Fresh(now)),
             }
         }
-        Err(Stop::BackOff(format!(
+        Err(Stop::Outrun(format!(
             "flow `{}` was changed by others at each of {QUICK_TRIES} tries",
             self.flow
         )))
     }
 
+    fn attempt(&self, document: &Document, plan: Plan) -> Attempt {
+        let base_version = document.version().to_owned();
+        Attempt { id: self.new_id(), flow: self.flow.clone(), base_version, plan }
+    }
+
+    /// Whether a change would end `unchanged` on a version that a PUT of ours was lost on: carried out late, that
+    /// PUT would still be taken, and put an older value over the one that is there.
+    async fn needs_fence(&self, document: &Document, plan: &Plan) -> Result<bool, Stop> {
+        let says_so = plan.endings.iter().any(|ending| ending.state == State::Unchanged);
+        Ok(says_so
+            && !self.rooms.tenant.only_reads()
+            && self.rooms.reader.was_lost_at(&self.flow, document.version()).await?)
+    }
+
+    /// Writes the flow as it is: one version more, and what was lost on the last one is refused from now on.
+    async fn fence(&mut self, document: Document) -> Result<(), Stop> {
+        let attempt = self.attempt(&document, Plan::default());
+        let text = document.text().to_owned();
+        match self.put(&attempt, document, text).await? {
+            // What is there now has to be read once more before anything is said of it.
+            Put::Landed(_) => self.base = None,
+            Put::NotThere { now, .. } if has_moved(now.version(), &attempt.base_version) => {
+                self.base = Some(Base::Fresh(now));
+            }
+            Put::NotThere { why, .. } | Put::Refused(why) => return Err(Stop::BackOff(why)),
+        }
+        Ok(())
+    }
+
+    /// Tells what would be published, and ends the changes by that.
+    async fn observe(&self, plan: Plan) -> Result<(), Stop> {
+        let settlement = observed(plan);
+        for ending in settlement.endings.iter().filter(|ending| ending.state == State::Discarded) {
+            let reason = ending.reason.as_deref().unwrap_or_default();
+            tracing::info!(flow.id = %self.flow, change.seq = ending.seq, change.reason = reason, "observed a change");
+        }
+        self.settle(settlement).await
+    }
+
     /// Takes the changes that the turn is about; says whether it leaves some behind.
     async fn take_changes(&mut self) -> Result<bool, Stop> {
         let at_most = self.strain.fold_at_most();
-        let Ready { changes, more } = self.rooms.reader.ready(&self.flow, at_most, FOLD_BYTES).await?;
+        let Ready { mut changes, more } = self.rooms.reader.ready(&self.flow, at_most, FOLD_BYTES).await?;
+        let (found, taken) = (changes.len(), together(&changes));
+        changes.truncate(taken);
         self.changes = changes;
-        Ok(more)
+        Ok(more || taken < found)
     }
 
     /// Drafts the publish: on the warm document if it may rest on one, else on one that is read now.
@@ -226,12 +236,19 @@ impl<'a> Turn<'a> {
                 if drafted.only_publishes() {
                     return Ok((document, drafted));
                 }
-                self.read_past(document).await?
+                let known = document.version().to_owned();
+                self.read_past(&known).await?
             }
             Some(Base::Fresh(document)) => document,
             None => self.read().await?,
         };
         let drafted = draft(&document, &self.changes, marks).map_err(|error| unusable(&error))?;
+        // What goes out is vouched for by the version check of its PUT; nothing vouches for the rest.
+        if !drafted.only_publishes()
+            && let Some(known) = self.rooms.reader.last_published(&self.flow).await?
+        {
+            self.check_age(&document, &known)?;
+        }
         Ok((document, drafted))
     }
 
@@ -242,21 +259,24 @@ impl<'a> Turn<'a> {
             .map_err(|error| Stop::BackOff(format!("flow `{}` cannot be read: {error}", self.flow)))
     }
 
-    /// Reads the flow, which our last PUT returned as `ours`. A tenant that shows an older version may be
-    /// behind, and nothing true can be said by that; one that still does after two waits has another flow.
-    async fn read_past(&mut self, ours: Document) -> Result<Document, Stop> {
+    /// Reads the flow, which has had the version `known`.
+    async fn read_past(&mut self, known: &str) -> Result<Document, Stop> {
         let now = self.read().await?;
-        if !is_older(now.version(), ours.version()) {
-            return Ok(now);
+        self.check_age(&now, known)?;
+        Ok(now)
+    }
+
+    /// Stops on a document that is older than the version `known`: the tenant may be behind, and nothing
+    /// true can be said by that. One that still shows it after some waits has another flow.
+    fn check_age(&mut self, document: &Document, known: &str) -> Result<(), Stop> {
+        if !is_older(document.version(), known) || self.strain.believes_older() {
+            return Ok(());
         }
-        let why = format!(
-            "the tenant shows version {} of flow `{}` though it has had version {}",
-            now.version(),
-            self.flow,
-            ours.version()
-        );
-        self.base = self.strain.is_gone().then_some(Base::Warm(ours));
-        Err(Stop::BackOff(why))
+        Err(Stop::BackOff(format!(
+            "the tenant shows version {} of flow `{}` though it has had version {known}",
+            document.version(),
+            self.flow
+        )))
     }
 
     async fn marks(&self) -> Result<Vec<Mark>, Stop> {
@@ -304,55 +324,6 @@ impl<'a> Turn<'a> {
         self.settle(Settlement { endings, ..Settlement::default() }).await
     }
 
-    async fn stopped(&mut self, stop: Stop) -> Result<End, Stop> {
-        match stop {
-            Stop::Journal => Ok(self.back_off()),
-            // The next turn takes what is pending now.
-            Stop::Stale => Ok(End::Settled { again: true }),
-            Stop::BackOff(reason) => self.hold(&reason).await,
-            Stop::Call(failure) if failure.kind == Kind::NoSuchFlow => {
-                self.fail(|_| true, &failure.message).await?;
-                Ok(End::Settled { again: true })
-            }
-            Stop::Call(failure) => match self.rooms.tenant.gate().closure() {
-                Some(closure) => {
-                    // The gate first: a crash between the two may cost a reason, not the tenant's peace.
-                    keep_gate(&closure, &self.rooms.ledger, &self.rooms.clock).await?;
-                    self.record_hold(self.seqs(), &closure.reason, Duration::ZERO).await?;
-                    Ok(End::Gated)
-                }
-                None if failure.kind.is_the_tenants() => Ok(End::Gated),
-                None => self.hold(&failure.message).await,
-            },
-        }
-    }
-
-    /// The lane backs off with its changes; those that it has held for too long fail, unless a PUT of theirs
-    /// may have landed.
-    async fn hold(&mut self, reason: &str) -> Result<End, Stop> {
-        let wait = self.strain.back_off();
-        tracing::warn!(
-            flow.id = %self.flow,
-            change.count = self.changes.len(),
-            lane.wait_ms = wait.as_millis(),
-            lane.reason = reason,
-            "a lane backs off"
-        );
-        let decided = !self.undecided;
-        let too_long = |change: &Change| decided && change.held_ms >= HELD_AT_MOST_MS;
-        if self.changes.iter().any(too_long) {
-            self.fail(too_long, &format!("given up after a day: {reason}")).await?;
-        }
-        let held = self.changes.iter().filter(|change| !too_long(change)).map(|change| change.seq).collect();
-        self.record_hold(held, reason, wait).await?;
-        Ok(End::BackOff(wait))
-    }
-
-    async fn record_hold(&self, seqs: Vec<Seq>, reason: &str, wait: Duration) -> Result<(), Stop> {
-        let for_ms = i64::try_from(wait.as_millis()).unwrap_or(i64::MAX);
-        self.record(Step::Hold { seqs, reason: reason.to_owned(), for_ms }).await
-    }
-
     async fn record(&self, step: Step) -> Result<(), Stop> {
         match self.rooms.ledger.record(step).await? {
             Effect::Written { .. } | Effect::Acted(_) => Ok(()),
@@ -360,16 +331,11 @@ impl<'a> Turn<'a> {
         }
     }
 
-    fn seqs(&self) -> Vec<Seq> {
-        self.changes.iter().map(|change| change.seq).collect()
+    /// A UUIDv7 from the clock and the randomness that all else uses: a simulation makes the same ones again.
+    fn new_id(&self) -> String {
+        let now_ms = u64::try_from(self.rooms.clock.now().as_millisecond()).unwrap_or(0);
+        let mut random = [0; 10];
+        fastrand::fill(&mut random);
+        Builder::from_unix_timestamp_millis(now_ms, &random).into_uuid().to_string()
     }
-
-    fn back_off(&mut self) -> End {
-        End::BackOff(self.strain.back_off())
-    }
-}
-
-/// Whether both versions are whole numbers and the first is the lower one.
-fn is_older(version: &str, than: &str) -> bool {
-    matches!((version.parse::<u64>(), than.parse::<u64>()), (Ok(version), Ok(than)) if version < than)
 }

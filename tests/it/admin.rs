@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use flowhook::change::{Delivery, State};
 use flowhook::clock::Clock;
-use flowhook::journal::{Ending, Journal, Location, Settlement, Step};
+use flowhook::journal::{Ending, Journal, Location, Settlement, Step, Write as _};
 use flowhook::service::Service;
 use flowhook::settings::{Layers, Settings};
 use serde_json::{Value, json};

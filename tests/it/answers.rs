@@ -8,7 +8,8 @@ use flowhook::sandbox::{
 };
 
 use crate::event::event;
-use crate::harness::{IVR, Seen, World, patiently};
+use crate::harness::{IVR, Seen, World};
+use crate::patience::patiently;
 
 /// Nodes of the sample flow whose variables have nothing to do with each other.
 const NODES: [&str; 4] = [SAMPLE_NODE, "node_hours", "node_queue", "node_start"];
@@ -311,6 +312,7 @@ async fn a_tenant_that_asks_for_time_is_given_it_by_every_flow() {
         check(status(429, "2"), long),
         check(status(429, "0"), short),
         check(status(429, "soon"), short),
+        check(|| Canned::status(429).retry_after("1").retry_after("2"), long),
         check(|| Canned::status(429).retry_after(&date()), long),
         check(status(503, "2"), long),
         check(status(503, "0"), short),
@@ -371,7 +373,10 @@ async fn a_token_that_ended_is_replaced_once_for_all_flows() {
     assert_eq!(world.tenant.calls().token, 1);
     world.tenant.revoke_tokens();
     world.tenant.set_latency(Duration::from_millis(50));
+    // Held until all are there, so that they begin together.
+    world.tell("/api/pause").await;
     world.deliver_all(flows.iter().map(|flow| event(flow, 2)), 8).await;
+    world.tell("/api/resume").await;
     world.settled().await;
     assert_eq!(world.tenant.calls().token, 2);
     let refused = flow_calls(&world).iter().filter(|call| call.end == End::Answered(401)).count();
@@ -487,6 +492,8 @@ async fn an_answer_that_is_no_answer_of_the_api_makes_its_lane_wait() {
         check(Fault::get(FaultKind::Status(redirect)), "302"),
         check(Fault::get(status(418)), "418"),
         check(Fault::put(status(405)), "405"),
+        check(Fault::get(status(405)), "405"),
+        check(Fault::get(status(403)), "it needs the scopes"),
         check(Fault::get(status(204)), "204"),
         check(Fault::get(FaultKind::TruncatedBody), "broke off"),
         check(Fault::get(FaultKind::ResetBefore), "does not answer"),

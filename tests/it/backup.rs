@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _};
 
-use crate::program::{Addresses, Program, client, signed};
+use crate::program::Program;
 use crate::senders::{Load, add_flows, event, flows};
 
 /// How many deliveries are acknowledged one by one before the copy is begun.
@@ -24,12 +24,6 @@ async fn copy(journal: &Path, copy: &Path) {
     connection.close().await.expect("it closes");
 }
 
-async fn deliver(addresses: Addresses, id: &str, body: String) {
-    let url = format!("http://{}/hooks/config", addresses.public);
-    let sent = client().post(url).headers(signed(id, &body)).body(body).send().await.expect("an answer");
-    assert_eq!(sent.status().as_u16(), 202, "{id}");
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_copy_taken_under_load_is_a_whole_journal_and_a_service_goes_on_with_it() {
     let tenant = Sandbox::start(Settings::default()).await.expect("a free port");
@@ -43,7 +37,7 @@ async fn a_copy_taken_under_load_is_a_whole_journal_and_a_service_goes_on_with_i
     load.send_to(addresses);
     let ids: Vec<String> = (0..BEFORE).map(|number| format!("before-{number}")).collect();
     for (number, id) in (0..).zip(&ids) {
-        deliver(addresses, id, event(&flows[0], Timestamp::now(), number)).await;
+        addresses.deliver(id, &event(&flows[0], Timestamp::now(), number)).await;
     }
     copy(&journal, &restored).await;
     load.more(AFTER).await;

@@ -8,7 +8,7 @@ use tokio::net::TcpListener;
 
 use crate::config_api::ConfigApi;
 use crate::elsewhere::Nowhere;
-use crate::program::{Output, Program, WEBHOOK_SECRET, client, patiently, signed};
+use crate::program::{Output, Program, WEBHOOK_SECRET};
 
 /// A client secret that nothing else in the output could be mistaken for.
 const CLIENT_SECRET: &str = "tell-nobody-4711";
@@ -396,9 +396,7 @@ async fn what_serve_learns_of_a_wait_at_its_start_survives_a_crash() {
     again.logged("tenant: the tenant answered 429").await;
     // What waits for the gate says so, though nothing of it has been tried.
     let event = r#"{"type":"config.updated","data":{"config":{"routing_priority":"high","queue_target":"vip","max_wait_time_seconds":30}}}"#;
-    let url = format!("http://{}/hooks/config", addresses.public);
-    let sent = client().post(url).headers(signed("msg_1", event)).body(event).send();
-    assert_eq!(patiently(sent).await.expect("it answers").status(), 202);
+    addresses.deliver("msg_1", event).await;
     for path in ["/api/changes/1", "/api/changes", "/api/deliveries/config/msg_1"] {
         let told = addresses.ask(path).await.to_string();
         assert!(told.contains("the tenant answered 429 Too Many Requests; no call is made for"), "{told}");

@@ -11,7 +11,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use crate::harness::patiently;
+use crate::patience::patiently;
 
 /// The configuration API, serving.
 pub(crate) struct ConfigApi {

@@ -5,11 +5,13 @@ use std::time::{Duration, Instant};
 use flowhook::sandbox::{SAMPLE_NODE, Sandbox, Settings};
 use jiff::Timestamp;
 
-use crate::program::{Addresses, Program, client, signed};
+use crate::program::Program;
 use crate::senders::{Load, add_flows, assert_true, event, flows};
 
 const FLOWS: usize = 10;
 const CRASHES: usize = 10;
+/// How many when there is time.
+const MANY_CRASHES: usize = 200;
 /// How many PUTs come between two crashes.
 const PUTS: std::ops::RangeInclusive<u64> = 1..=60;
 /// How long after the last of them the crash comes: before it is decided, between that and its answer, when
@@ -19,6 +21,16 @@ const DESIGNER_EVERY: Duration = Duration::from_millis(50);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_acknowledged_survives_kill_9_and_ends_truly() {
+    crash(CRASHES).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "takes two minutes"]
+async fn what_was_acknowledged_survives_two_hundred_times_kill_9_and_ends_truly() {
+    crash(MANY_CRASHES).await;
+}
+
+async fn crash(crashes: usize) {
     let seed = seed();
     println!("seed {seed} (FLOWHOOK_TEST_SEED={seed} repeats its choices)");
     let mut rng = fastrand::Rng::with_seed(seed);
@@ -32,7 +44,7 @@ async fn what_was_acknowledged_survives_kill_9_and_ends_truly() {
     let start = || Program::serve(&tenant).journal(&folder.path().join("journal.db")).start();
     let mut load = Load::begin(&flows, &mut rng);
 
-    for crash in 0..CRASHES {
+    for crash in 0..crashes {
         tenant.set_latency(Duration::from_millis(rng.u64(5..=20)));
         let mut service = start();
         load.send_to(service.ready().await);
@@ -62,7 +74,7 @@ async fn what_was_acknowledged_survives_kill_9_and_ends_truly() {
     let figures = assert_true(addresses, &tenant, &acknowledged).await;
     println!(
         "{} crashes in {:.1} s: {figures}, refusals by status {refusals:?}",
-        CRASHES + 1,
+        crashes + 1,
         begun.elapsed().as_secs_f64()
     );
     assert_eq!(tenant.record().max_in_flight_per_flow(), 1);
@@ -79,7 +91,7 @@ async fn what_was_published_before_a_crash_is_not_undone_by_an_older_event_after
 
     let mut service = start();
     let addresses = service.ready().await;
-    deliver(addresses, "msg_new", &event(&flows[0], Timestamp::now(), 2)).await;
+    addresses.deliver("msg_new", &event(&flows[0], Timestamp::now(), 2)).await;
     addresses.settled().await;
     assert_eq!(shown().as_deref(), Some("2"));
     service.kill().await;
@@ -87,17 +99,11 @@ async fn what_was_published_before_a_crash_is_not_undone_by_an_older_event_after
     let mut service = start();
     let addresses = service.ready().await;
     let older = Timestamp::now() - Duration::from_secs(60);
-    deliver(addresses, "msg_old", &event(&flows[0], older, 1)).await;
+    addresses.deliver("msg_old", &event(&flows[0], older, 1)).await;
     addresses.settled().await;
     assert_eq!(shown().as_deref(), Some("2"));
     let old = addresses.ask("/api/deliveries/config/msg_old").await;
     assert_eq!(old["changes"][0]["state"], "superseded", "{old}");
-}
-
-async fn deliver(service: Addresses, id: &str, body: &str) {
-    let url = format!("http://{}/hooks/config", service.public);
-    let sent = client().post(url).headers(signed(id, body)).body(body.to_owned()).send().await;
-    assert_eq!(sent.expect("it answers").status(), 202);
 }
 
 fn seed() -> u64 {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use flowhook::receiver::BODY_BYTES;
 use flowhook::server::{CONNECTIONS, DRAIN};
-use flowhook::service::CLOSE;
+use flowhook::service::{CLOSE, OTHER_DESCRIPTORS};
 use flowhook::settings::{CONFIG_VARIABLE, KEYS, Key};
 use serde_json::{Map, Value};
 
@@ -15,9 +15,6 @@ use crate::program::{Program, fail};
 
 /// What stands in [`KEYS`] where there is no default value to write down.
 const NOT_VALUES: [&str; 4] = ["required", "none", "unlimited", "any"];
-/// Descriptors beside those of the public listener: the admin listener's 64, five connections to the journal
-/// with three files each, the calls to the tenant and to the configuration API, and room to spare.
-const OTHER_DESCRIPTORS: usize = 500;
 
 fn read(name: &str) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy").join(name);

@@ -8,8 +8,9 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::config_api::ConfigApi;
+use crate::patience::patiently;
 use crate::practising::practising;
-use crate::program::{Addresses, Program, client, fail, patiently};
+use crate::program::{Addresses, Program, client, fail};
 
 const EVENTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/events");
 

@@ -9,7 +9,8 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use flowhook::clock::Clock;
-use flowhook::journal::JournalError;
+use flowhook::journal::{Journal, JournalError, Location, Purpose, Step, Write as _};
+use flowhook::receiver;
 use flowhook::sandbox::{self, Call, Hold, SAMPLE_NODE, Sandbox, sample_flow};
 use flowhook::service::{Service, StartError};
 use flowhook::settings::{Layers, Settings};
@@ -18,35 +19,14 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
-use tokio::time::{sleep, timeout};
+use tokio::time::Instant;
 
 use crate::config_api::ConfigApi;
 use crate::event::{Event, SECRET, SOURCE, Sender, Told, event};
+use crate::patience::{PATIENCE, eventually, patiently};
 
 /// The flow that every world has.
 pub(crate) const IVR: &str = "ivr";
-/// Longer than anything here takes: a test that waits this long has failed.
-const PATIENCE: Duration = Duration::from_secs(40);
-/// Between two looks at something that tells nobody when it changes.
-const BETWEEN_LOOKS: Duration = Duration::from_millis(5);
-
-/// The outcome of what is sure to come in a while.
-pub(crate) async fn patiently<T>(wait: impl Future<Output = T>) -> T {
-    timeout(PATIENCE, wait).await.expect("it does not take that long")
-}
-
-/// Looks again and again until something is there.
-pub(crate) async fn seen<T>(mut look: impl AsyncFnMut() -> Option<T>) -> T {
-    patiently(async {
-        loop {
-            match look().await {
-                Some(found) => break found,
-                None => sleep(BETWEEN_LOOKS).await,
-            }
-        }
-    })
-    .await
-}
 
 /// A change, as the admin API shows it.
 #[derive(Clone, Debug, Deserialize)]
@@ -64,6 +44,12 @@ pub(crate) struct Seen {
     pub(crate) variables: Vec<SeenVariable>,
     #[serde(default)]
     pub(crate) order_key: Option<String>,
+    /// The change that it rolls back.
+    #[serde(default)]
+    pub(crate) rolls_back: Option<i64>,
+    /// The variables that it takes away.
+    #[serde(default)]
+    pub(crate) removes: Vec<String>,
 }
 
 /// A variable of a change.
@@ -103,13 +89,17 @@ pub(crate) struct World {
     pub(crate) tenant: Sandbox,
     pub(crate) config_api: ConfigApi,
     service: Option<Service>,
+    /// When it crashed.
+    pub(crate) crashed_at: Vec<Instant>,
     /// Dropped after the service: where it runs, if that is not the test's own runtime.
     apart: Option<Apart>,
     settings: BTreeMap<&'static str, String>,
+    /// What the service is started for.
+    pub(crate) purpose: Purpose,
     sender: Sender,
     http: reqwest::Client,
     /// Where the journal is.
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl World {
@@ -132,6 +122,20 @@ impl World {
         world
     }
 
+    /// A world whose service only observes.
+    pub(crate) async fn observed() -> Self {
+        let mut world = Self::still(&[]).await;
+        world.purpose = Purpose::Observe;
+        world.start_service().await;
+        world
+    }
+
+    /// Why the service does not start.
+    pub(crate) async fn refusal(&self) -> String {
+        let started = Service::start(self.read_settings(), Clock::system()).await;
+        started.err().map(|error| error.to_string()).expect("it does not start")
+    }
+
     /// A world whose service has not started.
     async fn still(settings: &[(&'static str, &str)]) -> Self {
         // reqwest is built without a TLS provider of its own; the second and later calls change nothing.
@@ -140,6 +144,7 @@ impl World {
         let config_api = ConfigApi::start().await;
         let folder = tempfile::tempdir().expect("a directory");
         let http = reqwest::Client::builder().no_proxy().build().expect("a provider is installed");
+        let tenant_address = tenant.base_url().replace("http://", "");
         let mut all = BTreeMap::from([
             ("CXONE_BASE_URL", tenant.base_url()),
             ("CXONE_CLIENT_ID", tenant.client_id().to_owned()),
@@ -150,11 +155,25 @@ impl World {
             ("FLOWHOOK_ADMIN_LISTEN", "127.0.0.1:0".to_owned()),
             ("FLOWHOOK_JOURNAL", format!("sqlite:{}", folder.path().join("journal.db").display())),
         ]);
-        let given = settings.iter().map(|(name, value)| (*name, value.replace("{config}", &config_api.url)));
+        let given = settings.iter().map(|(name, value)| {
+            (*name, value.replace("{config}", &config_api.url).replace("{tenant}", &tenant_address))
+        });
         all.extend(given);
         let sender = Sender::new(http.clone());
         let (service, apart, settings) = (None, None, all);
-        let world = Self { tenant, config_api, service, apart, settings, sender, http, _folder: folder };
+        let purpose = Purpose::default();
+        let world = Self {
+            tenant,
+            config_api,
+            service,
+            crashed_at: Vec::new(),
+            apart,
+            settings,
+            purpose,
+            sender,
+            http,
+            folder,
+        };
         world.add_flow(IVR);
         world
     }
@@ -169,7 +188,7 @@ impl World {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
         let runtime = runtime.expect("a runtime");
         // One that has just crashed may not have left its journal yet.
-        let service = seen(async || {
+        let service = eventually(async || {
             let (runtime, settings) = (runtime.handle().clone(), self.read_settings());
             let started = tokio::task::spawn_blocking(move || runtime.block_on(started(settings)));
             started.await.expect("it starts")
@@ -180,7 +199,11 @@ impl World {
 
     fn read_settings(&self) -> Settings {
         let layers = Layers::of(self.settings.iter().map(|(name, value)| (*name, value.as_str())));
-        Settings::service(&layers).expect("settings that can be used")
+        let settings = Settings::service(&layers).expect("settings that can be used");
+        // Where other tests keep the disk busy a commit may take longer than senders wait for it: that has a test
+        // of its own.
+        let receiver = receiver::Settings { commit_wait: PATIENCE, ..settings.receiver };
+        Settings { purpose: self.purpose, receiver, ..settings }
     }
 }
 
@@ -221,7 +244,21 @@ impl World {
     pub(crate) async fn crash(&mut self) {
         self.service = None;
         self.apart = None;
+        self.crashed_at.push(Instant::now());
         self.start_apart().await;
+    }
+
+    /// While the service is stopped: makes it so that the change's lane has backed off with it for so long.
+    pub(crate) async fn has_been_held(&self, change: &Seen, held: Duration) {
+        let location = Location::sqlite(self.folder.path().join("journal.db"));
+        let Journal { mut writer, reader } = Journal::open(&location).await.expect("nobody has it");
+        let for_ms = i64::try_from(held.as_millis()).expect("a few days");
+        let hold = Step::Hold { seqs: vec![change.seq], reason: change.reason.clone(), for_ms };
+        let mut commit = writer.begin(Clock::system().now()).await.expect("a commit");
+        commit.step(&hold).await.expect("it is taken");
+        commit.finish().await.expect("it is on disk");
+        reader.close().await;
+        writer.close().await;
     }
 
     fn service(&self) -> &Service {
@@ -292,13 +329,14 @@ impl World {
 
     /// The delivery's change, when it has ended.
     pub(crate) async fn ended(&self, delivery: &str) -> Seen {
-        seen(async || Some(self.change(delivery).await).filter(|change| change.state != "pending")).await
+        eventually(async || Some(self.change(delivery).await).filter(|change| change.state != "pending"))
+            .await
     }
 
     /// The delivery's change, when it is pending because of something.
     pub(crate) async fn waiting(&self, delivery: &str) -> Seen {
         let change =
-            seen(async || Some(self.change(delivery).await).filter(|change| !change.reason.is_empty()));
+            eventually(async || Some(self.change(delivery).await).filter(|change| !change.reason.is_empty()));
         let change = change.await;
         assert_eq!(change.state, "pending", "{change:?}");
         change
@@ -311,9 +349,14 @@ impl World {
         (answer.status().as_u16(), answer.json().await.expect("JSON"))
     }
 
+    /// What the admin API shows at a path.
+    pub(crate) async fn look(&self, path: &str) -> Value {
+        self.ask(path).await.json().await.expect("JSON")
+    }
+
     /// Returns when nothing is pending.
     pub(crate) async fn settled(&self) {
-        seen(async || {
+        eventually(async || {
             let page: Page =
                 self.ask("/api/changes?state=pending&limit=1").await.json().await.expect("a page");
             page.changes.is_empty().then_some(())

@@ -6,7 +6,7 @@ use std::path::Path;
 use flowhook::change::{Admission, Change, Delivery, NewChange, OrderKey, Seq, State, Values};
 use flowhook::journal::{
     Admitted, Attempt, ChangeFilter, Effect, Ending, Fetched, GateEnd, Journal, JournalError, Location, Mark,
-    Outcome, Plan, Settlement, Step, Target,
+    Outcome, Plan, Read as _, Reader, Settlement, Step, Target, Write as _,
 };
 use jiff::{SignedDuration, Timestamp};
 use sqlx::{ConnectOptions as _, Connection as _};
@@ -60,7 +60,7 @@ impl Kept {
 
     async fn step_at(&mut self, at: Timestamp, step: Step) -> usize {
         match self.effect_at(at, step).await {
-            Effect::Written { ended } => ended,
+            Effect::Written { ended } => ended.total(),
             Effect::Stale | Effect::Acted(_) => 0,
         }
     }
@@ -76,13 +76,13 @@ impl Kept {
         effect
     }
 
-    async fn end(&mut self, seq: Seq, state: State, at: Timestamp) -> usize {
+    pub(crate) async fn end(&mut self, seq: Seq, state: State, at: Timestamp) -> usize {
         let endings = vec![Ending { seq, state, reason: None }];
         let settlement = Settlement { endings, ..Settlement::default() };
         self.step_at(at, Step::Settle { flow: flow("f1"), settlement }).await
     }
 
-    async fn pending(&self, flow_id: &str) -> Vec<Change> {
+    pub(crate) async fn pending(&self, flow_id: &str) -> Vec<Change> {
         self.journal.reader.ready(&flow(flow_id), 100, usize::MAX).await.expect("it can be read").changes
     }
 
@@ -95,6 +95,10 @@ impl Kept {
         let filter = ChangeFilter { limit: 100, ..ChangeFilter::default() };
         let changes = self.journal.reader.changes(&filter).await.expect("it can be read");
         changes.iter().rev().map(|change| format!("{} {}", change.seq, change.state)).collect()
+    }
+
+    pub(crate) fn reader(&self) -> &Reader {
+        &self.journal.reader
     }
 
     async fn has_delivery(&self, id: &str) -> bool {
@@ -166,6 +170,17 @@ async fn a_journal_belongs_to_one_process() {
 }
 
 #[cfg(unix)]
+#[tokio::test]
+async fn a_journal_that_somebody_has_for_a_moment_only_is_waited_for() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("journal.db");
+    let held = fs::File::create(folder.path().join("journal.db.lock")).expect("the folder is ours");
+    held.lock().expect("nobody has it");
+    // The first is begun when the second is.
+    let (opened, ()) = tokio::join!(open(&path), async { drop(held) });
+    opened.expect("it was given back");
+}
+
 #[tokio::test]
 async fn a_journal_belongs_to_one_process_under_all_its_names() {
     let kept = Kept::new().await;
@@ -473,7 +488,7 @@ async fn a_fetch_gives_its_values_to_what_waited_when_it_began() {
 
     let values = Fetched::Values(match change_of("f1").values {
         Values::Known(variables) => variables,
-        Values::Fetch(url) => panic!("{url}"),
+        other @ (Values::Fetch(_) | Values::Undo(_)) => panic!("{other:?}"),
     });
     let fetched = |url: &str, up_to, fetched| Step::Fetched { url: url.to_owned(), up_to, fetched };
     assert_eq!(kept.step(fetched("http://a/", 3, values)).await, 0);
@@ -515,4 +530,37 @@ async fn a_link_that_leads_nowhere_yet_gives_the_journal_one_lock_too() {
         assert!(matches!(second, Err(JournalError::Locked { .. })), "{}", path.display());
     }
     drop(first);
+}
+
+#[tokio::test]
+async fn the_version_that_a_flow_was_last_published_in_is_known() {
+    let mut kept = Kept::new().await;
+    let f1 = flow("f1");
+    kept.admit(&delivery("a", &["f1", "f1", "f1", "f2"].map(change_of))).await;
+    let last = async |kept: &Kept| kept.journal.reader.last_published(&f1).await.expect("it can be read");
+    assert_eq!(last(&kept).await, None);
+    for (seq, state, version) in
+        [(1, State::Published, "\"15\""), (2, State::Published, "16"), (3, State::Unchanged, "17")]
+    {
+        let endings = vec![Ending { seq, state, reason: None }];
+        let settlement = Settlement { endings, version: Some(version.to_owned()), ..Settlement::default() };
+        kept.step(Step::Settle { flow: f1.clone(), settlement }).await;
+    }
+    assert_eq!(last(&kept).await.as_deref(), Some("16"), "what was unchanged made no version");
+}
+
+#[tokio::test]
+async fn whether_other_flows_were_served_lately_is_known() {
+    let mut kept = Kept::new().await;
+    kept.admit(&delivery("a", &["f1", "f2", "f3"].map(change_of))).await;
+    kept.end(1, State::Published, now()).await;
+    kept.end(2, State::Superseded, now()).await;
+    kept.end(3, State::Failed, now()).await;
+    let served = async |than: &str, minutes: i64| {
+        let since = now() - SignedDuration::from_mins(minutes);
+        kept.journal.reader.others_were_served(&flow(than), since).await.expect("it can be read")
+    };
+    assert!(served("f2", 1).await && served("f3", 0).await);
+    assert!(!served("f1", 1).await, "nothing went to the tenant for the others");
+    assert!(!served("f2", -1).await, "that was before");
 }

@@ -78,7 +78,9 @@ async fn every_command_prints_one_document_whether_it_fails_or_not() {
         match arguments[0] {
             "health" => _ = assert_failed(&bare, 1, true),
             "check" => _ = assert_failed(&bare, 64, true),
-            "changes" | "retry" | "discard" => _ = assert_failed(&bare, 69, false),
+            "changes" | "retry" | "discard" | "rollback" | "pause" | "resume" => {
+                _ = assert_failed(&bare, 69, false);
+            }
             _ => _ = assert_failed(&bare, 64, false),
         }
         assert!(left.remove(arguments[0]), "{left:?}");
@@ -90,6 +92,9 @@ async fn every_command_prints_one_document_whether_it_fails_or_not() {
     check(&["changes"], "changes", &["changes", "--state", "done"], 64, false).await;
     check(&["retry", "--flow", "flow-0"], "changes", &["retry", "99"], 65, false).await;
     check(&["discard", "--flow", "flow-0"], "changes", &["discard", "0"], 64, false).await;
+    check(&["rollback", "--flow", "flow-0"], "changes", &["rollback", "99"], 65, false).await;
+    check(&["pause", "flow-0"], "flows", &["pause", ".."], 64, false).await;
+    check(&["resume", "--all"], "paused", &["resume"], 64, false).await;
     check(&["health"], "status", &["health", "--ready", "--config", "gone.toml"], 1, true).await;
     check(&["check"], "findings", &["check", "--config", "gone.toml"], 64, true).await;
 

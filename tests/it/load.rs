@@ -87,7 +87,7 @@ async fn a_burst_beside_a_designer_who_edits_every_flow_loses_nothing_of_either(
 async fn a_burst_over_a_rate_limit_waits_as_told_and_fails_nothing() {
     let world = World::start().await;
     let flows = world.add_flows(40);
-    world.tenant.set_limit(Some(Limit { per_minute: 300, burst: 20 }));
+    world.tenant.set_limit(Some(Limit { per_minute: 600, burst: 20 }));
     let sent = send(&world, &flows).await;
     settle(&world, &flows, sent).await;
     let calls = world.tenant.calls();

@@ -5,7 +5,8 @@ use std::time::Duration;
 use flowhook::sandbox::{By, Call, Canned, Fault, FaultKind, Human, Landing, SAMPLE_NODE, Sandbox};
 
 use crate::event::event;
-use crate::harness::{IVR, World, seen};
+use crate::harness::{IVR, World};
+use crate::patience::eventually;
 
 /// Whether a fault saves what was PUT.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,7 +41,22 @@ async fn a_put_that_landed_without_an_answer_is_confirmed_by_reading() {
         check(FaultKind::Accepted(Landing::Now), Saved::Yes),
         check(FaultKind::CommitThen(Canned::status(200).json("{}")), Saved::Yes),
         check(FaultKind::CommitThen(Canned::status(201)), Saved::Yes),
+        check(FaultKind::CommitThen(Canned::status(200)), Saved::Yes),
+        check(FaultKind::CommitThen(Canned::status(206).json(r#"{"warnings":["no prompt"]}"#)), Saved::Yes),
+        check(FaultKind::CommitThen(Canned::status(504).body("<html>")), Saved::Yes),
     );
+}
+
+#[tokio::test]
+async fn a_put_that_landed_has_not_failed_because_the_flow_is_not_found_once() {
+    let world = World::start().await;
+    world.tenant.fault(Fault::put(FaultKind::Accepted(Landing::Now)));
+    world.tenant.fault(Fault::get(FaultKind::Status(Canned::status(404))).after(1).times(1));
+    let change = world.ended(&world.deliver(event(IVR, 1)).await).await;
+    assert_eq!((change.state.as_str(), change.version()), ("published", "15"), "{change:?}");
+    assert!(change.reason.contains("confirmed by reading"), "{change:?}");
+    assert_eq!(world.tenant.calls().put, 1);
+    world.judge().await;
 }
 
 #[tokio::test]
@@ -49,6 +65,8 @@ async fn a_put_that_did_not_land_is_made_again() {
         check(FaultKind::ResetBefore, Saved::No),
         check(FaultKind::Hang(Duration::from_millis(50)), Saved::No),
         check(FaultKind::Status(Canned::status(500)), Saved::No),
+        check(FaultKind::Status(Canned::status(504).body("<html>")), Saved::No),
+        check(FaultKind::Status(Canned::status(200).json(r#"{"flow":{"ver"#)), Saved::No),
         check(FaultKind::NotJson, Saved::No),
         check(FaultKind::Accepted(Landing::Never), Saved::No),
     );
@@ -77,7 +95,7 @@ async fn a_lost_put_that_cannot_be_looked_up_says_what_it_waits_for_also_after_a
     world.waiting(&id).await;
     world.restart().await;
     let told = async || Some(world.change(&id).await).filter(|change| change.reason.contains("500"));
-    assert_eq!(seen(told).await.state, "pending");
+    assert_eq!(eventually(told).await.state, "pending");
     world.tenant.clear_faults();
     let change = world.ended(&id).await;
     assert_eq!((change.state.as_str(), change.version()), ("published", "15"), "{change:?}");
@@ -151,6 +169,22 @@ async fn a_put_that_lands_late_cannot_undo_what_was_published_since() {
     world.tenant.wait_until(came).await.unwrap();
     assert_eq!(world.value(IVR), "2");
     world.settled().await;
+    world.judge_conduct();
+}
+
+#[tokio::test]
+async fn a_put_that_lands_late_cannot_undo_what_needed_no_put_since() {
+    let world = World::start().await;
+    let id = world.deliver(event(IVR, 1)).await;
+    world.ended(&id).await;
+    world.tenant.fault(Fault::put(FaultKind::LateCommit(Duration::from_millis(2500))));
+    world.deliver(event(IVR, 2)).await;
+    world.flow_calls(IVR, 3).await;
+    // The flow has its value, as the PUT has not landed yet.
+    let newer = world.deliver(event(IVR, 1)).await;
+    assert_eq!(world.ended(&newer).await.state, "unchanged");
+    world.tenant.wait_until(|tenant| tenant.calls().late_refused == 1).await.unwrap();
+    assert_eq!(world.value(IVR), "1");
     world.judge_conduct();
 }
 

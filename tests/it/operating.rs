@@ -1,4 +1,5 @@
-//! The operators' commands, by the real program against a real service: `changes`, `retry`, `discard`.
+//! The operators' commands, by the real program against a real service: `changes`, `retry`, `discard`, `pause`,
+//! `resume`.
 
 use flowhook::sandbox::{Canned, Fault, FaultKind};
 use serde_json::json;
@@ -127,4 +128,77 @@ async fn the_services_token_is_wanted_and_never_told() {
     assert_ends(&wrong, 77, &["set the same"]);
     assert!(!wrong.stderr.contains("4711"), "{wrong:?}");
     assert_ends(&at(&site, &["retry", "1"]).output().await, 77, &["set FLOWHOOK_ADMIN_TOKEN as it has it"]);
+}
+
+#[tokio::test]
+async fn pause_holds_and_resume_lets_go_and_both_tell_what_else_holds() {
+    let site = Site::begin().await;
+    let lines = async |arguments: &[&str]| {
+        let output = at(&site, arguments).output().await;
+        assert_eq!((output.code, output.stderr.as_str()), (Some(0), ""), "{output:?}");
+        output.stdout.lines().map(str::to_owned).collect::<Vec<_>>()
+    };
+    let all = lines(&["pause", "--all", "--reason", "incident 4711"]).await;
+    assert!(
+        all.len() == 1
+            && all[0].starts_with("all flows are paused since ")
+            && all[0].ends_with("(incident 4711)"),
+        "{all:?}"
+    );
+    let two = lines(&["pause", "flow-0", "flow-1"]).await;
+    assert!(two.len() == 2 && two[1].starts_with("flow flow-1 is paused since "), "{two:?}");
+    assert!(two[1].ends_with(" (an operator said so), with 0 pending"), "{two:?}");
+    site.send(&["good.json", "better.json", "--wait", "0"]).output().await;
+    let pending = lines(&["changes", "--state", "pending"]).await;
+    assert!(pending[1].ends_with("all flows are paused: incident 4711"), "{pending:?}");
+
+    let one = lines(&["resume", "flow-0"]).await;
+    assert_eq!(one[0], "flow flow-0 is not paused, with 1 pending");
+    assert!(one[1].ends_with("end it with: flowhook resume --all"), "{one:?}");
+    let rest = lines(&["resume", "--all"]).await;
+    assert_eq!(rest[0], "publishing goes on");
+    assert_eq!(rest[2], "end their own pauses with: flowhook resume flow-1");
+    let last = at(&site, &["resume", "flow-1", "--json"]).output().await.json();
+    assert_eq!((&last["paused"], &last["flows"][0]["paused"]), (&json!(null), &json!(null)));
+    site.addresses.settled().await;
+    assert_eq!(site.tenant.calls().put, 2);
+
+    let check = async |arguments: &[&str], code: i32, says: &[&str]| {
+        assert_ends(&at(&site, arguments).output().await, code, says);
+    };
+    check(&["pause"], 64, &["--all"]).await;
+    check(&["resume", "flow-0", "--all"], 64, &["cannot be used with"]).await;
+    check(&["pause", ".."], 64, &["flow id `..`"]).await;
+    // No flow of that name must be paused for one who means all.
+    check(&["pause", "all"], 64, &["for all flows, give --all"]).await;
+    check(&["pause", "--all", "--reason", &"x".repeat(201)], 64, &["200 characters"]).await;
+    check(&["resume", "--all", "--admin-url", "http://127.0.0.1:9"], 69, &["does not answer"]).await;
+}
+
+#[tokio::test]
+async fn rollback_gives_back_what_was_there_the_newest_change_first() {
+    let site = Site::begin().await;
+    let sent = site.send(&["good.json", "better.json"]).output().await;
+    assert_eq!(sent.code, Some(0), "{sent:?}");
+    let told = at(&site, &["rollback", "1", "2"]).output().await;
+    assert_prints(
+        &told,
+        "change 2 is to be rolled back, by change 3\nchange 1 is to be rolled back, by change 4\n",
+    );
+    site.addresses.settled().await;
+    assert_eq!(site.addresses.ask("/api/changes/3").await["state"], "published");
+    assert_prints(
+        &at(&site, &["rollback", "--flow", "flow-0"]).output().await,
+        "2 changes are to be rolled back\n",
+    );
+    site.addresses.settled().await;
+
+    let many = at(&site, &["rollback", "--flow", "flow-0", "--json"]).output().await;
+    assert_eq!((many.code, many.json()["made"].is_array()), (Some(0), true), "{many:?}");
+    let check = async |arguments: &[&str], code: i32, says: &[&str]| {
+        assert_ends(&at(&site, arguments).output().await, code, says);
+    };
+    check(&["rollback"], 64, &["say which changes"]).await;
+    check(&["rollback", "--state", "failed"], 64, &["must be published, not `failed`"]).await;
+    check(&["rollback", "99"], 65, &["no change 99"]).await;
 }

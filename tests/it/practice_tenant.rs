@@ -1,6 +1,6 @@
 //! The practice tenant over real HTTP: what it answers, how it fails, and what it notices.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use flowhook::sandbox::{
     By, Call, Canned, ClientAuth, DESIGNER_VARIABLE, End, ExpiresIn, Fault, FaultKind, Human, Landing, Limit,
@@ -238,6 +238,10 @@ async fn every_fault_of_a_put_shows_and_saves_what_it_says() {
         (FaultKind::Accepted(Landing::Never), (Some(202), "14")),
         (FaultKind::ConflictUnmoved, (Some(409), "14")),
         (FaultKind::RewriteOnSave, (Some(200), "15")),
+        (FaultKind::ParseOnSave, (Some(200), "15")),
+        (FaultKind::VersionJump(4), (Some(200), "18")),
+        (FaultKind::Chunked, (Some(200), "15")),
+        (FaultKind::Trickle(Duration::from_micros(1)), (Some(200), "15")),
         (FaultKind::SilentDrop, (Some(200), "15")),
     ] {
         let practice = Practice::start().await;
@@ -248,7 +252,7 @@ async fn every_fault_of_a_put_shows_and_saves_what_it_says() {
         assert_eq!(practice.version(), version, "{what:?}");
         assert_eq!(practice.tenant.faults_waiting(), 0, "{what:?}");
         let saved = practice.held().contains("\"vip\"");
-        assert_eq!(saved, version == "15" && what != FaultKind::SilentDrop, "{what:?}");
+        assert_eq!(saved, version != "14" && what != FaultKind::SilentDrop, "{what:?}");
         let again = practice.held().replacen("\"general\"", "\"vip\"", 1);
         assert_eq!(seen(practice.put("ivr", again)).await, Some(200), "{what:?} befalls one PUT");
     }
@@ -341,11 +345,11 @@ async fn a_late_commit_lands_unless_somebody_was_faster() {
 }
 
 /// What a bare socket reads in answer to a GET of `ivr`, until the connection ends.
-async fn raw_get(practice: &Practice) -> std::io::Result<String> {
+async fn raw_get(practice: &Practice, accept: &str) -> std::io::Result<String> {
     let address = practice.tenant.base_url().replace("http://", "");
     let mut socket = TcpStream::connect(address).await?;
     let head = format!(
-        "GET /api/v2/flows/ivr HTTP/1.1\r\nhost: x\r\nconnection: close\r\nauthorization: Bearer {}\r\n\r\n",
+        "GET /api/v2/flows/ivr HTTP/1.1\r\nhost: x\r\nconnection: close\r\nauthorization: Bearer {}\r\n{accept}\r\n",
         practice.token
     );
     socket.write_all(head.as_bytes()).await?;
@@ -357,15 +361,92 @@ async fn raw_get(practice: &Practice) -> std::io::Result<String> {
 async fn a_reset_is_a_reset_and_a_torn_body_comes_half() {
     let practice = Practice::start().await;
     practice.tenant.fault(Fault::get(FaultKind::ResetBefore));
-    let error = raw_get(&practice).await.unwrap_err();
+    let error = raw_get(&practice, "accept: */*\r\n").await.unwrap_err();
     assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset);
 
     practice.tenant.fault(Fault::get(FaultKind::TruncatedBody));
-    let torn = raw_get(&practice).await.unwrap();
+    let torn = raw_get(&practice, "accept: */*\r\n").await.unwrap();
     let (head, body) = torn.split_once("\r\n\r\n").unwrap();
     let whole = practice.held();
     assert!(head.contains(&format!("content-length: {}\r\n", whole.len())), "{head}");
     assert_eq!(body, &whole[..whole.len() / 2]);
+}
+
+#[tokio::test]
+async fn a_read_that_does_not_say_what_it_accepts_is_told_so_with_200() {
+    let practice = Practice::start().await;
+    let answer = raw_get(&practice, "").await.unwrap();
+    assert!(
+        answer.starts_with("HTTP/1.1 200 ") && answer.ends_with("No known way to render data"),
+        "{answer}"
+    );
+}
+
+#[tokio::test]
+async fn an_answer_in_chunks_has_no_length_and_one_that_trickles_is_whole_in_the_end() {
+    let practice = Practice::start().await;
+    practice.tenant.fault(Fault::get(FaultKind::Chunked));
+    let chunked = practice.get("ivr").send().await.unwrap();
+    assert_eq!((chunked.content_length(), header(&chunked, "transfer-encoding")), (None, "chunked"));
+    assert_eq!(chunked.text().await.unwrap(), practice.held());
+
+    practice.tenant.fault(Fault::get(FaultKind::Trickle(Duration::from_micros(1))));
+    assert_eq!(practice.get("ivr").send().await.unwrap().text().await.unwrap(), practice.held());
+}
+
+#[tokio::test]
+async fn a_document_that_the_tenant_parses_and_writes_anew_keeps_its_values() {
+    let practice = Practice::start().await;
+    practice.tenant.fault(Fault::put(FaultKind::ParseOnSave));
+    let answer = practice.publish("\"general\"", "\"vip\"").await.text().await.unwrap();
+    assert_eq!(answer, practice.held());
+    assert!(answer.contains(r#""timeoutSeconds":1.1}"#), "numbers are spelt anew: {answer}");
+    assert_eq!(practice.tenant.variable("ivr", SAMPLE_NODE, "queue_target").as_deref(), Some("\"vip\""));
+    assert!(practice.tenant.record().collateral().is_empty());
+}
+
+#[tokio::test]
+async fn a_token_may_be_refused_while_it_is_young() {
+    let mut practice = Practice::start().await;
+    let delay = Duration::from_millis(40);
+    practice.tenant.set_token_delay(delay);
+    let asked_at = Instant::now();
+    practice.token = practice.new_token().await;
+    while seen(practice.get("ivr")).await == Some(401) {}
+    assert!(asked_at.elapsed() >= delay);
+    assert!(practice.tenant.calls().get > 1, "it was refused at first");
+}
+
+#[tokio::test]
+async fn others_use_up_the_limit_too() {
+    let practice = Practice::start().await;
+    practice.tenant.set_limit(Some(Limit { per_minute: 1, burst: 3 }));
+    practice.tenant.draw(2);
+    assert_eq!(seen(practice.get("ivr")).await, Some(200));
+    assert_eq!(seen(practice.get("ivr")).await, Some(429));
+    practice.tenant.draw(100);
+    assert_eq!(seen(practice.get("ivr")).await, Some(429), "what is empty stays so");
+}
+
+#[tokio::test]
+async fn every_flow_answer_carries_the_headers_that_were_set() {
+    let practice = Practice::start().await;
+    practice.tenant.set_headers(&[("etag", "\"14\""), ("x-correlation-id", "c-1")]);
+    for request in [practice.get("ivr"), practice.get("nowhere"), practice.put("ivr", "{}")] {
+        let answer = request.send().await.unwrap();
+        assert_eq!((header(&answer, "etag"), header(&answer, "x-correlation-id")), ("\"14\"", "c-1"));
+    }
+}
+
+#[tokio::test]
+async fn connections_that_are_cut_are_gone_and_new_ones_are_made() {
+    let practice = Practice::start().await;
+    practice.tenant.fault(Fault::get(FaultKind::Hang(Duration::from_secs(600))));
+    let hanging = tokio::spawn(seen(practice.get("ivr")));
+    practice.tenant.wait_for_requests(1, |call| matches!(call, Call::Get(_))).await.unwrap();
+    practice.tenant.cut_connections();
+    assert_eq!(hanging.await.unwrap(), None);
+    assert_eq!(seen(practice.get("ivr")).await, Some(200));
 }
 
 #[tokio::test]

@@ -6,7 +6,6 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::thread;
-use std::time::Duration;
 
 use flowhook::sandbox::{Sandbox, Settings, sample_flow};
 use flowhook::source::{Scheme, Secret};
@@ -16,30 +15,10 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tokio::sync::watch;
 
-/// Longer than anything here takes: a test that waits this long has failed.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
-/// How often a condition is looked at that nothing announces.
-const LOOK_EVERY: Duration = Duration::from_millis(5);
+use crate::patience::{eventually, patiently};
 
 /// What the tests' configuration system signs with.
 pub(crate) const WEBHOOK_SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
-
-pub(crate) async fn patiently<T>(wait: impl Future<Output = T>) -> T {
-    tokio::time::timeout(PATIENCE, wait).await.expect("it does not take that long")
-}
-
-/// Waits until `look` finds something; for what nothing announces.
-pub(crate) async fn eventually<T>(mut look: impl AsyncFnMut() -> Option<T>) -> T {
-    patiently(async {
-        loop {
-            if let Some(found) = look().await {
-                return found;
-            }
-            tokio::time::sleep(LOOK_EVERY).await;
-        }
-    })
-    .await
-}
 
 /// A test's way to fail where no assertion fits.
 #[expect(clippy::panic, reason = "a helper of tests fails the test by it")]
@@ -101,6 +80,13 @@ impl Program {
         Self::flowhook(&["serve"]).at(tenant).on_free_ports().env("FLOWHOOK_WEBHOOK_SECRET", WEBHOOK_SECRET)
     }
 
+    /// `serve` with so many files open at most.
+    pub(crate) fn serve_with_few_files(tenant: &Sandbox, files: usize) -> Self {
+        let command = format!("ulimit -n {files}; exec flowhook serve");
+        let serve = Self::named("sh", &["-c", &command]).at(tenant).on_free_ports();
+        serve.env("FLOWHOOK_WEBHOOK_SECRET", WEBHOOK_SECRET)
+    }
+
     /// `serve` over a tenant with the flow `f`, ready.
     pub(crate) async fn serving() -> (Sandbox, Running, Addresses) {
         let tenant = Sandbox::start(Settings::default()).await.expect("a free port");
@@ -117,6 +103,16 @@ impl Program {
     pub(crate) fn journal(self, path: &Path) -> Self {
         let location = format!("sqlite:{}", path.display());
         self.env("FLOWHOOK_JOURNAL", &location)
+    }
+
+    /// Started by a shell that has run this before, which takes its place.
+    pub(crate) fn through_sh(self, before: &str) -> Self {
+        let Self { command, input, deaf_after, folder } = self;
+        let mut shell = Command::new("sh");
+        shell.args(["-c", &format!("{before}; exec \"$0\" \"$@\"")]).arg(command.get_program());
+        shell.args(command.get_args()).env_clear();
+        shell.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        Self { command: shell, input, deaf_after, folder }
     }
 
     pub(crate) fn input(self, text: &str) -> Self {
@@ -250,10 +246,28 @@ impl Running {
         self.stdout.borrow().text.clone()
     }
 
+    /// Its process id.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Whether it has ended.
+    pub(crate) fn has_ended(&mut self) -> bool {
+        self.child.try_wait().expect("it is our child").is_some()
+    }
+
     /// `kill -9`: returns when it is gone.
     pub(crate) async fn kill(mut self) -> Output {
         self.child.kill().expect("it runs");
         self.exit().await
+    }
+
+    /// The most memory that it has had at once, in KiB.
+    pub(crate) fn peak_memory_kib(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("it runs");
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let peak = peak.and_then(|peak| peak.trim().strip_suffix(" kB")?.parse().ok());
+        peak.unwrap_or_else(|| fail(&format!("no VmHWM in {status}")))
     }
 
     /// Sends a signal such as `TERM`.
@@ -287,6 +301,11 @@ async fn wait_for(pipe: &mut watch::Receiver<Piped>, words: &str) -> String {
     line.unwrap_or_else(|| fail(&format!("it ended without `{words}`:\n{}", piped.text))).to_owned()
 }
 
+/// Whether a delivery was acknowledged.
+pub(crate) fn is_taken(told: Option<u16>) -> bool {
+    matches!(told, Some(200 | 202))
+}
+
 /// The headers of a delivery that our configuration system signed at that time.
 pub(crate) fn signed_at(id: &str, at: Timestamp, body: &str) -> HeaderMap {
     let secret = Secret::parse(Scheme::STANDARD_WEBHOOKS, WEBHOOK_SECRET).expect("a good secret");
@@ -299,6 +318,44 @@ pub(crate) fn signed(id: &str, body: &str) -> HeaderMap {
 }
 
 impl Addresses {
+    /// Delivers to it; the status of its answer, or nothing if there was none.
+    pub(crate) async fn offer(&self, id: &str, headers: HeaderMap, body: &str) -> Option<u16> {
+        let url = format!("http://{}/hooks/config", self.public);
+        let sent = client().post(url).headers(headers).body(body.to_owned()).send();
+        let answer = patiently(sent).await.ok()?;
+        let status = answer.status().as_u16();
+        let comes_back = answer.headers().contains_key("retry-after");
+        assert_eq!(status == 503, comes_back, "{id}: {answer:?}");
+        Some(status)
+    }
+
+    /// Delivers to it, signed now, and again as long as it is told to come back; what it is told in the end, or
+    /// nothing if there was no answer.
+    pub(crate) async fn insist(&self, id: &str, body: &str) -> Option<u16> {
+        eventually(async || {
+            let told = self.offer(id, signed(id, body), body).await;
+            (told != Some(503)).then_some(told)
+        })
+        .await
+    }
+
+    /// The same, and it must be taken: for the first time, or again where the disk took too long for an answer.
+    pub(crate) async fn deliver(&self, id: &str, body: &str) {
+        let told = self.insist(id, body).await;
+        assert!(is_taken(told), "{id}: {told:?}");
+    }
+
+    /// Whether it says that it can accept deliveries.
+    pub(crate) async fn is_ready(&self) -> bool {
+        let url = format!("http://{}/readyz", self.admin);
+        patiently(client().get(url).send()).await.is_ok_and(|answer| answer.status().is_success())
+    }
+
+    /// Waits until it says so, or that it cannot.
+    pub(crate) async fn becomes_ready(&self, ready: bool) {
+        eventually(async || (self.is_ready().await == ready).then_some(())).await;
+    }
+
     /// Asks the admin API.
     pub(crate) async fn ask(&self, path: &str) -> Value {
         let url = format!("http://{}{path}", self.admin);
@@ -307,6 +364,14 @@ impl Addresses {
             answer.json().await.expect("JSON")
         };
         patiently(asked).await
+    }
+
+    /// The state of a delivery's one change; nothing if there is none, or no service to ask.
+    pub(crate) async fn state_of(&self, id: &str) -> Option<String> {
+        let url = format!("http://{}/api/deliveries/config/{id}", self.admin);
+        let answer = patiently(client().get(url).send()).await.ok()?;
+        let delivery: Value = answer.json().await.ok()?;
+        delivery["changes"][0]["state"].as_str().map(str::to_owned)
     }
 
     /// Every change in the journal, newest first.

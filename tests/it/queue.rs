@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use flowhook::change::{Admission, State};
 use flowhook::clock::Clock;
-use flowhook::journal::{Ending, Journal, Location, Reader, Settlement, Step};
+use flowhook::journal::{Ending, Journal, Location, Reader, Settlement, Step, Tally, Writer};
 use flowhook::queue::{
     self, Ledger, NotStored, NotTaken, QUEUE_BYTES, QUEUE_DELIVERIES, Queue, Receipt, Settings, Writing,
 };
@@ -24,7 +24,7 @@ struct Waiting {
     queue: Queue,
     ledger: Ledger,
     reader: Reader,
-    writing: Writing,
+    writing: Writing<Writer>,
     commits: Arc<AtomicUsize>,
     folder: TempDir,
 }
@@ -51,7 +51,7 @@ impl Waiting {
             count.fetch_add(1, Ordering::Relaxed);
             now()
         });
-        let (queue, ledger, writing) = queue::open(settings, writer, clock, 0);
+        let (queue, ledger, writing) = queue::open(settings, writer, clock, Tally::default());
         Self { queue, ledger, reader, writing, commits, folder }
     }
 
@@ -191,7 +191,7 @@ async fn what_failed_and_comes_again_takes_room_again() {
 
 #[tokio::test]
 async fn the_queue_holds_so_many_deliveries_and_no_more() {
-    let waiting = Waiting::new(Settings { capacity: QUEUE_DELIVERIES + 1 }).await;
+    let waiting = Waiting::new(Settings { capacity: 2 * QUEUE_DELIVERIES }).await;
     let receipts: Vec<_> = (0..QUEUE_DELIVERIES).map(|id| submit(&waiting.queue, &id.to_string())).collect();
     assert!(receipts.iter().all(Result::is_ok));
     // Refused twice: the room in the backlog that it had taken was given back.

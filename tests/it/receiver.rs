@@ -4,9 +4,9 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use flowhook::clock::Clock;
-use flowhook::journal::{DeliveryView, Journal, Location, Reader};
+use flowhook::journal::{DeliveryView, Journal, Location, Reader, Tally, Writer};
 use flowhook::queue::{self, Writing};
-use flowhook::receiver::{self, Receiver, Settings};
+use flowhook::receiver::{self, Receiver, SHORT_BODY_BYTES, Settings};
 use flowhook::route::{self, Routes};
 use flowhook::server::{self, Limits};
 use flowhook::source::{Scheme, Secret, Source, Sources};
@@ -60,12 +60,12 @@ impl Service {
     }
 
     /// Nothing is committed until the writer runs.
-    async fn without_writer(settings: Settings, bounds: queue::Settings) -> (Self, Writing) {
+    async fn without_writer(settings: Settings, bounds: queue::Settings) -> (Self, Writing<Writer>) {
         let file = tempfile::tempdir().expect("a directory");
         let location = Location::sqlite(file.path().join("journal.db"));
         let Journal { writer, reader } = Journal::open(&location).await.expect("a new journal");
         let clock = Clock::from_fn(now);
-        let (queue, _ledger, writing) = queue::open(bounds, writer, clock.clone(), 0);
+        let (queue, _ledger, writing) = queue::open(bounds, writer, clock.clone(), Tally::default());
         let shutting_down = CancellationToken::new();
         let router = receiver::router(Receiver {
             sources: Sources::new([source()]).expect("one source"),
@@ -353,6 +353,23 @@ async fn a_body_that_does_not_arrive_in_time_is_given_up() {
     assert_refused(&answer, 408);
     assert_eq!(answer.header("connection"), Some("close"));
     assert!(wire.is_closed().await);
+}
+
+#[tokio::test]
+async fn a_long_body_that_dawdles_is_to_come_back_when_another_comes() {
+    let service = Service::start(Settings { pieces: 1, ..Settings::default() }).await;
+    let mut dawdling = service.connect().await;
+    let head = "POST /hooks/config HTTP/1.1\r\nhost: x\r\ncontent-length: 1000000\r\n\r\n";
+    dawdling.send(format!("{head}{}", " ".repeat(2 * SHORT_BODY_BYTES))).await;
+    let answer = tokio::spawn(async move { (dawdling.answer().await, dawdling.is_closed().await) });
+    let long = format!("{UNWANTED}{}", " ".repeat(2 * SHORT_BODY_BYTES));
+    // Until the dawdling one has arrived, nobody has to give way.
+    while !answer.is_finished() {
+        assert_eq!(service.deliver("msg_1", &long).await.status, 200);
+    }
+    let (answer, is_closed) = answer.await.expect("it is answered");
+    assert_come_back(&answer);
+    assert!(is_closed);
 }
 
 #[tokio::test]

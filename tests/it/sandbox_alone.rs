@@ -5,8 +5,9 @@ use reqwest::{RequestBuilder, Response};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
+use crate::patience::{eventually, patiently};
 use crate::practising::{FLOW, bash};
-use crate::program::{Output, Program, Running, client, eventually, patiently};
+use crate::program::{Output, Program, Running, client};
 
 /// The practice tenant as a process on a free port.
 struct Tenant {
@@ -149,6 +150,9 @@ async fn each_fault_does_what_its_name_says() {
     check("put=accepted", "200 202 15").await;
     check("put=accepted-late", "200 202 14").await;
     check("put=accepted-never", "200 202 14").await;
+    check("get=chunked", "200 200 15").await;
+    check("put=trickle:0", "200 200 15").await;
+    check("put=parse", "200 200 15").await;
     check("put=locked", "200 409 14").await;
     check("put=rewrite", "200 200 15").await;
     check("flow=dropx2", "200 200 15").await;
@@ -196,6 +200,8 @@ async fn help_lists_every_kind_of_fault() {
         "reset-after-save",
         "late",
         "truncated",
+        "chunked",
+        "trickle",
         "not-json",
         "empty",
         "accepted",
@@ -203,6 +209,7 @@ async fn help_lists_every_kind_of_fault() {
         "accepted-never",
         "locked",
         "rewrite",
+        "parse",
         "drop",
         "stale",
     ];

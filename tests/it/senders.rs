@@ -13,7 +13,8 @@ use serde_json::Value;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use crate::program::{Addresses, PATIENCE, client, fail, signed};
+use crate::patience::PATIENCE;
+use crate::program::{Addresses, client, fail, signed};
 
 /// How many systems send to each flow.
 const SENDERS_PER_FLOW: usize = 2;

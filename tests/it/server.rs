@@ -16,6 +16,8 @@ use tokio_util::sync::CancellationToken;
 use crate::wire::{self, Wire};
 
 const SHORT: Duration = Duration::from_millis(200);
+/// Longer than any test: a deadline that plays no part.
+const NEVER: Duration = Duration::from_secs(3_600);
 const GET: &str = "GET / HTTP/1.1\r\nhost: x\r\n\r\n";
 const GATED: &str = "GET /gated HTTP/1.1\r\nhost: x\r\n\r\n";
 
@@ -45,6 +47,7 @@ impl Serving {
             .route("/", get(|| async { "hello" }))
             .route("/peer", get(|Extension(Peer(addr)): Extension<Peer>| async move { addr.to_string() }))
             .route("/gated", get(gated))
+            .route("/read", post(|body: String| async { body }))
             .route("/unread", post(|_: Request| async { "not for me" }))
             .route("/long", get(|| async { Body::from(vec![b'x'; 32 * 1024 * 1024]) }));
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
@@ -117,7 +120,7 @@ async fn a_long_head_is_refused() {
 }
 
 #[tokio::test]
-async fn who_finds_no_place_waits_for_one() {
+async fn who_finds_no_place_waits_while_we_are_at_work_for_all_others() {
     let serving = Serving::under(Limits { connections: 1, ..Limits::default() }).await;
     let mut first = serving.connect().await;
     first.send(GATED).await;
@@ -134,14 +137,56 @@ async fn who_finds_no_place_waits_for_one() {
 }
 
 #[tokio::test]
-async fn a_peer_that_does_not_take_its_answer_loses_its_place() {
-    let limits = Limits { connections: 1, write_stall: SHORT, ..Limits::default() };
+async fn whoever_keeps_us_waiting_longest_gives_way() {
+    async fn check(request: &str) {
+        let limits = Limits { connections: 2, header_read: NEVER, write_stall: NEVER, ..Limits::default() };
+        let serving = Serving::under(limits).await;
+        let mut slow = serving.connect().await;
+        slow.send(request).await;
+        let mut good = serving.connect().await;
+        good.send(GET).await;
+        assert_eq!(good.answer().await.body, "hello");
+        let mut next = serving.connect().await;
+        next.send(GET).await;
+        assert_eq!(next.answer().await.body, "hello");
+        assert!(slow.is_cut().await, "{request}");
+        good.send(GET).await;
+        assert_eq!(good.answer().await.body, "hello");
+    }
+    check("").await;
+    check("GET / HTTP/1.1\r\nhost:").await;
+    check("POST /read HTTP/1.1\r\nhost: x\r\ncontent-length: 10\r\n\r\nabc").await;
+    check("POST /read HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n").await;
+    check("GET /long HTTP/1.1\r\nhost: x\r\n\r\n").await;
+}
+
+#[tokio::test]
+async fn refusals_make_nobody_younger() {
+    let limits = Limits { connections: 2, header_read: NEVER, ..Limits::default() };
     let serving = Serving::under(limits).await;
-    let mut deaf = serving.connect().await;
-    deaf.send("GET /long HTTP/1.1\r\nhost: x\r\n\r\n").await;
+    let mut old = serving.connect().await;
+    old.send("GET /nowhere HTTP/1.1\r\nhost: x\r\n\r\n").await;
+    assert_eq!(old.answer().await.status, 404);
+    let mut young = serving.connect().await;
+    young.send(GET).await;
+    assert_eq!(young.answer().await.body, "hello");
+    old.send("GET /nowhere HTTP/1.1\r\nhost: x\r\n\r\n").await;
+    assert_eq!(old.answer().await.status, 404);
     let mut next = serving.connect().await;
     next.send(GET).await;
     assert_eq!(next.answer().await.body, "hello");
+    assert!(old.is_cut().await);
+}
+
+#[tokio::test]
+async fn a_peer_that_does_not_take_its_answer_is_let_go() {
+    let limits = Limits { write_stall: SHORT, ..Limits::default() };
+    let serving = Serving::under(limits).await;
+    let mut deaf = serving.connect().await;
+    deaf.send("GET /long HTTP/1.1\r\nhost: x\r\n\r\n").await;
+    serving.shutdown.cancel();
+    // It ends though nobody reads.
+    assert_eq!(serving.shut_down().await, Ended::Drained);
     drop(deaf);
 }
 

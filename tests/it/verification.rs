@@ -181,3 +181,29 @@ fn a_signature_is_32_bytes_in_canonical_base64() {
     check(&format!("v1,{}", BASE64_STANDARD.encode(&mac[..31])));
     check(&format!("v1,{}", BASE64_STANDARD.encode([&mac[..], b"\0"].concat())));
 }
+
+#[test]
+fn the_signed_bytes_cannot_be_split_in_another_way() {
+    // Made to be mistaken: a body that begins as a timestamp does, and has the separator in it.
+    let (id, body) = ("1780000000", "1780000000.1780000000.{}");
+    let mut headers = source(&[OLD]).sign(id, at(NOW_S), body.as_bytes()).expect("it can be signed");
+    let content = format!("{id}.{NOW_S}.{body}");
+    let mut taken = Vec::new();
+    for (first, second) in (0..=content.len()).flat_map(|at| (at..=content.len()).map(move |to| (at, to))) {
+        // With what stands at the cuts, and without.
+        for (skip_first, skip_second) in [(0, 0), (0, 1), (1, 0), (1, 1)] {
+            let parts = content.get(..first).zip(content.get(first + skip_first..second));
+            let Some(((id, timestamp), body)) = parts.zip(content.get(second + skip_second..)) else {
+                continue;
+            };
+            for (name, value) in [(ID, id), (TIMESTAMP, timestamp)] {
+                headers.insert(name, HeaderValue::from_str(value).expect("a header value"));
+            }
+            if verify(&headers, body.as_bytes()).is_ok() {
+                taken.push((id, timestamp, body));
+            }
+        }
+    }
+    taken.dedup();
+    assert_eq!(taken, [(id, "1780000000", body)]);
+}

@@ -1,13 +1,12 @@
 //! A peer that speaks HTTP byte by byte, as well or as badly as a test wants.
 
+use std::io;
 use std::net::SocketAddr;
-use std::time::Duration;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-/// Longer than anything here takes: a test that waits this long has failed.
-const PATIENCE: Duration = Duration::from_secs(20);
+use crate::patience::patiently;
 
 /// A connection to the service.
 pub(crate) struct Wire {
@@ -23,6 +22,9 @@ pub(crate) struct Answer {
     pub(crate) body: String,
 }
 
+/// Something of an answer is there.
+pub(crate) struct Answered;
+
 impl Answer {
     /// The value of a header.
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
@@ -34,10 +36,6 @@ impl Answer {
     pub(crate) fn json(&self) -> serde_json::Value {
         serde_json::from_str(&self.body).expect("the body is JSON")
     }
-}
-
-async fn patiently<T>(wait: impl Future<Output = T>) -> T {
-    tokio::time::timeout(PATIENCE, wait).await.expect("it does not take that long")
 }
 
 /// Waits until nobody listens at `addr` any more.
@@ -55,13 +53,47 @@ impl Wire {
         patiently(self.stream.write_all(bytes.as_ref())).await.expect("the service reads");
     }
 
+    /// Sends what the service may no longer read.
+    pub(crate) async fn try_send(&mut self, bytes: impl AsRef<[u8]>) -> io::Result<()> {
+        patiently(self.stream.write_all(bytes.as_ref())).await
+    }
+
+    /// Sends, unless an answer begins to come before all of it is sent.
+    pub(crate) async fn send_unless_answered(&mut self, bytes: impl AsRef<[u8]>) -> Option<Answered> {
+        let (mut read, mut write) = self.stream.split();
+        patiently(async {
+            tokio::select! {
+                biased;
+                read = read.read_buf(&mut self.unread) => {
+                    read.expect("the answer comes before the end");
+                    Some(Answered)
+                }
+                sent = write.write_all(bytes.as_ref()) => {
+                    sent.expect("the service reads");
+                    None
+                }
+            }
+        })
+        .await
+    }
+
     /// The next answer, which must declare its length.
     pub(crate) async fn answer(&mut self) -> Answer {
+        match self.next_answer().await {
+            Some(answer) => answer,
+            None => panic!("no answer but {:?}", String::from_utf8_lossy(&self.unread)),
+        }
+    }
+
+    /// The same; nothing if the connection ends before it.
+    pub(crate) async fn next_answer(&mut self) -> Option<Answer> {
         let end = loop {
             if let Some(end) = self.unread.windows(4).position(|window| window == b"\r\n\r\n") {
                 break end;
             }
-            assert!(self.more().await, "no answer but {:?}", String::from_utf8_lossy(&self.unread));
+            if !self.more().await {
+                return None;
+            }
         };
         let head = String::from_utf8(self.unread.drain(..end + 4).collect()).expect("a head is ASCII");
         let status = head[9..12].parse().expect("a status");
@@ -71,12 +103,18 @@ impl Wire {
             assert!(self.more().await, "the body is cut short");
         }
         answer.body = String::from_utf8(self.unread.drain(..length).collect()).expect("a body is UTF-8");
-        answer
+        Some(answer)
     }
 
     /// Whether the service has closed and said nothing more.
     pub(crate) async fn is_closed(&mut self) -> bool {
         !self.more().await && self.unread.is_empty()
+    }
+
+    /// Whether the service has closed, whatever it said before.
+    pub(crate) async fn is_cut(&mut self) -> bool {
+        while self.more().await {}
+        true
     }
 
     async fn more(&mut self) -> bool {

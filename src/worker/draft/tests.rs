@@ -184,7 +184,13 @@ fn every_edit_records_what_was_there_before() {
         .iter()
         .map(|edit| {
             let previous = edit.previous.as_ref().map_or("nothing", |raw| raw.get());
-            format!("{} {} {}: {previous} -> {}", edit.seq, edit.node, edit.target.encode(), edit.value.get())
+            format!(
+                "{} {} {}: {previous} -> {}",
+                edit.seq,
+                edit.node,
+                edit.target.encode(),
+                edit.value.as_ref().map_or("-", |value| value.get())
+            )
         })
         .collect();
     assert_eq!(
@@ -233,6 +239,8 @@ fn a_lost_answer_is_decided_by_version_and_values() {
     set(both, 9, Decision::Landed);
     // The version stands still: whoever set these values, it was not this PUT.
     set(both, 7, Decision::NotThere);
+    // Older than what the PUT was based on: the values are from before.
+    set(both, 6, Decision::NotThere);
     set(r#"{"name":"a","value":1},{"name":"c","value":3}"#, 8, Decision::NotThere);
     set(r#"{"name":"a","value":2}"#, 8, Decision::NotThere);
     set(r#"{"name":"a","value":2},{"name":"c","value":"3"}"#, 8, Decision::NotThere);

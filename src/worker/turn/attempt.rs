@@ -2,18 +2,25 @@
 
 use std::time::Duration;
 
-use super::{Base, Put, Stop, Turn};
+use super::stop::Stop;
+use super::{Base, Put, Turn};
 use crate::change::State;
 use crate::flow::Document;
-use crate::journal::{Attempt, Outcome, Settlement, Step};
+use crate::journal::{Attempt, Outcome, Read, Settlement, Step};
 use crate::tenant::{Kind, Written};
 use crate::worker::draft::{Decision, decide};
+use crate::worker::version::has_moved;
 
 /// The longest pause before the read that follows a conflict.
 const JITTER_MS: u64 = 20;
 
-impl Turn<'_> {
+impl<R: Read> Turn<'_, R> {
     pub(super) async fn put(&mut self, attempt: &Attempt, base: Document, text: String) -> Result<Put, Stop> {
+        // Before the attempt is committed: who pauses or discards meanwhile is heard.
+        if let Err(failure) = self.rooms.tenant.get_ready(&mut self.pass).await {
+            self.base = Some(Base::Warm(base));
+            return Err(Stop::Call(failure));
+        }
         self.record(Step::Attempt(Box::new(attempt.clone()))).await?;
         let written = self.rooms.tenant.write(&mut self.pass, &self.flow, text).await;
         let failure = match written {
@@ -26,7 +33,8 @@ impl Turn<'_> {
                     self.close(attempt, Outcome::Lost).await?;
                     // Not tried again at once: each try would make a version of the flow.
                     return Err(Stop::BackOff(
-                        "the tenant took the change and shows the flow without it".to_owned(),
+                        "the tenant took the change and shows the flow without it: look at the node in the designer"
+                            .to_owned(),
                     ));
                 }
                 Err(error) => return self.confirm(attempt, error.to_string()).await,
@@ -46,7 +54,14 @@ impl Turn<'_> {
                 tokio::time::sleep(Duration::from_millis(fastrand::u64(0..=JITTER_MS))).await;
                 Ok(Put::NotThere { why: failure.message, now: self.read().await? })
             }
-            Kind::Refused => Ok(Put::Refused(failure.message)),
+            Kind::Refused => {
+                // Some tenants refuse a version that is not current any more in the same words.
+                let now = self.read().await?;
+                if has_moved(now.version(), &attempt.base_version) {
+                    return Ok(Put::NotThere { why: failure.message, now });
+                }
+                Ok(Put::Refused(failure.message))
+            }
             Kind::Throttled | Kind::Credentials | Kind::GateClosed => {
                 // The tenant did not even look at the document, so the base is as good as it was.
                 self.base = Some(Base::Warm(base));
@@ -83,7 +98,7 @@ impl Turn<'_> {
     /// answer.
     async fn look_up(&mut self, attempt: &Attempt, lost: &str) -> Result<(Decision, Document), Stop> {
         self.undecided = true;
-        let now = self.read().await?;
+        let now = self.read_past(&attempt.base_version).await?;
         let decision = decide(attempt, &now);
         match decision {
             Decision::Landed => self.settle_landed(attempt, now.version(), Some(lost)).await?,
@@ -98,7 +113,8 @@ impl Turn<'_> {
         if let Some(lost) = lost {
             let published = endings.iter_mut().filter(|ending| ending.state == State::Published);
             for ending in published {
-                ending.reason = Some(format!("confirmed by reading: {lost}"));
+                let noted = ending.reason.take().map(|reason| format!("{reason}; ")).unwrap_or_default();
+                ending.reason = Some(format!("{noted}confirmed by reading: {lost}"));
             }
         }
         tracing::info!(

@@ -169,7 +169,7 @@ mod tests {
     use std::sync::mpsc;
 
     use super::{Block, Kind, Shell, fail, fs};
-    use crate::program::PATIENCE;
+    use crate::patience::PATIENCE;
 
     fn block(line: usize, kind: Kind, commands: &str, prints: Option<&str>) -> Block {
         Block { line, kind, commands: commands.to_owned(), prints: prints.map(str::to_owned) }

@@ -1,0 +1,80 @@
+//! What the queue and the worker ask of a journal, whatever it is kept in.
+//!
+//! The SQLite file is one; the simulation brings another, kept in memory, and a test holds the two to the
+//! same answers.
+
+use std::future::Future;
+
+use jiff::Timestamp;
+
+use super::{Admitted, Attempt, Effect, JournalError, Mark, Ready, Step};
+use crate::change::{Delivery, FlowId, NodeId, Seq};
+
+type Result<T> = std::result::Result<T, JournalError>;
+
+/// The one way into a journal: commits, one after the other.
+pub trait Write: Send {
+    /// Stores steps and deliveries, in this order and all together. When it returns, they are durable.
+    ///
+    /// # Errors
+    /// When the commit failed: then nothing of it is stored.
+    fn commit(
+        &mut self,
+        now: Timestamp,
+        steps: &[&Step],
+        deliveries: &[&Delivery],
+    ) -> impl Future<Output = Result<Committed>> + Send;
+
+    /// Closes the journal in order.
+    fn close(self) -> impl Future<Output = ()> + Send;
+}
+
+/// What a commit brought, entry by entry.
+#[derive(Debug, Default)]
+pub struct Committed {
+    /// Of each step.
+    pub effects: Vec<Effect>,
+    /// Of each delivery.
+    pub admitted: Vec<Admitted>,
+}
+
+/// The questions that the worker asks. Each fails only when the journal cannot be read.
+pub trait Read: Clone + Send + Sync + 'static {
+    /// The pending changes of a flow whose values are known, in order of arrival: the first ones, at most
+    /// `at_most` of them, and no more once there are `bytes` of values.
+    fn ready(
+        &self,
+        flow: &FlowId,
+        at_most: usize,
+        bytes: usize,
+    ) -> impl Future<Output = Result<Ready>> + Send;
+
+    /// The marks of one node.
+    fn marks(&self, flow: &FlowId, node: &NodeId) -> impl Future<Output = Result<Vec<Mark>>> + Send;
+
+    /// The attempt of a flow whose outcome is not known, if there is one.
+    fn open_attempt(&self, flow: &FlowId) -> impl Future<Output = Result<Option<Attempt>>> + Send;
+
+    /// Whether an operator has paused the flow, or all flows.
+    fn is_paused(&self, flow: &FlowId) -> impl Future<Output = Result<bool>> + Send;
+
+    /// The URLs that pending thin changes of a flow wait for.
+    fn wanted_urls(&self, flow: &FlowId) -> impl Future<Output = Result<Vec<String>>> + Send;
+
+    /// The last of the pending thin changes that wait for a URL, and the flows of all of them.
+    fn waiting_for(&self, url: &str) -> impl Future<Output = Result<Option<(Seq, Vec<FlowId>)>>> + Send;
+
+    /// The version that one of the flow's latest changes was published in, as the tenant spelt it. A flow
+    /// whose latest changes brought nothing new has none: this is asked often and must be cheap.
+    fn last_published(&self, flow: &FlowId) -> impl Future<Output = Result<Option<String>>> + Send;
+
+    /// Whether an attempt on this version of the flow was lost: its PUT may still be carried out.
+    fn was_lost_at(&self, flow: &FlowId, version: &str) -> impl Future<Output = Result<bool>> + Send;
+
+    /// Whether the tenant has served another flow than this since then.
+    fn others_were_served(
+        &self,
+        than: &FlowId,
+        since: Timestamp,
+    ) -> impl Future<Output = Result<bool>> + Send;
+}

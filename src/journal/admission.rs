@@ -1,0 +1,121 @@
+//! Deliveries on their way into a commit: which are new, and which are known.
+
+use sqlx::{Row as _, query};
+
+use super::read::flow_id;
+use super::write::encode;
+use super::{Commit, JournalError};
+use crate::change::{Admission, Delivery, FlowId, NewChange, Seq, Values, Verdict};
+
+type Result<T> = std::result::Result<T, JournalError>;
+
+/// What became of a delivery, and which flows have work because of it.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Admitted {
+    /// The answer for the sender.
+    pub admission: Admission,
+    /// The flows whose lanes must look: each as often as it has changes that are pending now because of it.
+    pub flows: Vec<FlowId>,
+}
+
+impl Admitted {
+    /// Nothing is pending because of it.
+    fn nothing(admission: Admission) -> Self {
+        Self { admission, flows: Vec::new() }
+    }
+}
+
+impl Commit<'_> {
+    /// Stores a delivery with its changes, or finds that it is known.
+    ///
+    /// A known id is not a duplicate when its delivery was rejected (it is judged anew), or when it has
+    /// changes again and some of the first ones failed (those become pending again).
+    ///
+    /// # Errors
+    /// When a statement failed; the commit must then be dropped.
+    pub async fn admit(&mut self, delivery: &Delivery) -> Result<Admitted> {
+        let (state, reason, body) = match &delivery.verdict {
+            Verdict::Changes(_) => ("accepted", None, None),
+            Verdict::Rejected { reason, body } => ("rejected", Some(reason.as_str()), Some(body.as_ref())),
+        };
+        // A row that is there already is taken over only if it was rejected.
+        let stored = query(
+            "INSERT INTO deliveries (source, delivery_id, state, reason, body, received_at)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+             ON CONFLICT (source, delivery_id) DO UPDATE
+             SET state = excluded.state, reason = excluded.reason, body = excluded.body,
+                 received_at = excluded.received_at
+             WHERE deliveries.state = 'rejected'
+             RETURNING id",
+        )
+        .bind(&*delivery.source)
+        .bind(&delivery.id)
+        .bind(state)
+        .bind(reason)
+        .bind(body)
+        .bind(delivery.received_at.as_millisecond())
+        .fetch_optional(self.sql())
+        .await?;
+        let id: Option<i64> = stored.map(|row| row.get(0));
+        match (id, &delivery.verdict) {
+            (None, Verdict::Changes(_)) => self.readmit(delivery).await,
+            // What failed under this id gets no other chance from a body that is refused.
+            (None, Verdict::Rejected { .. }) => Ok(Admitted::nothing(Admission::Duplicate)),
+            (Some(_), Verdict::Rejected { .. }) => Ok(Admitted::nothing(Admission::Rejected)),
+            (Some(id), Verdict::Changes(changes)) => {
+                for change in changes {
+                    self.insert(id, change).await?;
+                }
+                let flows = changes.iter().map(|change| change.flow.clone()).collect();
+                Ok(Admitted { admission: Admission::Accepted { changes: changes.len() }, flows })
+            }
+        }
+    }
+
+    pub(super) async fn insert(&mut self, delivery: i64, change: &NewChange) -> Result<Seq> {
+        let (variables, fetch_url, undo) = match &change.values {
+            Values::Known(variables) => (Some(encode(variables)), None, None),
+            Values::Fetch(url) => (None, Some(url.as_str()), None),
+            // What it restores, for people to see.
+            Values::Undo(undo) => (Some(encode(&undo.restores())), None, Some(encode(undo))),
+        };
+        let row = query(
+            "INSERT INTO changes
+                 (delivery, route, flow, node, mode, variables, fetch_url, order_key, undo, state)
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 'pending') RETURNING seq",
+        )
+        .bind(delivery)
+        .bind(&*change.route)
+        .bind(change.flow.as_str())
+        .bind(change.node.as_str())
+        .bind(change.mode.as_str())
+        .bind(variables)
+        .bind(fetch_url)
+        .bind(change.order_key.map(|key| key.0.to_string()))
+        .bind(undo)
+        .fetch_one(self.sql())
+        .await?;
+        let seq = row.get(0);
+        self.last = Some(seq);
+        Ok(seq)
+    }
+
+    /// An accepted delivery came again: what failed of it gets another chance.
+    async fn readmit(&mut self, delivery: &Delivery) -> Result<Admitted> {
+        let rows = query(
+            "UPDATE changes SET state = 'pending', reason = NULL, held_ms = 0, settled_at = NULL
+             WHERE state = 'failed' AND delivery =
+                 (SELECT id FROM deliveries WHERE source = ? AND delivery_id = ?)
+             RETURNING flow",
+        )
+        .bind(&*delivery.source)
+        .bind(&delivery.id)
+        .fetch_all(self.sql())
+        .await?;
+        if rows.is_empty() {
+            return Ok(Admitted::nothing(Admission::Duplicate));
+        }
+        let flows = rows.iter().map(|row| flow_id(row.get(0))).collect::<Result<_>>()?;
+        Ok(Admitted { admission: Admission::Accepted { changes: rows.len() }, flows })
+    }
+}

@@ -1,0 +1,119 @@
+//! What the worker writes about changes: the attempt before a PUT, how they end, what they wait for, and the values
+//! that were fetched for them.
+
+use sqlx::{Row as _, query};
+
+use super::read::flow_id;
+use super::write::encode;
+use super::{Attempt, Commit, Fetched, JournalError, Mark, Settlement, Tally};
+use crate::change::{FlowId, Seq, State};
+
+type Result<T> = std::result::Result<T, JournalError>;
+
+impl Commit<'_> {
+    pub(super) async fn attempt(&mut self, attempt: &Attempt) -> Result<()> {
+        query("INSERT INTO attempts (id, flow, base_version, plan, started_at) VALUES (?, ?, ?, ?, ?)")
+            .bind(&attempt.id)
+            .bind(attempt.flow.as_str())
+            .bind(&attempt.base_version)
+            .bind(encode(&attempt.plan))
+            .bind(self.now_ms)
+            .execute(self.sql())
+            .await?;
+        Ok(())
+    }
+
+    pub(super) async fn settle(&mut self, flow: &FlowId, settlement: &Settlement) -> Result<Tally> {
+        let now = self.now_ms;
+        if let Some((id, outcome)) = &settlement.attempt {
+            query("UPDATE attempts SET outcome = ?, ended_at = ? WHERE id = ?")
+                .bind(outcome.as_str())
+                .bind(now)
+                .bind(id)
+                .execute(self.sql())
+                .await?;
+        }
+        for mark in &settlement.marks {
+            self.mark(flow, mark).await?;
+        }
+        let mut ended = Tally::default();
+        for ending in &settlement.endings {
+            let is_published = ending.state == State::Published;
+            let version = settlement.version.as_ref().filter(|_| is_published);
+            let attempt = settlement.attempt.as_ref().filter(|_| is_published).map(|(id, _)| id);
+            let done = query(
+                "UPDATE changes SET state = ?, reason = ?, version = ?, attempt = ?, settled_at = ?
+                 WHERE seq = ? AND state = 'pending' RETURNING flow",
+            )
+            .bind(ending.state.as_str())
+            .bind(&ending.reason)
+            .bind(version)
+            .bind(attempt)
+            .bind(now)
+            .bind(ending.seq)
+            .fetch_optional(self.sql())
+            .await?;
+            if let Some(row) = done {
+                ended.add(&flow_id(row.get(0))?, 1);
+            }
+        }
+        Ok(ended)
+    }
+
+    async fn mark(&mut self, flow: &FlowId, mark: &Mark) -> Result<()> {
+        query(
+            "INSERT INTO marks (flow, node, target, route, order_key, seq) VALUES (?, ?, ?, ?, ?, ?)
+             ON CONFLICT (flow, node, target) DO UPDATE
+             SET route = excluded.route, order_key = excluded.order_key, seq = excluded.seq",
+        )
+        .bind(flow.as_str())
+        .bind(&mark.node)
+        .bind(mark.target.encode())
+        .bind(&mark.route)
+        .bind(mark.order_key.map(|key| key.to_string()))
+        .bind(mark.seq)
+        .execute(self.sql())
+        .await?;
+        Ok(())
+    }
+
+    pub(super) async fn hold(&mut self, seqs: &[Seq], reason: &str, for_ms: i64) -> Result<()> {
+        for seq in seqs {
+            query("UPDATE changes SET reason = ?, held_ms = held_ms + ? WHERE seq = ? AND state = 'pending'")
+                .bind(reason)
+                .bind(for_ms)
+                .bind(seq)
+                .execute(self.sql())
+                .await?;
+        }
+        Ok(())
+    }
+
+    pub(super) async fn fetched(&mut self, url: &str, up_to: Seq, fetched: &Fetched) -> Result<Tally> {
+        let now = self.now_ms;
+        let update = match fetched {
+            Fetched::Values(variables) => query(
+                "UPDATE changes SET variables = ?, reason = NULL
+                 WHERE state = 'pending' AND variables IS NULL AND fetch_url = ? AND seq <= ?",
+            )
+            .bind(encode(variables)),
+            Fetched::Nothing(reason) => query(
+                "UPDATE changes SET reason = ?
+                 WHERE state = 'pending' AND variables IS NULL AND fetch_url = ? AND seq <= ?",
+            )
+            .bind(reason),
+            Fetched::Unfit(reason) => query(
+                "UPDATE changes SET state = 'failed', settled_at = ?, reason = ?
+                 WHERE state = 'pending' AND variables IS NULL AND fetch_url = ? AND seq <= ? RETURNING flow",
+            )
+            .bind(now)
+            .bind(reason),
+        };
+        // Only what fails has ended, and only that returns its flows.
+        let mut ended = Tally::default();
+        for row in update.bind(url).bind(up_to).fetch_all(self.sql()).await? {
+            ended.add(&flow_id(row.get(0))?, 1);
+        }
+        Ok(ended)
+    }
+}

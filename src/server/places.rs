@@ -1,0 +1,343 @@
+//! Places, of which there are only so many, and who gives way when all are taken.
+//!
+//! All of them stand in a line, in the order in which they came. When somebody comes and no place is free, the
+//! first of the line that we wait for is shown out: who has kept us waiting longest. Someone that we are at work
+//! for is passed over; afterwards it stands where it stood, or, if it has earned that, at the end.
+//!
+//! So a peer of good will, which has all it needs to say at hand, is far back in the line until it is done,
+//! however many others dawdle; and one that dawdles costs us its place only as long as nobody else wants it.
+
+use std::collections::BTreeMap;
+use std::pin::pin;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, timeout};
+use tokio_util::sync::CancellationToken;
+
+/// How long each stands in the line before it can be shown out: by then the answer of success that sent it there is
+/// on its way, and newcomers in a flood do not drive out each other at once.
+pub const GRACE: Duration = Duration::from_millis(100);
+/// One of so many places is kept free.
+const SPARE_OF: usize = 16;
+/// How often it is logged at most that somebody was shown out.
+const TELL_EVERY: Duration = Duration::from_secs(10);
+
+/// So many places.
+#[derive(Debug)]
+pub struct Places {
+    free: Arc<Semaphore>,
+    /// So many are kept free as long as somebody can be shown out, so that newcomers in a rush need not wait one
+    /// by one for others to be gone.
+    spare: usize,
+    line: Arc<Mutex<Line>>,
+}
+
+/// A place, until it is dropped.
+#[derive(Debug)]
+pub struct Place {
+    /// Its number in the line: who has a lower one came earlier.
+    number: AtomicU64,
+    shown_out: CancellationToken,
+    line: Arc<Mutex<Line>>,
+    _held: OwnedSemaphorePermit,
+}
+
+/// Where in the line one stands that we were at work for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Turn {
+    /// Where it stood before.
+    AsBefore,
+    /// At the end.
+    Last,
+}
+
+/// Those that have places.
+#[derive(Debug)]
+struct Line {
+    /// What the places are for, as the log says it.
+    what: &'static str,
+    next_number: u64,
+    guests: BTreeMap<u64, Guest>,
+    /// How many were shown out.
+    count: u64,
+    /// How many of them still have their places.
+    leaving: usize,
+    told_at: Option<Instant>,
+}
+
+#[derive(Debug)]
+struct Guest {
+    /// When it came, or was last sent to the end. Nothing else that it asks for begins its grace anew.
+    since: Instant,
+    /// Whether we are at work for it.
+    is_served: bool,
+    shown_out: CancellationToken,
+}
+
+impl Places {
+    /// `count` places for `what`.
+    pub fn new(what: &'static str, count: usize) -> Self {
+        let line =
+            Line { what, next_number: 0, guests: BTreeMap::new(), count: 0, leaving: 0, told_at: None };
+        let (free, line) = (Arc::new(Semaphore::new(count)), Arc::new(Mutex::new(line)));
+        Self { free, spare: count / SPARE_OF, line }
+    }
+
+    /// A place: a free one, or that of the first of the line, or the next that becomes free.
+    pub async fn take(&self) -> Place {
+        let held = match Arc::clone(&self.free).try_acquire_owned() {
+            Ok(held) => held,
+            Err(_) => self.make_room().await,
+        };
+        let place = Place {
+            number: AtomicU64::new(0),
+            shown_out: CancellationToken::new(),
+            line: Arc::clone(&self.line),
+            _held: held,
+        };
+        place.waits(Turn::Last);
+        while self.is_short_of(self.spare) && matches!(self.show_out(), ShowingOut::Done { .. }) {}
+        place
+    }
+
+    /// Whether fewer places than that are free, or about to be.
+    fn is_short_of(&self, places: usize) -> bool {
+        self.free.available_permits() + lock(&self.line).leaving < places
+    }
+
+    async fn make_room(&self) -> OwnedSemaphorePermit {
+        let mut freed = pin!(Arc::clone(&self.free).acquire_owned());
+        let freed = loop {
+            if let ShowingOut::Done { .. } = self.show_out() {
+                break freed.await;
+            }
+            // Whoever joins the line from now on can be shown out after this.
+            if let Ok(freed) = timeout(GRACE, freed.as_mut()).await {
+                break freed;
+            }
+        };
+        freed.expect("the semaphore is never closed")
+    }
+
+    /// Shows out the first of the line, if there is one that can be.
+    fn show_out(&self) -> ShowingOut {
+        let shown_out = lock(&self.line).show_out();
+        if let ShowingOut::Done { news: Some(Crowd { what, count }) } = shown_out {
+            tracing::warn!(
+                place.kind = what,
+                place.shown_out = count,
+                "all places are taken, so who keeps us waiting longest gives way"
+            );
+        }
+        shown_out
+    }
+}
+
+impl Place {
+    /// The peer waits for us: nobody shows it out.
+    pub fn waits_for_us(&self) {
+        lock(&self.line).serve(self.number.load(Ordering::Relaxed), true);
+    }
+
+    /// We wait for the peer.
+    pub fn waits(&self, turn: Turn) {
+        let mut line = lock(&self.line);
+        if self.shown_out.is_cancelled() {
+            return; // it was counted as a place that becomes free, and must not be counted twice
+        }
+        match turn {
+            Turn::AsBefore => line.serve(self.number.load(Ordering::Relaxed), false),
+            Turn::Last => {
+                line.next_number += 1;
+                let number = line.next_number;
+                line.guests.remove(&self.number.swap(number, Ordering::Relaxed));
+                let shown_out = self.shown_out.clone();
+                line.guests.insert(number, Guest { since: Instant::now(), is_served: false, shown_out });
+            }
+        }
+    }
+
+    /// What `work` comes to, unless its place is needed before that.
+    pub async fn until_shown_out<T>(&self, work: impl Future<Output = T>) -> Option<T> {
+        self.shown_out.run_until_cancelled(work).await
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut line = lock(&self.line);
+        line.guests.remove(&self.number.load(Ordering::Relaxed));
+        if self.shown_out.is_cancelled() {
+            line.leaving -= 1;
+        }
+    }
+}
+
+/// Whether somebody was shown out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum ShowingOut {
+    /// A place becomes free.
+    Done { news: Option<Crowd> },
+    /// Nobody waits, or nobody has had its grace.
+    Nobody,
+}
+
+/// So many have had to give way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Crowd {
+    what: &'static str,
+    count: u64,
+}
+
+impl Line {
+    /// Whether we are at work for the guest with this number, who may have been shown out.
+    fn serve(&mut self, number: u64, is_served: bool) {
+        if let Some(guest) = self.guests.get_mut(&number) {
+            guest.is_served = is_served;
+        }
+    }
+
+    /// Shows out the first that has had its grace, if there is one.
+    fn show_out(&mut self) -> ShowingOut {
+        let may_go = |(_, guest): &(&u64, &Guest)| !guest.is_served && guest.since.elapsed() >= GRACE;
+        let number = self.guests.iter().find(may_go).map(|(number, _)| *number);
+        let Some(first) = number.and_then(|number| self.guests.remove(&number)) else {
+            return ShowingOut::Nobody;
+        };
+        first.shown_out.cancel();
+        self.count += 1;
+        self.leaving += 1;
+        let is_news = self.told_at.is_none_or(|at| at.elapsed() >= TELL_EVERY);
+        if is_news {
+            self.told_at = Some(Instant::now());
+        }
+        ShowingOut::Done { news: is_news.then_some(Crowd { what: self.what, count: self.count }) }
+    }
+}
+
+fn lock(line: &Mutex<Line>) -> MutexGuard<'_, Line> {
+    line.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::pending;
+
+    use tokio::time::Instant;
+
+    use super::{GRACE, Place, Places, SPARE_OF, Turn};
+
+    /// Whether the place is still its holder's.
+    async fn is_held(place: &Place) -> bool {
+        place.until_shown_out(std::future::ready(())).await.is_some()
+    }
+
+    async fn gave_way(place: Place) {
+        assert_eq!(place.until_shown_out(pending::<()>()).await, None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_first_of_the_line_gives_way_once_it_has_had_its_grace() {
+        let places = Places::new("tests", 2);
+        let (first, second) = (places.take().await, places.take().await);
+        let begun = Instant::now();
+        let (third, ()) = tokio::join!(places.take(), gave_way(first));
+        assert_eq!(begun.elapsed(), GRACE);
+        assert!(is_held(&second).await && is_held(&third).await);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_waits_for_us_keeps_its_place_and_its_turn() {
+        let places = Places::new("tests", 2);
+        let (first, second) = (places.take().await, places.take().await);
+        first.waits_for_us();
+        let (third, ()) = tokio::join!(places.take(), gave_way(second));
+        assert!(is_held(&first).await);
+        first.waits(Turn::AsBefore);
+        let (_fourth, ()) = tokio::join!(places.take(), gave_way(first));
+        assert!(is_held(&third).await);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_has_earned_it_goes_to_the_end_of_the_line() {
+        let places = Places::new("tests", 2);
+        let (first, second) = (places.take().await, places.take().await);
+        first.waits_for_us();
+        first.waits(Turn::Last);
+        let (_third, ()) = tokio::join!(places.take(), gave_way(second));
+        assert!(is_held(&first).await);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn while_all_wait_for_us_a_newcomer_waits_for_a_place() {
+        let places = Places::new("tests", 1);
+        let first = places.take().await;
+        first.waits_for_us();
+        assert!(tokio::time::timeout(10 * GRACE, places.take()).await.is_err());
+        assert!(is_held(&first).await);
+        let (_second, ()) = tokio::join!(places.take(), async { drop(first) });
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_asks_again_and_again_for_what_it_does_not_get_gains_no_time_by_it() {
+        const MANY: usize = 100;
+        let places = Places::new("tests", 1);
+        let first = places.take().await;
+        let ask = async move {
+            let asked = first.until_shown_out(async {
+                for _ in 0..MANY {
+                    first.waits_for_us();
+                    first.waits(Turn::AsBefore);
+                    tokio::time::sleep(GRACE / 4).await;
+                }
+            });
+            asked.await
+        };
+        let begun = Instant::now();
+        let ((), second) = tokio::join!(async { assert_eq!(ask.await, None, "it gives way") }, places.take());
+        assert_eq!(begun.elapsed(), GRACE);
+        drop(second);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn so_many_give_way_as_come_and_no_more() {
+        let places = Places::new("tests", 3);
+        let [first, second, third] = [places.take().await, places.take().await, places.take().await];
+        let come = async { tokio::join!(places.take(), places.take()) };
+        let (come, (), ()) = tokio::join!(come, gave_way(first), gave_way(second));
+        assert!(is_held(&third).await && is_held(&come.0).await && is_held(&come.1).await);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_few_places_are_kept_free_so_that_a_rush_need_not_wait() {
+        let places = Places::new("tests", SPARE_OF);
+        let mut guests = Vec::new();
+        for _ in 1..SPARE_OF {
+            guests.push(places.take().await);
+        }
+        tokio::time::advance(GRACE).await;
+        guests.push(places.take().await); // the last free one
+        gave_way(guests.remove(0)).await;
+        for guest in &guests {
+            assert!(is_held(guest).await);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_was_shown_out_is_not_counted_twice() {
+        let places = Places::new("tests", 2);
+        let (first, second) = (places.take().await, places.take().await);
+        tokio::time::advance(GRACE).await;
+        // It is slow to go, and says that it waits again.
+        let go = async {
+            first.until_shown_out(pending::<()>()).await;
+            first.waits(Turn::AsBefore);
+            drop(first);
+        };
+        let (_third, ()) = tokio::join!(places.take(), go);
+        let (_fourth, ()) = tokio::join!(places.take(), gave_way(second));
+    }
+}

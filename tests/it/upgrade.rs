@@ -1,0 +1,93 @@
+//! Journals that the first version left, and first starts that came to no end: both are taken over as they are.
+
+use std::borrow::Cow;
+use std::fs;
+use std::path::Path;
+
+use flowhook::journal::{Found, Journal, Location};
+use flowhook::sandbox::SAMPLE_NODE;
+use sqlx::migrate::{Migrate as _, Migration, MigrationType, Migrator};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode};
+use sqlx::{ConnectOptions as _, Connection as _, SqlSafeStr as _};
+
+use crate::program::Program;
+
+/// The schema of the version that knew no pauses, no rollbacks and no observing.
+const FIRST: &str = include_str!("../../src/journal/migrations/0001_journal.sql");
+/// Where sqlx keeps which migrations were made.
+const MIGRATIONS: &str = "_sqlx_migrations";
+
+async fn connect(path: &Path) -> SqliteConnection {
+    let options = SqliteConnectOptions::new().filename(path).create_if_missing(true);
+    options.journal_mode(SqliteJournalMode::Wal).connect().await.expect("the file is ours")
+}
+
+/// A journal as the first version made it: the first change of the flow `f` has failed, the second is pending.
+async fn first_version(path: &Path) -> SqliteConnection {
+    let mut connection = connect(path).await;
+    let journal =
+        Migration::new(1, Cow::Borrowed("journal"), MigrationType::Simple, FIRST.into_sql_str(), false);
+    Migrator::with_migrations(vec![journal]).run(&mut connection).await.expect("it was its first start");
+    for (seq, state) in [(1, "failed"), (2, "pending")] {
+        let delivery = "INSERT INTO deliveries (id, source, delivery_id, state, received_at)
+                        VALUES (?1, 'config', 'old-' || ?1, 'accepted', 1780000000000)";
+        sqlx::query(delivery).bind(seq).execute(&mut connection).await.expect("a row");
+        let change = r#"INSERT INTO changes (seq, delivery, route, flow, node, mode, variables, state)
+                        VALUES (?1, ?1, 'default', 'f', ?2, 'merge', '[{"name":"max_wait_time_seconds","value":' || ?1 || '}]', ?3)"#;
+        let change = sqlx::query(change).bind(seq).bind(SAMPLE_NODE).bind(state);
+        change.execute(&mut connection).await.expect("a row");
+    }
+    connection
+}
+
+#[tokio::test]
+async fn what_the_first_version_left_is_taken_over_after_a_stop_and_after_a_kill() {
+    for killed in [false, true] {
+        let folder = tempfile::tempdir().expect("a folder");
+        let [made, journal] = ["made.db", "journal.db"].map(|name| folder.path().join(name));
+        let connection = first_version(&made).await;
+        if killed {
+            // As the files are while it runs; almost all of it is in the WAL.
+            fs::copy(made.with_extension("db-wal"), journal.with_extension("db-wal")).expect("it is there");
+            fs::copy(&made, &journal).expect("it is there");
+            connection.close().await.expect("closed");
+        } else {
+            connection.close().await.expect("closed");
+            fs::rename(&made, &journal).expect("it is there");
+        }
+        // That version wrote nothing into it.
+        let lock = journal.with_extension("db.lock");
+        fs::write(&lock, "").expect("the folder is ours");
+        let found = Journal::look(&Location::sqlite(&journal)).await.expect("it is whole");
+        assert_eq!(found, Found::Journal { pending: 1 }, "killed: {killed}");
+
+        let (tenant, service, _) = Program::serving().await;
+        service.kill().await;
+        let mut service = Program::serve(&tenant).journal(&journal).start();
+        let addresses = service.ready().await;
+        addresses.settled().await;
+        let shown = tenant.variable("f", SAMPLE_NODE, "max_wait_time_seconds");
+        assert_eq!(shown.as_deref(), Some("2"), "killed: {killed}");
+        let states = ["old-1", "old-2"].map(|id| addresses.state_of(id));
+        let [failed, published] = states;
+        assert_eq!(failed.await.as_deref(), Some("failed"), "killed: {killed}");
+        assert_eq!(published.await.as_deref(), Some("published"), "killed: {killed}");
+        let remembered = fs::read_to_string(&lock).expect("it is there");
+        assert_eq!(remembered.trim().parse(), Ok(2), "killed: {killed}");
+        service.kill().await;
+    }
+}
+
+#[tokio::test]
+async fn a_first_start_that_was_cut_off_before_the_schema_was_there_is_made_good_by_the_next() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("journal.db");
+    let mut connection = connect(&path).await;
+    // The schema comes in a commit of its own after this one.
+    connection.ensure_migrations_table(MIGRATIONS).await.expect("a table");
+    connection.close().await.expect("closed");
+    let location = Location::sqlite(&path);
+    assert_eq!(Journal::look(&location).await.expect("nothing is in it"), Found::Nothing);
+    let journal = Journal::open(&location).await.expect("nothing is in it");
+    assert_eq!(journal.reader.pending_count().await.expect("it can be read"), 0);
+}

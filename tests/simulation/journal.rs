@@ -1,0 +1,206 @@
+//! The journal that a simulated process opens: a disk that outlives it, which takes its time and sometimes
+//! refuses.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use flowhook::change::{Delivery, FlowId, NodeId, Seq, State, Values};
+use flowhook::journal::{Attempt, Committed, Effect, JournalError, Mark, Read, Ready, Step, Write};
+use jiff::Timestamp;
+
+use crate::disk::{Disk, Moment, paused_by};
+use crate::ground::Ground;
+use crate::plan::Plan;
+
+type Result<T> = std::result::Result<T, JournalError>;
+
+/// The disk and those who look at it.
+#[derive(Clone)]
+pub(crate) struct Journal {
+    disk: Arc<Mutex<Disk>>,
+    /// Since when a flow is paused, or with none all of them: what is held against the process, whatever the
+    /// disk makes of it.
+    pauses: Arc<Mutex<BTreeMap<Option<FlowId>, Duration>>>,
+    ground: Ground,
+    plan: Arc<Plan>,
+}
+
+impl Journal {
+    pub(crate) fn new(ground: Ground, plan: Arc<Plan>) -> Self {
+        Self { disk: Arc::default(), pauses: Arc::default(), ground, plan }
+    }
+
+    pub(crate) fn disk(&self) -> MutexGuard<'_, Disk> {
+        self.disk.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Since when nothing of the flow may be published, if so it is.
+    pub(crate) fn paused_since(&self, flow: &FlowId) -> Option<Duration> {
+        let pauses = self.pauses.lock().unwrap_or_else(PoisonError::into_inner);
+        [None, Some(flow.clone())].iter().filter_map(|reach| pauses.get(reach).copied()).min()
+    }
+
+    fn check_pauses(&self, step: &Step) {
+        let mut pauses = self.pauses.lock().unwrap_or_else(PoisonError::into_inner);
+        match step {
+            Step::Pause { reach, .. } => _ = pauses.entry(paused_by(reach)).or_insert(self.ground.elapsed()),
+            Step::Resume { reach } => _ = pauses.remove(&paused_by(reach)),
+            Step::Attempt(attempt) => {
+                let flow = &attempt.flow;
+                if pauses.contains_key(&None) || pauses.contains_key(&Some(flow.clone())) {
+                    self.ground.violated(format!("an update of {flow} was begun while it is paused"));
+                }
+            }
+            Step::Settle { .. }
+            | Step::Hold { .. }
+            | Step::Fetched { .. }
+            | Step::Gate(_)
+            | Step::Prune { .. }
+            | Step::Act { .. }
+            | Step::Rollback { .. }
+            | Step::Probe => {}
+        }
+    }
+
+    fn fails(&self) -> Result<()> {
+        if self.plan.disk_fails(self.ground.elapsed()) {
+            return Err(JournalError::Statement(sqlx::Error::PoolClosed));
+        }
+        Ok(())
+    }
+
+    /// What a look shows: what was committed when it began.
+    async fn look<T>(&self, look: impl FnOnce(&Disk) -> T + Send) -> Result<T> {
+        self.fails()?;
+        let seen = look(&self.disk());
+        self.ground.dawdle(2).await;
+        Ok(seen)
+    }
+
+    /// A change may be superseded only by one that has ended well, or ends so in the same commit.
+    fn check_superseded(&self, disk: &Disk, step: &Step) {
+        let Step::Settle { flow, settlement } = step else { return };
+        for ending in settlement.endings.iter().filter(|ending| ending.state == State::Superseded) {
+            let Some(loser) = disk.changes.get(&ending.seq) else { continue };
+            let what = &loser.change.what;
+            let Values::Known(variables) = &what.values else { continue };
+            let is_there = |name: &str| {
+                disk.changes.values().any(|row| {
+                    let other = &row.change.what;
+                    let names = match &other.values {
+                        Values::Known(variables) => variables.iter().any(|variable| variable.name == name),
+                        Values::Undo(undo) => undo.replaced.iter().any(|of| of.name.as_deref() == Some(name)),
+                        Values::Fetch(_) => false,
+                    };
+                    matches!(row.state, State::Published | State::Unchanged)
+                        && (&other.flow, &other.node) == (&what.flow, &what.node)
+                        && (names || other.mode == flowhook::change::Mode::Replace)
+                })
+            };
+            if !variables.iter().all(|variable| is_there(&variable.name)) {
+                self.ground.violated(format!(
+                    "change {} of {flow} was superseded before what beat it had ended well",
+                    ending.seq
+                ));
+            }
+        }
+    }
+}
+
+impl Write for Journal {
+    async fn commit(
+        &mut self,
+        now: Timestamp,
+        steps: &[&Step],
+        deliveries: &[&Delivery],
+    ) -> Result<Committed> {
+        self.ground.dawdle(4).await;
+        self.fails()?;
+        let moment = Moment { wall: now, elapsed: self.ground.elapsed() };
+        let mut committed = Committed::default();
+        {
+            let mut disk = self.disk();
+            for step in steps {
+                let effect = disk.step(step, moment);
+                if !matches!(step, Step::Prune { .. } | Step::Probe) {
+                    self.ground.note(format_args!("journal: {} -> {effect:?}", name(step)));
+                    self.ground.detail(format_args!("{step:?}"));
+                }
+                if effect != Effect::Stale {
+                    self.check_superseded(&disk, step);
+                    self.check_pauses(step);
+                }
+                committed.effects.push(effect);
+            }
+            for delivery in deliveries {
+                let admitted = disk.admit(delivery, moment);
+                self.ground.note(format_args!("journal: {} -> {admitted:?}", delivery.id));
+                committed.admitted.push(admitted);
+            }
+        }
+        // Durable: from here on a crash costs the answer and nothing else.
+        self.ground.dawdle(4).await;
+        Ok(committed)
+    }
+
+    async fn close(self) {}
+}
+
+impl Read for Journal {
+    async fn ready(&self, flow: &FlowId, at_most: usize, bytes: usize) -> Result<Ready> {
+        self.look(|disk| disk.ready(flow, at_most, bytes)).await
+    }
+
+    async fn marks(&self, flow: &FlowId, node: &NodeId) -> Result<Vec<Mark>> {
+        self.look(|disk| disk.marks(flow, node)).await
+    }
+
+    async fn open_attempt(&self, flow: &FlowId) -> Result<Option<Attempt>> {
+        self.look(|disk| disk.open_attempt(flow).cloned()).await
+    }
+
+    async fn is_paused(&self, flow: &FlowId) -> Result<bool> {
+        self.look(|disk| disk.is_paused(flow)).await
+    }
+
+    async fn wanted_urls(&self, flow: &FlowId) -> Result<Vec<String>> {
+        self.look(|disk| disk.wanted_urls(flow)).await
+    }
+
+    async fn waiting_for(&self, url: &str) -> Result<Option<(Seq, Vec<FlowId>)>> {
+        self.look(|disk| disk.waiting_for(url)).await
+    }
+
+    async fn last_published(&self, flow: &FlowId) -> Result<Option<String>> {
+        self.look(|disk| disk.last_published(flow)).await
+    }
+
+    async fn was_lost_at(&self, flow: &FlowId, version: &str) -> Result<bool> {
+        self.look(|disk| disk.was_lost_at(flow, version)).await
+    }
+
+    async fn others_were_served(&self, than: &FlowId, since: Timestamp) -> Result<bool> {
+        self.look(|disk| disk.others_were_served(than, since)).await
+    }
+}
+
+/// A step in a word, and what it is about.
+fn name(step: &Step) -> String {
+    match step {
+        Step::Attempt(attempt) => format!("attempt at {} from {}", attempt.flow, attempt.base_version),
+        Step::Settle { flow, settlement } => {
+            let endings = settlement.endings.iter().map(|end| format!("{} {}", end.seq, end.state.as_str()));
+            format!("settle {flow}: {}", endings.collect::<Vec<_>>().join(", "))
+        }
+        Step::Hold { seqs, .. } => format!("hold {seqs:?}"),
+        Step::Fetched { url, up_to, .. } => format!("fetched {url} up to {up_to}"),
+        Step::Gate(end) => format!("gate closed until {}", end.until),
+        Step::Prune { .. } => "prune".to_owned(),
+        Step::Act { verb, chosen } => format!("{verb:?} {chosen:?}"),
+        Step::Rollback { seqs } => format!("roll back {seqs:?}"),
+        Step::Pause { reach, .. } => format!("pause {reach:?}"),
+        Step::Resume { reach } => format!("resume {reach:?}"),
+        Step::Probe => "probe".to_owned(),
+    }
+}

@@ -1,0 +1,307 @@
+//! The journal in memory and the one in SQLite give the same answers to the same questions, whatever is done
+//! to both: else the simulation would prove something of a journal that nobody has.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use fastrand::Rng;
+use flowhook::change::{
+    Delivery, FlowId, Mode, NewChange, NodeId, OrderKey, Seq, State, Values, Variable, Verdict,
+};
+use flowhook::journal::{
+    Attempt, ChangeFilter, Chosen, Edit, Ending, Fetched, GateEnd, Journal, Location, Mark, Outcome, Plan,
+    Reach, Read as _, Reader, Settlement, Step, Target, Verb, Write as _,
+};
+use jiff::{SignedDuration, Timestamp};
+
+use crate::disk::{Disk, Moment};
+
+const FLOWS: [&str; 2] = ["f1", "f2"];
+const NODES: [&str; 2] = ["n1", "n2"];
+const URLS: [&str; 2] = ["https://config.example/1", "https://config.example/2"];
+/// How many runs, and how many commits in each.
+const RUNS: u64 = 12;
+const COMMITS: u64 = 80;
+
+fn flow(id: &str) -> FlowId {
+    FlowId::parse(id).expect("an id")
+}
+
+fn node(id: &str) -> NodeId {
+    NodeId::parse(id).expect("an id")
+}
+
+/// Chance, and what it makes.
+struct Maker {
+    rng: Rng,
+    now: Timestamp,
+}
+
+impl Maker {
+    fn pick<'a>(&mut self, from: &[&'a str]) -> &'a str {
+        from[self.rng.usize(..from.len())]
+    }
+
+    fn variables(&mut self) -> Vec<Variable> {
+        let count = self.rng.usize(1..3);
+        let variable = |_| Variable::new(self.pick(&["a", "b", "c"]), &self.rng.u8(..5).to_string());
+        (0..count).map(variable).map(|variable| variable.expect("JSON")).collect()
+    }
+
+    fn delivery(&mut self) -> Delivery {
+        let change = |this: &mut Self| NewChange {
+            route: Arc::from("default"),
+            flow: flow(this.pick(&FLOWS)),
+            node: node(this.pick(&NODES)),
+            mode: if this.rng.u8(..5) == 0 { Mode::Replace } else { Mode::Merge },
+            values: if this.rng.u8(..4) == 0 {
+                Values::Fetch(this.pick(&URLS).to_owned())
+            } else {
+                Values::Known(this.variables())
+            },
+            order_key: this.rng.bool().then_some(OrderKey(this.now)),
+        };
+        let verdict = if self.rng.u8(..8) == 0 {
+            Verdict::Rejected { reason: "odd".to_owned(), body: Bytes::from_static(b"{}") }
+        } else {
+            Verdict::Changes((0..self.rng.usize(1..3)).map(|_| change(self)).collect())
+        };
+        let id = format!("d{}", self.rng.u8(..30));
+        Delivery { source: Arc::from(self.pick(&["one", "two"])), id, received_at: self.now, verdict }
+    }
+
+    fn seqs(&mut self, disk: &Disk) -> Vec<Seq> {
+        let all: Vec<Seq> = disk.changes.keys().copied().collect();
+        let some = (0..self.rng.usize(..4)).filter_map(|_| self.rng.choice(&all).copied());
+        some.collect::<BTreeSet<_>>().into_iter().collect()
+    }
+
+    fn endings(&mut self, disk: &Disk, flow: &FlowId) -> Vec<Ending> {
+        let states = [State::Published, State::Unchanged, State::Superseded, State::Failed];
+        let mut seqs = self.seqs(disk);
+        seqs.retain(|seq| disk.changes[seq].change.what.flow == *flow);
+        let ending = |seq| Ending {
+            seq,
+            state: states[self.rng.usize(..states.len())],
+            reason: self.rng.bool().then(|| "because".to_owned()),
+        };
+        seqs.into_iter().map(ending).collect()
+    }
+
+    fn mark(&mut self) -> Mark {
+        let target = match self.pick(&["*", "a", "b"]) {
+            "*" => Target::List,
+            name => Target::Variable(name.to_owned()),
+        };
+        Mark {
+            node: self.pick(&NODES).to_owned(),
+            target,
+            route: "default".to_owned(),
+            order_key: self.rng.bool().then_some(self.now),
+            seq: self.rng.i64(1..50),
+        }
+    }
+
+    fn attempt(&mut self, disk: &Disk) -> Option<Step> {
+        let flow = flow(self.pick(&FLOWS));
+        if disk.open_attempt(&flow).is_some() {
+            return None;
+        }
+        let endings = self.endings(disk, &flow);
+        let edits = endings.iter().filter_map(|ending| self.edit(ending.seq, disk)).collect();
+        let plan = Plan { edits, marks: vec![self.mark()], endings };
+        let id = format!("{:032x}", self.rng.u128(..));
+        Some(Step::Attempt(Box::new(Attempt { id, flow, base_version: "14".to_owned(), plan })))
+    }
+
+    fn edit(&mut self, seq: Seq, disk: &Disk) -> Option<Edit> {
+        let raw = |json: &str| serde_json::value::RawValue::from_string(json.to_owned()).ok();
+        let own_list = match &disk.changes[&seq].change.what.values {
+            Values::Known(variables) => serde_json::value::to_raw_value(variables).ok(),
+            Values::Fetch(_) | Values::Undo(_) => raw("[ 7 ]"),
+        };
+        let (target, value) = match self.rng.u8(..6) {
+            0 => return None,
+            1 => (Target::List, own_list),
+            2 => (Target::List, raw("[]")),
+            3 => (Target::Variable("b".to_owned()), None),
+            _ => (Target::Variable("a".to_owned()), raw("1.0")),
+        };
+        let previous = if self.rng.bool() { raw(r#"[ {"name": "c","value":1} ]"#) } else { None };
+        let was_valueless = self.rng.u8(..8) == 0;
+        Some(Edit { seq, node: "n1".to_owned(), target, previous, was_valueless, value })
+    }
+
+    fn settle(&mut self, disk: &Disk) -> Step {
+        let flow = flow(self.pick(&FLOWS));
+        let open = disk.open_attempt(&flow).filter(|_| self.rng.u8(..4) > 0);
+        let outcomes = [Outcome::Published, Outcome::Refused, Outcome::Lost];
+        let outcome = outcomes[self.rng.usize(..outcomes.len())];
+        let endings = match open {
+            Some(attempt) if outcome == Outcome::Published => attempt.plan.endings.clone(),
+            Some(_) => Vec::new(),
+            None => self.endings(disk, &flow),
+        };
+        let attempt = open.map(|attempt| (attempt.id.clone(), outcome));
+        let marks = if self.rng.bool() { vec![self.mark()] } else { Vec::new() };
+        let version = self.rng.bool().then(|| "15".to_owned());
+        Step::Settle { flow, settlement: Settlement { attempt, endings, version, marks } }
+    }
+
+    fn act(&mut self, disk: &Disk) -> Step {
+        let verb = if self.rng.bool() { Verb::Retry } else { Verb::Discard };
+        let chosen = if self.rng.bool() {
+            Chosen::One(self.seqs(disk).first().copied().unwrap_or(99))
+        } else {
+            let states = [None, Some(State::Pending), Some(State::Failed)];
+            Chosen::Filter(ChangeFilter {
+                state: states[self.rng.usize(..states.len())],
+                flow: self.rng.bool().then(|| flow(self.pick(&FLOWS))),
+                source: self.rng.bool().then(|| "one".to_owned()),
+                since: self.rng.bool().then(|| self.now - SignedDuration::from_secs(self.rng.i64(0..600))),
+                before: self.rng.bool().then(|| self.rng.i64(1..60)),
+                limit: self.rng.u32(1..5),
+            })
+        };
+        Step::Act { verb, chosen }
+    }
+
+    fn pause(&mut self) -> Step {
+        let reach = match self.pick(&["f1", "f2", "*"]) {
+            "*" => Reach::AllFlows,
+            id => Reach::Flow(flow(id)),
+        };
+        // Rather resumed than paused: what is paused takes no attempt.
+        if self.rng.u8(..3) == 0 {
+            return Step::Pause { reach, reason: self.rng.bool().then(|| "because".to_owned()) };
+        }
+        Step::Resume { reach }
+    }
+
+    fn step(&mut self, disk: &Disk) -> Step {
+        match self.rng.u8(..12) {
+            0..3 => self.attempt(disk).unwrap_or(Step::Probe),
+            3..6 => self.settle(disk),
+            6 => {
+                Step::Hold { seqs: self.seqs(disk), reason: "held".to_owned(), for_ms: self.rng.i64(0..900) }
+            }
+            7 => {
+                let fetched = match self.rng.u8(..3) {
+                    0 => Fetched::Values(self.variables()),
+                    1 => Fetched::Unfit("unfit".to_owned()),
+                    _ => Fetched::Nothing("nothing".to_owned()),
+                };
+                Step::Fetched { url: self.pick(&URLS).to_owned(), up_to: self.rng.i64(1..60), fetched }
+            }
+            8 => match self.rng.u8(..3) {
+                0 => Step::Gate(GateEnd { until: self.now, reason: "429".to_owned() }),
+                1 => Step::Prune {
+                    before: self.now - SignedDuration::from_secs(self.rng.i64(0..900)),
+                    at_most: self.rng.u32(1..9),
+                },
+                _ => Step::Probe,
+            },
+            9 => self.act(disk),
+            10 => Step::Rollback { seqs: [self.seqs(disk), self.seqs(disk)].concat() },
+            _ => self.pause(),
+        }
+    }
+}
+
+/// Some moments up to now.
+fn moments(now: Timestamp) -> impl Iterator<Item = Timestamp> {
+    [0, 60, 600].into_iter().map(move |seconds| now - SignedDuration::from_secs(seconds))
+}
+
+/// Everything that one can ask, and what is said to it.
+fn said_by_disk(disk: &Disk, now: Timestamp) -> Vec<String> {
+    let mut said = Vec::new();
+    for flow in FLOWS.map(flow) {
+        for (at_most, bytes) in [(100, usize::MAX), (2, usize::MAX), (100, 60)] {
+            said.push(format!("{:?}", disk.ready(&flow, at_most, bytes)));
+        }
+        said.extend(NODES.iter().map(|at| format!("{:?}", disk.marks(&flow, &node(at)))));
+        said.push(format!("{:?}", disk.open_attempt(&flow)));
+        said.push(format!("{:?} {}", disk.wanted_urls(&flow), disk.is_paused(&flow)));
+        said.push(format!("{:?}", disk.last_published(&flow)));
+        said.extend(["14", "15"].map(|version| disk.was_lost_at(&flow, version).to_string()));
+        said.extend(moments(now).map(|since| disk.others_were_served(&flow, since).to_string()));
+    }
+    said.extend(URLS.iter().map(|url| format!("{:?}", disk.waiting_for(url))));
+    said.push(format!("{:?} {} {:?}", disk.gate, disk.pending_count(), disk.pending_tally()));
+    said.push(format!("{:?}", disk.flows_with_work()));
+    for (seq, row) in disk.changes.iter().rev() {
+        let version = row.version.as_deref().unwrap_or_default();
+        said.push(format!("{seq} {} {} {:?} {version}", row.delivery, row.state.as_str(), disk.reason(row)));
+    }
+    said
+}
+
+async fn said_by_sqlite(reader: &Reader, now: Timestamp) -> Vec<String> {
+    let mut said = Vec::new();
+    for flow in FLOWS.map(flow) {
+        for (at_most, bytes) in [(100, usize::MAX), (2, usize::MAX), (100, 60)] {
+            said.push(format!("{:?}", reader.ready(&flow, at_most, bytes).await.expect("read")));
+        }
+        for at in NODES {
+            said.push(format!("{:?}", reader.marks(&flow, &node(at)).await.expect("read")));
+        }
+        said.push(format!("{:?}", reader.open_attempt(&flow).await.expect("read").as_ref()));
+        let is_paused = reader.is_paused(&flow).await.expect("read");
+        said.push(format!("{:?} {is_paused}", reader.wanted_urls(&flow).await.expect("read")));
+        said.push(format!("{:?}", reader.last_published(&flow).await.expect("read")));
+        for version in ["14", "15"] {
+            said.push(reader.was_lost_at(&flow, version).await.expect("read").to_string());
+        }
+        for since in moments(now) {
+            said.push(reader.others_were_served(&flow, since).await.expect("read").to_string());
+        }
+    }
+    for url in URLS {
+        said.push(format!("{:?}", reader.waiting_for(url).await.expect("read")));
+    }
+    let gate = reader.gate().await.expect("read");
+    let (count, tally) = (reader.pending_count().await.expect("read"), reader.pending().await.expect("read"));
+    said.push(format!("{gate:?} {count} {tally:?}"));
+    let flows: BTreeSet<_> = reader.flows_with_work().await.expect("read").into_iter().collect();
+    said.push(format!("{flows:?}"));
+    let all = ChangeFilter { limit: 1000, ..ChangeFilter::default() };
+    for change in reader.changes(&all).await.expect("read") {
+        let version = change.version.as_ref().map_or("", |version| version.get());
+        said.push(format!(
+            "{} {} {} {:?} {version}",
+            change.seq, change.delivery, change.state, change.reason
+        ));
+    }
+    said
+}
+
+#[tokio::test]
+async fn the_journal_in_memory_says_what_the_one_in_sqlite_says() {
+    for seed in 0..RUNS {
+        let folder = tempfile::tempdir().expect("a folder");
+        let location = Location::sqlite(folder.path().join("journal.db"));
+        let Journal { mut writer, reader } = Journal::open(&location).await.expect("a new journal");
+        let mut disk = Disk::default();
+        let now = Timestamp::from_millisecond(1_795_334_400_000).expect("a time");
+        let mut maker = Maker { rng: Rng::with_seed(seed), now };
+        for commit in 0..COMMITS {
+            maker.now += SignedDuration::from_secs(maker.rng.i64(0..30));
+            let moment = Moment { wall: maker.now, elapsed: Duration::ZERO };
+            let step = maker.step(&disk);
+            let deliveries = if maker.rng.bool() { vec![maker.delivery()] } else { Vec::new() };
+            let wanted: Vec<&Delivery> = deliveries.iter().collect();
+            let committed = writer.commit(maker.now, &[&step], &wanted).await.expect("a commit");
+            let effect = disk.step(&step, moment);
+            let admitted: Vec<_> = deliveries.iter().map(|delivery| disk.admit(delivery, moment)).collect();
+            let at = format!("run {seed}, commit {commit}: {step:?}, {deliveries:?}");
+            assert_eq!(committed.effects, [effect], "{at}");
+            assert_eq!(committed.admitted, admitted, "{at}");
+            assert_eq!(said_by_sqlite(&reader, maker.now).await, said_by_disk(&disk, maker.now), "{at}");
+        }
+        reader.close().await;
+        writer.close().await;
+    }
+}
