@@ -144,7 +144,7 @@ impl Service {
             reader: reader.clone(),
             ledger: ledger.clone(),
             gate: tenant.gate().clone(),
-            token: settings.admin.token,
+            token: Live::new(settings.admin.token),
             webhooks: address,
             purpose: settings.purpose,
             shutting_down: shutting_down.clone(),
