@@ -1,5 +1,8 @@
 //! Every setting: its two names, its default, what it is.
 
+/// The variable that names the settings file; it is no setting of its own.
+pub const CONFIG_VARIABLE: &str = "FLOWHOOK_CONFIG";
+
 /// A setting.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Key {
@@ -66,3 +69,8 @@ keys! {
     LOG = "FLOWHOOK_LOG", "log.filter", "info",
         "what is logged: `off`, `error`, `warn`, `info`, `debug`, `trace`, or `module=level,…`; without it, commands other than `serve` log from `warn`";
 }
+
+/// What only a start takes: a service that runs keeps what it has, since others have been told of it, or it holds what
+/// another value would need.
+pub(super) const AT_START: [&Key; 8] =
+    [BASE_URL, TOKEN_URL, ALLOW_HTTP, LISTEN, ADMIN_LISTEN, JOURNAL, QUEUE_CAPACITY, RETENTION_DAYS];

@@ -3,6 +3,11 @@
 //! Only the wiring imports this. Each command asks for the part it needs, so that `nodes` works without a
 //! webhook secret. Every problem of that part is reported at once, with the key's name and what to do.
 
+mod dot_env;
+mod environment;
+mod file;
+mod files;
+mod followed;
 mod keys;
 mod layers;
 mod problems;
@@ -16,8 +21,10 @@ use tracing_subscriber::filter::Targets;
 
 use crate::source::Sources;
 use crate::{admin, journal, queue, receiver, route, tenant, worker};
-pub use keys::{KEYS, Key};
-pub use layers::{CONFIG_VARIABLE, Layers};
+use files::Files;
+pub use followed::{Followed, Look};
+pub use keys::{CONFIG_VARIABLE, KEYS, Key};
+pub use layers::Layers;
 pub use problems::{Problem, Problems};
 use read::Read;
 
@@ -49,6 +56,8 @@ pub struct Settings {
     pub tenant: tenant::Settings,
     /// Whether it publishes, or only tells what it would publish; no setting says so but `serve --observe`.
     pub purpose: journal::Purpose,
+    /// What is logged, if that is set.
+    pub log: Option<Targets>,
 }
 
 impl Settings {
@@ -57,6 +66,11 @@ impl Settings {
     /// # Errors
     /// [`Problems`], all at once.
     pub fn service(layers: &Layers) -> Result<Self, Problems> {
+        Self::read(layers).0
+    }
+
+    /// The same, with the files that all of it was read from.
+    fn read(layers: &Layers) -> (Result<Self, Problems>, Files) {
         let mut read = Read::begin(layers);
         let (sources, mut warnings) = read.sources();
         let routes = read.routes();
@@ -74,9 +88,10 @@ impl Settings {
             worker: read.worker(),
             tenant: read.tenant(),
             purpose: journal::Purpose::default(),
+            log: read.log(),
         };
         read.check_apart(settings.listen, settings.admin.listen);
-        read.problems.or(settings)
+        (read.problems.or(settings), read.files)
     }
 
     /// What a command that only speaks with the tenant needs.
@@ -145,7 +160,7 @@ impl Settings {
     /// [`Problems`] when it is not a filter. All other settings report it too, so that who asks for those
     /// may go on without it until then.
     pub fn log(layers: &Layers) -> Result<Option<Targets>, Problems> {
-        let mut read = Read { layers, problems: Problems::default() };
+        let mut read = Read { problems: Problems::default(), ..Read::begin(layers) };
         let filter = read.log();
         read.problems.or(filter)
     }

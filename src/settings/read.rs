@@ -1,10 +1,9 @@
 //! Reads each room's settings out of the layers, and collects what is wrong with them.
 
 use std::collections::BTreeSet;
-use std::fs::File;
-use std::io::{self, Read as _};
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
+use std::path::Path;
 use std::str::FromStr;
 
 use jiff::SignedDuration;
@@ -12,6 +11,7 @@ use reqwest::Url;
 use secrecy::SecretString;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 
+use super::files::{Files, SECRET_BYTES};
 use super::keys::{
     ADMIN_LISTEN, ADMIN_TOKEN, ADMIN_TOKEN_FILE, ALLOW_HTTP, ALLOWED_FLOWS, BASE_URL, CLIENT_ID,
     CLIENT_SECRET, CLIENT_SECRET_FILE, FETCH_URL, FLOW_ID, JOURNAL, Key, LISTEN, LOG, NODE_ID,
@@ -34,12 +34,14 @@ const AT_LEAST_1: &str = "a number of at least 1";
 pub(super) struct Read<'l> {
     pub(super) layers: &'l Layers,
     pub(super) problems: Problems,
+    /// What was read, the layers' own files included.
+    pub(super) files: Files,
 }
 
 impl<'l> Read<'l> {
     /// Begins with what is wrong with the layers themselves, and with the one setting that all need.
     pub(super) fn begin(layers: &'l Layers) -> Self {
-        let mut read = Self { layers, problems: layers.problems.clone() };
+        let mut read = Self { layers, problems: layers.problems.clone(), files: layers.files.clone() };
         read.log();
         read
     }
@@ -96,7 +98,7 @@ impl<'l> Read<'l> {
             }
             (None, Some(path)) => path.to_owned(),
         };
-        match read_secret(&path) {
+        match self.files.read(Path::new(&path), SECRET_BYTES) {
             Ok(text) => Some(text),
             Err(error) => {
                 let what = "write the secret there, readable for this user";
@@ -319,16 +321,4 @@ impl<'l> Read<'l> {
 
 fn unspecified() -> SocketAddr {
     SocketAddr::from(([127, 0, 0, 1], 0))
-}
-
-/// A file that is longer than this holds no secret.
-const SECRET_FILE_BYTES: u64 = 64 * 1024;
-
-fn read_secret(path: &str) -> io::Result<String> {
-    let mut text = String::new();
-    File::open(path)?.take(SECRET_FILE_BYTES + 1).read_to_string(&mut text)?;
-    if text.len() as u64 > SECRET_FILE_BYTES {
-        return Err(io::Error::other(format!("it is longer than {SECRET_FILE_BYTES} bytes")));
-    }
-    Ok(text)
 }
