@@ -138,7 +138,7 @@ mod tests {
     use hyper::StatusCode;
     use serde_json::{Value, json};
 
-    use super::{Refusal, Unavailable};
+    use super::{Refusal, Unavailable, WWW_AUTHENTICATE};
     use crate::receiver::STATUSES;
     use crate::source::VerifyError;
 
@@ -187,7 +187,7 @@ mod tests {
     #[tokio::test]
     async fn every_cause_of_401_reads_the_same() {
         let (first, _) = problem(Refusal::Unverified(VerifyError::WrongSignature)).await;
-        for cause in [VerifyError::NotFresh { age_s: 301 }, VerifyError::MissingHeader("webhook-id")] {
+        for cause in [VerifyError::NotFresh { age_s: 301 }, VerifyError::MissingHeader(WWW_AUTHENTICATE)] {
             assert_eq!(problem(Refusal::Unverified(cause)).await.0, first);
         }
     }

@@ -155,7 +155,7 @@ impl<'l> Read<'l> {
         let mut secrets = Vec::new();
         for (index, text) in text.trim_end_matches(['\r', '\n']).split(separator).enumerate() {
             let line = if in_file { text.strip_suffix('\r').unwrap_or(text) } else { text };
-            match Secret::parse(scheme, line) {
+            match Secret::parse(&scheme, line) {
                 Ok(secret) => secrets.push(secret),
                 Err(error) => self.problem(key, &format!("is wrong at number {}: {error}", index + 1)),
             }

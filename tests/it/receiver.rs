@@ -28,8 +28,8 @@ const UNFIT: &str = r#"{"type":"config.updated","data":{"flow_id":"f1","node_id"
 const UNWANTED: &str = r#"{"type":"nobody.asked"}"#;
 
 fn source() -> Source {
-    let secret = Secret::parse(Scheme::STANDARD_WEBHOOKS, SECRET).expect("a good secret");
-    Source::new("config", Scheme::STANDARD_WEBHOOKS, vec![secret]).expect("a good source")
+    let secret = Secret::parse(&Scheme::standard_webhooks(), SECRET).expect("a good secret");
+    Source::new("config", Scheme::standard_webhooks(), vec![secret]).expect("a good source")
 }
 
 fn now() -> Timestamp {
