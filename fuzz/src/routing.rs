@@ -1,6 +1,6 @@
 //! From a verified body to changes, against the routes as their pages tell them.
 
-use flowhook::change::{FlowId, Mode, NewChange, NodeId, Values};
+use flowhook::change::{FlowId, Mode, NewChange, NodeId, OrderKey, Values};
 use flowhook::route::{Event, Judgement, Native, Routes, Settings};
 use hyper::HeaderMap;
 use jiff::Timestamp;
@@ -57,10 +57,11 @@ fn judged(set: &Set, body: &[u8]) -> Expected {
         node: set.node.map(|id| NodeId::parse(id).expect("a good id")),
         fetch_url: set.fetch_url.map(str::to_owned),
         allowed_flows: set.allowed.map(|id| [flow(id)].into()),
+        ..Native::default()
     };
     let at = Timestamp::from_second(NOW_S).expect("a time of our age");
     let event = Event { source: "config", headers: &HeaderMap::new(), body, at };
-    match Routes::new(Settings { native }).judge(&event) {
+    match Routes::new(Settings { native, routes: Vec::new() }).judge(&event) {
         Judgement::Ignored => Expected::Ignored,
         Judgement::NotJson(reason) => {
             assert!(!reason.is_empty());
@@ -83,6 +84,7 @@ fn seen(change: &NewChange) -> Expected {
     let values = match values {
         Values::Fetch(url) => Known::Fetch(url.clone()),
         Values::Undo(undo) => panic!("a route rolls nothing back: {undo:?}"),
+        Values::Taken { .. } => panic!("a route fetches nothing: {values:?}"),
         Values::Known(list) => {
             Known::Values(list.iter().map(|one| (one.name.clone(), one.value.get().to_owned())).collect())
         }
@@ -92,7 +94,11 @@ fn seen(change: &NewChange) -> Expected {
         flow: flow.as_str().to_owned(),
         node: node.as_str().to_owned(),
         values,
-        order: order_key.map_or(Order::None, |key| Order::At(key.0.as_nanosecond())),
+        order: match order_key {
+            None => Order::None,
+            Some(OrderKey::Time(time)) => Order::At(time.as_nanosecond()),
+            Some(OrderKey::Revision(number)) => panic!("the event has no revision: {number}"),
+        },
     }
 }
 
