@@ -12,6 +12,10 @@ mod keys;
 mod layers;
 mod problems;
 mod read;
+mod routes;
+mod secrets;
+mod sources;
+mod thing;
 mod warnings;
 
 use std::net::SocketAddr;
@@ -28,7 +32,7 @@ pub use layers::Layers;
 pub use problems::{Problem, Problems};
 use read::Read;
 
-/// The name of the one source.
+/// The name of the source that the single settings make.
 pub const SOURCE: &str = "config";
 
 /// What the service needs.
@@ -72,17 +76,19 @@ impl Settings {
     /// The same, with the files that all of it was read from.
     fn read(layers: &Layers) -> (Result<Self, Problems>, Files) {
         let mut read = Read::begin(layers);
-        let (sources, mut warnings) = read.sources();
-        let routes = read.routes();
-        warnings.extend(layers.warnings.iter().cloned());
-        warnings.extend(sources.find(SOURCE).and_then(|source| warnings::replays(source.scheme(), &routes)));
+        let callers = read.callers();
+        let native = read.native();
+        let routes = read.described_routes(&callers, &native);
+        let listen = read.listen();
+        read.check_tokens(&callers, listen);
+        let warnings = warnings::all(layers, &callers, &native, &routes);
         let settings = Self {
-            listen: read.listen(),
+            listen,
             receiver: receiver::Settings::default(),
             admin: read.admin(),
-            sources,
+            sources: sources::named(callers),
             warnings,
-            routes: route::Settings { native: routes, routes: Vec::new() },
+            routes: route::Settings { native, routes },
             journal: read.journal(),
             queue: read.queue(),
             worker: read.worker(),
@@ -110,7 +116,7 @@ impl Settings {
     /// [`Problems`], all at once.
     pub fn routes(layers: &Layers) -> Result<route::Native, Problems> {
         let mut read = Read::begin(layers);
-        let routes = read.routes();
+        let routes = read.native();
         read.problems.or(routes)
     }
 
@@ -120,7 +126,7 @@ impl Settings {
     /// [`Problems`], all at once.
     pub fn sources(layers: &Layers) -> Result<Sources, Problems> {
         let mut read = Read::begin(layers);
-        let (sources, _warnings) = read.sources();
+        let sources = sources::named(read.callers());
         read.problems.or(sources)
     }
 

@@ -120,6 +120,13 @@ pub struct BadScheme {
     faults: Vec<String>,
 }
 
+impl BadScheme {
+    /// Each thing that is wrong with it.
+    pub fn faults(&self) -> impl Iterator<Item = &str> {
+        self.faults.iter().map(String::as_str)
+    }
+}
+
 /// A scheme that nobody has told us about.
 #[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
 #[error("there is no scheme `{name}`: use one of `{}`", known.join("`, `"))]
