@@ -23,7 +23,7 @@ use crate::config_api::ConfigApi;
 use crate::journal::{Journal, JournalError, Location, Purpose, Reader, Tally};
 use crate::live::Live;
 use crate::queue::{self, Ledger};
-use crate::receiver::{self, Receiver};
+use crate::receiver::{self, Intake, Receiver};
 use crate::route::Routes;
 use crate::server::descriptors::{affordable, raise};
 use crate::server::{self, CONNECTIONS, Ended, Limits};
@@ -124,9 +124,10 @@ impl Service {
         let shutting_down = CancellationToken::new();
         let no_more_deliveries = CancellationToken::new();
 
+        let routes = Routes::new(settings.routes);
         let reloading = Reloading {
-            sources: Live::new(settings.sources),
-            routes: Live::new(Routes::new(settings.routes)),
+            routes: Live::new(routes.clone()),
+            intake: Live::new(Intake { sources: settings.sources, routes }),
             token: Live::new(settings.admin.token),
             tenant: Arc::clone(&tenant),
         };
@@ -142,8 +143,7 @@ impl Service {
         );
         let worker = tokio::spawn(worker.run(no_more_deliveries.clone()));
         let receiver = receiver::router(Receiver {
-            sources: reloading.sources.clone(),
-            routes: reloading.routes.clone(),
+            intake: reloading.intake.clone(),
             queue,
             clock: clock.clone(),
             settings: settings.receiver,

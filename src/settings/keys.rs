@@ -56,7 +56,7 @@ keys! {
     WEBHOOK_SECRET_FILE = "FLOWHOOK_WEBHOOK_SECRET_FILE", "source.secret_file", "none",
         "a file that holds the secrets instead, one a line";
     WEBHOOK_SCHEME = "FLOWHOOK_WEBHOOK_SCHEME", "source.scheme", "standard-webhooks",
-        "how the configuration system signs: `standard-webhooks`, `github` or another of those that come with flowhook";
+        "how the configuration system signs: `standard-webhooks`, `github` or another preset";
     LISTEN = "FLOWHOOK_LISTEN", "server.listen", "127.0.0.1:8080", "where webhooks are received";
     ADMIN_LISTEN = "FLOWHOOK_ADMIN_LISTEN", "server.admin_listen", "127.0.0.1:8081",
         "where the admin API listens; off loopback only with a token";

@@ -44,6 +44,8 @@ pub enum Greeting {
     },
     /// That it may deliver.
     Allowed {
+        /// How it may.
+        methods: String,
         /// Who may.
         origin: String,
         /// How many deliveries a minute, if it asked: as many as it wants, since what is too much is told when it
@@ -62,7 +64,8 @@ impl Source {
         let origin = text("webhook-request-origin").filter(|origin| is_word(origin))?;
         let asked = headers.contains_key("webhook-request-rate");
         let rate = text("webhook-request-rate").filter(|rate| is_word(rate));
-        Some(Greeting::Allowed { origin, rate: asked.then(|| rate.unwrap_or_else(|| "*".to_owned())) })
+        let rate = asked.then(|| rate.unwrap_or_else(|| "*".to_owned()));
+        Some(Greeting::Allowed { methods: self.terms.allow(), origin, rate })
     }
 
     /// Whether a request that nobody has verified may be a handshake, by its headers.

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use hyper::HeaderMap;
 use jiff::Timestamp;
 
-use super::{Scheme, Source};
+use super::{OnRejected, Scheme, Source};
 use crate::change::SourceName;
 
 /// What a body begins with whose JSON is in a form.
@@ -17,6 +17,7 @@ const FORM: &[u8] = b"payload=";
 pub struct Verified {
     source: SourceName,
     scheme: Scheme,
+    rejected: OnRejected,
     id: String,
     headers: HeaderMap,
     body: Bytes,
@@ -37,7 +38,8 @@ impl Verified {
             // It is our secret, and nobody behind this has a use for it.
             scheme.row().signature.names.all().for_each(|name| _ = headers.remove(name));
         }
-        Self { source: name, scheme, id, headers, body, received_at }
+        let rejected = source.terms.rejected;
+        Self { source: name, scheme, rejected, id, headers, body, received_at }
     }
 
     /// The source that signed it.
@@ -48,6 +50,11 @@ impl Verified {
     /// How it was signed.
     pub fn scheme(&self) -> &Scheme {
         &self.scheme
+    }
+
+    /// What its sender is answered if it cannot be carried out.
+    pub fn rejected(&self) -> OnRejected {
+        self.rejected
     }
 
     /// The source's id for it: visible ASCII, at most [`DELIVERY_ID_MAX_BYTES`](super::DELIVERY_ID_MAX_BYTES). Where the source gave none
@@ -85,7 +92,7 @@ pub(super) fn is_form(body: &[u8]) -> bool {
 /// Without headers and body, which may hold what is nobody's business in a log.
 impl fmt::Debug for Verified {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { source, id, body, received_at, headers: _, scheme: _ } = self;
+        let Self { source, id, body, received_at, headers: _, scheme: _, rejected: _ } = self;
         write!(f, "Verified({source}/{id}, {} bytes, at {received_at})", body.len())
     }
 }
