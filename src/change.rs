@@ -95,10 +95,15 @@ impl BadId {
     }
 }
 
-/// At most the first 80 characters of `text`, control characters escaped: fit for a message.
+/// At most the first 80 characters of `text`, control characters escaped: fit for a message, between backticks.
 pub fn shorten(text: &str) -> String {
     const SHOWN: usize = 80;
-    let mut shown: String = text.chars().take(SHOWN).flat_map(char::escape_debug).collect();
+    let escaped = |c: char| match c {
+        // Quotes need no escape there.
+        '"' | '\'' => String::from(c),
+        c => c.escape_debug().to_string(),
+    };
+    let mut shown: String = text.chars().take(SHOWN).map(escaped).collect();
     if text.chars().nth(SHOWN).is_some() {
         shown.push('…');
     }

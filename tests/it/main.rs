@@ -22,6 +22,7 @@ mod document;
 mod duplicates;
 mod elsewhere;
 mod event;
+mod explain;
 mod figures;
 mod fixtures;
 mod fuzzed;
