@@ -18,6 +18,7 @@
 
 mod access;
 mod admission;
+mod deliveries;
 mod error;
 mod lock;
 mod observing;
@@ -35,6 +36,7 @@ mod write;
 
 pub use access::{Committed, Read, Write};
 pub use admission::Admitted;
+pub use deliveries::{DeliveryFilter, DeliverySummary, Standing};
 pub use error::{Finding, JournalError};
 pub use observing::Purpose;
 pub use pause::{FlowFilter, FlowView, Pause, Reach};
