@@ -33,6 +33,7 @@ mod hub_signature;
 mod journal;
 mod json;
 mod judge;
+mod libraries;
 mod load;
 mod log;
 mod lost;
