@@ -23,7 +23,7 @@ const NOW_S: i64 = 1_780_000_000;
 const ID: &str = "0123456789abcdef0123456789abcdef";
 
 /// A whole service that receives from any sources, and whose clock can be set.
-struct Site {
+pub(crate) struct Site {
     service: Service,
     now_s: Arc<AtomicI64>,
     http: reqwest::Client,
@@ -32,7 +32,7 @@ struct Site {
 }
 
 impl Site {
-    async fn of(sources: impl IntoIterator<Item = Source>) -> Self {
+    pub(crate) async fn of(sources: impl IntoIterator<Item = Source>) -> Self {
         rustls::crypto::ring::default_provider().install_default().ok();
         let tenant = Sandbox::start(sandbox::Settings::default()).await.expect("a free port");
         let folder = tempfile::tempdir().expect("a folder");
@@ -66,7 +66,13 @@ impl Site {
         Self::of(sources.iter().map(define)).await
     }
 
-    async fn send(&self, source: &str, method: Method, headers: HeaderMap, body: Vec<u8>) -> Answer {
+    pub(crate) async fn send(
+        &self,
+        source: &str,
+        method: Method,
+        headers: HeaderMap,
+        body: Vec<u8>,
+    ) -> Answer {
         let url = format!("http://{}/hooks/{source}", self.service.address);
         let answer = self.http.request(method, url).headers(headers).body(body).send().await;
         let answer = answer.expect("an answer");
@@ -76,10 +82,10 @@ impl Site {
 }
 
 #[derive(Debug)]
-struct Answer {
-    status: u16,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
     headers: HeaderMap,
-    body: String,
+    pub(crate) body: String,
 }
 
 impl Answer {
