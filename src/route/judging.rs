@@ -184,3 +184,6 @@ impl fmt::Display for Unwanted<'_, '_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

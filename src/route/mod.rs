@@ -55,6 +55,3 @@ pub use route::Route;
 pub use routes::{Routes, Settings};
 pub use schema::{Mismatch, SCHEMA, Schema, object};
 pub use template::{Template, fill, unknown_placeholder};
-
-#[cfg(test)]
-mod tests;

@@ -192,3 +192,6 @@ fn order_key(time: &Value<'_>, now: Timestamp) -> Result<OrderKey, Refusal> {
     let time = rfc3339(&text).ok_or_else(|| Refusal::NotATime(shorten(&text)))?;
     not_ahead("`timestamp`", time, now)
 }
+
+#[cfg(test)]
+mod tests;

@@ -31,7 +31,7 @@ pub(super) enum Refusal {
     NoId(String, &'static str),
     #[error("the event names no {what}: nothing is at {place}, and the route has no default")]
     Unnamed { what: &'static str, place: String },
-    #[error("the event has no {0}, by which its route orders events")]
+    #[error("the event lacks {0}, by which its route orders events")]
     NoOrderKey(String),
     #[error("{place} must be {expected}, not `{found}`")]
     BadOrderKey { place: String, expected: &'static str, found: String },

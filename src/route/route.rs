@@ -208,16 +208,14 @@ fn allowed_flows(
             "allowed_flows",
             "is an empty list, which allows none: fill it in, or remove it to allow any",
         );
+        return None;
     }
     let parsed = ids.iter().map(|id| problems.take("allowed_flows", FlowId::parse(id)));
-    let allowed: Option<BTreeSet<FlowId>> = parsed.collect();
-    let excluded = |allowed: &BTreeSet<FlowId>, problems: &mut Problems| {
-        for flow in flows.iter().filter_map(Named::in_settings).filter(|flow| !allowed.contains(*flow)) {
-            problems
-                .add("flow", format!("is `{flow}`, which is not among its `allowed_flows`: add it there"));
-        }
-    };
-    allowed.inspect(|allowed| excluded(allowed, problems))
+    let allowed: BTreeSet<FlowId> = parsed.collect::<Option<_>>()?;
+    for flow in flows.iter().filter_map(Named::in_settings).filter(|flow| !allowed.contains(*flow)) {
+        problems.add("flow", format!("is `{flow}`, which is not among its `allowed_flows`: add it there"));
+    }
+    Some(allowed)
 }
 
 /// Where the values are fetched, and how.
@@ -241,3 +239,6 @@ fn targets(flows: &[Named<FlowId>], node: &Named<NodeId>) -> Vec<(FlowId, NodeId
     let Some(node) = node.literal() else { return Vec::new() };
     flows.iter().filter_map(Named::literal).map(|flow| (flow.clone(), node.clone())).collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,8 +3,8 @@
 use hyper::HeaderMap;
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Event, Judgement, Native, Routes, Settings};
 use crate::change::{FlowId, NewChange, NodeId, OrderKey, Values};
+use crate::route::{Event, Judgement, Native, Routes, Settings};
 
 const NOW: &str = "2026-11-22T06:00:00Z";
 const CONFIG: &str = r#"{"routing_priority":"high","queue_target":"vip","max_wait_time_seconds":30}"#;
