@@ -179,7 +179,7 @@ impl fmt::Display for Unwanted<'_, '_> {
             Self::Unmet(unmet) => unmet.fmt(f),
             Self::NoArray(pointer) => write!(f, "{pointer} is no array of events"),
             Self::NoElement(1, unmet) => write!(f, "in its only element {unmet}"),
-            Self::NoElement(count, unmet) => write!(f, "none of {count} elements: in the first {unmet}"),
+            Self::NoElement(count, unmet) => write!(f, "in the first of {count} elements {unmet}"),
             Self::NoValues => f.write_str("it holds none of the values that the route carries"),
         }
     }

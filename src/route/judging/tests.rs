@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use super::{CHANGES_MAX, ELEMENTS_MAX};
 use crate::change::{FlowId, NewChange, Values};
 use crate::route::schema::VALUES_BYTES_MAX;
-use crate::route::{Definition, Event, Judgement, Native, Route, Routes, Settings};
+use crate::route::{Definition, Event, Explained, Judgement, Native, Route, Routes, Settings, Verdict};
 
 const NOW: &str = "2026-11-22T06:00:00Z";
 
@@ -400,4 +400,55 @@ fn depth_costs_no_stack() {
     let told = verdict(&usual("when = [{ at = '/v', is = 1 }]"), &deep);
     assert_eq!(told, "ignored");
     assert!(verdict(&usual("when = [{ at = '/k', is = 1 }]"), &deep).starts_with("r f/n merge - v=[[["));
+}
+
+/// What each route says, a line each.
+fn explained(file: &str, body: &str) -> Vec<String> {
+    let settings = Settings { native: Native::default(), routes: routes(file) };
+    let at = NOW.parse().expect("a time");
+    let event = Event { source: "ld", headers: &headers(), body: body.as_bytes(), at };
+    let explained = Routes::new(settings).explain(&event).unwrap_or_else(|reason| panic!("{reason}"));
+    let line = |one: Explained| match one.verdict {
+        Verdict::Unwanted(why) => format!("{}: {why}", one.route),
+        Verdict::Refused(why) => format!("{} refuses: {why}", one.route),
+        Verdict::Changes(changes) => changes.iter().map(told).collect::<Vec<_>>().join(" | "),
+    };
+    explained.into_iter().map(line).collect()
+}
+
+#[test]
+fn every_route_of_the_source_tells_what_it_makes_of_an_event() {
+    let file = "[a]\nsource = 'ld'\nflow = 'a'\nnode = 'n'\nvariables.v = '/v'\n\
+                [b]\nsource = 'ld'\nwhen = [{ at = '/k', is = ['x', 5] }]\nflow = 'b'\nnode = 'n'\nvariables.v = '/v'\n\
+                [c]\nsource = 'ld'\nflow = 'c'\nnode = 'n'\nvariables.w = '/w'\n\
+                [d]\nsource = 'other'\nflow = 'd'\nnode = 'n'\nvariables.v = '/v'";
+    let told = [
+        "a a/n merge - v=1",
+        "b: `/k` is `\\\"y\\\"`, and must be `\\\"x\\\"` or `5`",
+        "c refuses: `w` is missing: nothing is at `/w` of the event",
+    ];
+    assert_eq!(explained(file, r#"{"k":"y","v":1}"#), told);
+}
+
+#[test]
+fn why_a_route_does_not_want_an_event_is_told() {
+    let check = |lines: &str, body: &str, expected: &str| {
+        assert_eq!(explained(&usual(lines), body), [format!("r: {expected}")], "{lines} {body}");
+    };
+    check("when = [{ at = '/k', is = 1 }]", "{}", "`/k` is not there, and must be `1`");
+    check("when = [{ at = '/k', exists = true }]", "{}", "`/k` is not there, and must be");
+    check("when = [{ at = '/k', exists = false }]", r#"{"k":1}"#, "`/k` is `1`, and must not be there");
+    check("when = [{ at = '', is = 1 }]", "2", "the whole is `2`, and must be `1`");
+    let header = "when = [{ header = 'x-event', is = 'ping' }]";
+    check(header, "{}", "the header `x-event` is `\\\"push\\\"`, and must be `\\\"ping\\\"`");
+    let long = format!(r#"{{"k":"{}"}}"#, "x".repeat(1_000));
+    let shown = format!("`/k` is `\\\"{}…`, and must be `1`", "x".repeat(79));
+    check("when = [{ at = '/k', is = 1 }]", &long, &shown);
+    check("each = '/e'", r#"{"e":{}}"#, "`/e` is no array of events");
+    check("each = '/e'", r#"{"e":[]}"#, "it holds none of the values that the route carries");
+    let each = "each = '/e'\nwhen = [{ at = '/k', is = 1 }]";
+    check(each, r#"{"e":[{"k":2}]}"#, "in its only element `/k` is `2`, and must be `1`");
+    check(each, r#"{"e":[{"k":2},{"k":3}]}"#, "in the first of 2 elements `/k` is `2`, and must be `1`");
+    let optional = one("flow = 'f'\nnode = 'n'\nvariables.v = { at = '/v', required = false }");
+    assert_eq!(explained(&optional, "{}"), ["r: it holds none of the values that the route carries"]);
 }
