@@ -188,7 +188,7 @@ fn a_variable_is_taken_as_it_is_spelt_and_of_its_type() {
         r#"{"a":1e999,"b":null,"c":{"x" : [1 ]}}"#,
         r#"r f/n merge - a=1e999,b=null,c={"x" : [1 ]},d="vip""#,
     );
-    check(&file, r#"{"a":"1"}"#, r#"refused: route `r`: `a` must be a number, not `\"1\"`"#);
+    check(&file, r#"{"a":"1"}"#, r#"refused: route `r`: `a` must be a number, not `"1"`"#);
     check(&file, r#"{"a":null}"#, "refused: route `r`: `a` must be a number, not `null`");
     check(&file, r#"{"b":1}"#, "refused: route `r`: `a` is missing: nothing is at `/a` of the event");
 }
@@ -272,7 +272,7 @@ fn an_order_key_is_a_time_or_a_revision_and_must_be_there() {
     let none = "refused: the event lacks the header `x-none`, by which its route orders events";
     check("header = 'x-none', as = 'seconds'", r#""t":0"#, none);
     for wrong in ["5", "null", r#""yesterday""#, r#""2026-11-22""#, r#""2026-11-22T06:00:00Z[UTC]""#] {
-        let told = format!("refused: `/t` must be an RFC 3339 time, not `{}`", wrong.replace('"', "\\\""));
+        let told = format!("refused: `/t` must be an RFC 3339 time, not `{wrong}`");
         check("at = '/t', as = 'time'", &format!(r#""t":{wrong}"#), &told);
     }
     for wrong in [
@@ -287,8 +287,7 @@ fn an_order_key_is_a_time_or_a_revision_and_must_be_there() {
         "99999999999999999999",
         "1e1",
     ] {
-        let shown = wrong.replace('"', "\\\"");
-        let told = format!("refused: `/t` must be a time in seconds since 1970, not `{shown}`");
+        let told = format!("refused: `/t` must be a time in seconds since 1970, not `{wrong}`");
         check("at = '/t', as = 'seconds'", &format!(r#""t":{wrong}"#), &told);
     }
     for wrong in ["1.0", "-1", "18446744073709551616", "true"] {
@@ -329,6 +328,23 @@ fn values_that_are_fetched_are_not_looked_for_in_the_event() {
 }
 
 #[test]
+fn a_node_of_dots_alone_does_not_stand_in_a_url() {
+    let file = |url: &str| {
+        one(&format!("flow = 'f'\nnode = {{ at = '/n' }}\nvariables.v = '/v'\nfetch.url = '{url}'"))
+    };
+    for dots in [".", "..", "..."] {
+        let told = verdict(&file("https://a.example/{node_id}/x"), &format!(r#"{{"n":"{dots}"}}"#));
+        assert!(told.starts_with(&format!("refused: route `r`: node id `{dots}` cannot stand")), "{told}");
+    }
+    check(
+        &file("https://a.example/{node_id}/x"),
+        r#"{"n":"..a"}"#,
+        "r f/..a merge - https://a.example/..a/x",
+    );
+    check(&file("https://a.example/x"), r#"{"n":".."}"#, "r f/.. merge - https://a.example/x");
+}
+
+#[test]
 fn an_answer_is_read_by_the_routes_own_mapping() {
     let file = one(
         "flow = 'f'\nnode = 'n'\nfetch = { url = 'https://a.example', headers = { Authorization = 'Bearer x' }, timeout_seconds = 5, max_bytes = 99 }\n\
@@ -344,7 +360,7 @@ fn an_answer_is_read_by_the_routes_own_mapping() {
     };
     assert_eq!(read(r#"{"all":{"x":1.0},"v":7}"#), "x=1.0,v=7");
     assert_eq!(read(r#"{"all":{}}"#), "v=3");
-    assert_eq!(read(r#"{"all":{},"v":"7"}"#), r#"`v` must be a whole number, not `\"7\"`"#);
+    assert_eq!(read(r#"{"all":{},"v":"7"}"#), r#"`v` must be a whole number, not `"7"`"#);
     assert_eq!(read("[]"), "nothing is at `/all` of the answer");
     let manner = &fetching.manner;
     assert_eq!((manner.timeout.as_secs(), manner.max_bytes), (5, 99));
@@ -424,7 +440,7 @@ fn every_route_of_the_source_tells_what_it_makes_of_an_event() {
                 [d]\nsource = 'other'\nflow = 'd'\nnode = 'n'\nvariables.v = '/v'";
     let told = [
         "a a/n merge - v=1",
-        "b: `/k` is `\\\"y\\\"`, and must be `\\\"x\\\"` or `5`",
+        "b: `/k` is `\"y\"`, and must be `\"x\"` or `5`",
         "c refuses: `w` is missing: nothing is at `/w` of the event",
     ];
     assert_eq!(explained(file, r#"{"k":"y","v":1}"#), told);
@@ -440,9 +456,9 @@ fn why_a_route_does_not_want_an_event_is_told() {
     check("when = [{ at = '/k', exists = false }]", r#"{"k":1}"#, "`/k` is `1`, and must not be there");
     check("when = [{ at = '', is = 1 }]", "2", "the whole is `2`, and must be `1`");
     let header = "when = [{ header = 'x-event', is = 'ping' }]";
-    check(header, "{}", "the header `x-event` is `\\\"push\\\"`, and must be `\\\"ping\\\"`");
+    check(header, "{}", "the header `x-event` is `\"push\"`, and must be `\"ping\"`");
     let long = format!(r#"{{"k":"{}"}}"#, "x".repeat(1_000));
-    let shown = format!("`/k` is `\\\"{}…`, and must be `1`", "x".repeat(79));
+    let shown = format!("`/k` is `\"{}…`, and must be `1`", "x".repeat(79));
     check("when = [{ at = '/k', is = 1 }]", &long, &shown);
     check("each = '/e'", r#"{"e":{}}"#, "`/e` is no array of events");
     check("each = '/e'", r#"{"e":[]}"#, "it holds none of the values that the route carries");

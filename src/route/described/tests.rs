@@ -41,9 +41,13 @@ fn a_route_that_can_be_used_has_nothing_told_of_it() {
     check("fetch = { url = 'https://a.example' }\nreconcile = { on_drift = 'repair' }");
 }
 
+#[track_caller]
+fn check(lines: &str, expected: &str) {
+    assert_eq!(told(&with(lines)), expected, "{lines}");
+}
+
 #[test]
-fn what_is_wrong_is_told_with_its_key_and_what_to_do() {
-    let check = |lines: &str, expected: &str| assert_eq!(told(&with(lines)), expected, "{lines}");
+fn what_is_wrong_with_an_address_is_told_with_its_key_and_what_to_do() {
     check("source = []", "`source` is an empty list: name the source whose events it looks at");
     check("source = ['a', 'a']", "`source` names `a` twice: name it once");
     check(
@@ -57,6 +61,10 @@ fn what_is_wrong_is_told_with_its_key_and_what_to_do() {
     );
     check("node = ''", "`node` cannot be used: node id `` is not valid: it must be 1 to 512 bytes long");
     check("mode = 'Merge'", "`mode` is `Merge`: use `merge`, `replace` or `patch`");
+}
+
+#[test]
+fn what_is_wrong_with_a_condition_is_told_with_its_key_and_what_to_do() {
     check("when = [{ at = '/a' }]", "`when[0]` says not what must hold: set `is` to a value, or `exists`");
     check(
         "when = [{ is = 1 }]",
@@ -88,6 +96,10 @@ fn what_is_wrong_is_told_with_its_key_and_what_to_do() {
         "flow = { at = '/f', default = 'f' }\nallowed_flows = ['g']",
         "`flow` is `f`, which is not among its `allowed_flows`: add it there",
     );
+}
+
+#[test]
+fn what_is_wrong_with_variables_is_told_with_its_key_and_what_to_do() {
     check(
         "variables = {}",
         "`variables` names none: add some, or point `variables_from` at an object of them",
@@ -102,7 +114,7 @@ fn what_is_wrong_is_told_with_its_key_and_what_to_do() {
     );
     check(
         "variables = { v = { at = '/v', type = 'integer', default = 'x' } }",
-        "`variables.v.default` is `\\\"x\\\"`, and must be a whole number",
+        "`variables.v.default` is `\"x\"`, and must be a whole number",
     );
     check(
         "variables = { v = { at = '/v', default = 1, required = true } }",
@@ -116,6 +128,10 @@ fn what_is_wrong_is_told_with_its_key_and_what_to_do() {
         "patch_from = '/p'",
         "`patch_from` goes with the mode `patch` only: set `mode = \"patch\"`, or remove it",
     );
+}
+
+#[test]
+fn what_is_wrong_with_a_fetch_is_told_with_its_key_and_what_to_do() {
     check(
         "reconcile = {}",
         "`reconcile` goes with `fetch` only, since events do not come again: add it, or remove this",
@@ -209,7 +225,21 @@ fn an_event_that_comes_again_does_harm_where_nothing_orders_it_and_it_brings_its
     let check = |lines: &str, expected: bool| assert_eq!(route(lines).is_replayable(), expected, "{lines}");
     check("", true);
     check("order_by = { at = '/t', as = 'time' }", false);
+    check("order_by = { header = 'x-time', as = 'seconds' }", true);
     check("fetch = { url = 'https://a.example' }", false);
+}
+
+#[test]
+fn headers_that_go_over_plain_http_are_warned_of() {
+    let check = |fetch: &str, expected: bool| {
+        let route = route(&format!("fetch = {{ {fetch} }}"));
+        assert_eq!(route.warnings().count() == 1, expected, "{fetch}");
+    };
+    check("url = 'http://a.example', headers = { authorization = 'x' }", true);
+    check("url = 'HTTP://a.example/', headers = { authorization = 'x' }", true);
+    check("url = 'http://a.example'", false);
+    check("url = 'https://a.example', headers = { authorization = 'x' }", false);
+    check("url = 'http://127.0.0.1:8090/{flow_id}', headers = { authorization = 'x' }", false);
 }
 
 #[test]
