@@ -19,6 +19,7 @@ use crate::admin::{self, Admin};
 use crate::clock::Clock;
 use crate::config_api::ConfigApi;
 use crate::journal::{Journal, JournalError, Purpose, Reader, Tally};
+use crate::live::Live;
 use crate::queue::{self, Ledger};
 use crate::receiver::{self, Receiver};
 use crate::route::Routes;
@@ -26,7 +27,7 @@ use crate::server::descriptors::{affordable, raise};
 use crate::server::{self, CONNECTIONS, Ended, Limits};
 use crate::settings::Settings;
 use crate::tenant::{self, Gate, Tenant};
-use crate::worker::{Worker, keep_gate, restore_gate};
+use crate::worker::{Fetcher, Worker, keep_gate, restore_gate};
 
 /// The admin listener serves few: operators, probes, a scraper.
 pub const ADMIN_CONNECTIONS: usize = 64;
@@ -119,11 +120,12 @@ impl Service {
         let shutting_down = CancellationToken::new();
         let no_more_deliveries = CancellationToken::new();
 
+        let routes = Live::new(Routes::new(settings.routes));
         let writing = tokio::spawn(writing.run());
         let worker = Worker::new(
             settings.worker,
             Arc::clone(&tenant),
-            ConfigApi::new()?,
+            Fetcher::new(ConfigApi::new()?, routes.clone()),
             reader.clone(),
             ledger.clone(),
             wakeups,
@@ -131,8 +133,8 @@ impl Service {
         );
         let worker = tokio::spawn(worker.run(no_more_deliveries.clone()));
         let receiver = receiver::router(Receiver {
-            sources: settings.sources,
-            routes: Routes::new(settings.routes),
+            sources: Live::new(settings.sources),
+            routes,
             queue,
             clock: clock.clone(),
             settings: settings.receiver,
@@ -147,12 +149,12 @@ impl Service {
             purpose: settings.purpose,
             shutting_down: shutting_down.clone(),
         });
-        let limits = Limits { connections: places_for_senders(), ..Limits::default() };
-        let admin_limits = Limits { connections: ADMIN_CONNECTIONS, ..Limits::default() };
-        let listeners = [
-            tokio::spawn(server::serve(public, receiver, limits, shutting_down.clone())),
-            tokio::spawn(server::serve(private, admin, admin_limits, shutting_down.clone())),
-        ];
+        let serve = |listener, router, connections| {
+            let limits = Limits { connections, ..Limits::default() };
+            tokio::spawn(server::serve(listener, router, limits, shutting_down.clone()))
+        };
+        let listeners =
+            [serve(public, receiver, places_for_senders()), serve(private, admin, ADMIN_CONNECTIONS)];
         tracing::info!(
             server.listen = %address,
             server.admin_listen = %admin_address,

@@ -1,7 +1,8 @@
 //! From a verified body to changes, against the routes as their pages tell them.
 
 use flowhook::change::{FlowId, Mode, NewChange, NodeId, OrderKey, Values};
-use flowhook::route::{Judgement, Routes, Settings};
+use flowhook::route::{Event, Judgement, Native, Routes, Settings};
+use hyper::HeaderMap;
 use jiff::Timestamp;
 
 use super::choices::Choices;
@@ -51,13 +52,15 @@ fn settings(set: u8) -> Set {
 
 fn judged(set: &Set, body: &[u8]) -> Expected {
     let flow = |id: &str| FlowId::parse(id).expect("a good id");
-    let settings = Settings {
+    let native = Native {
         flow: set.flow.map(flow),
         node: set.node.map(|id| NodeId::parse(id).expect("a good id")),
         fetch_url: set.fetch_url.map(str::to_owned),
         allowed_flows: set.allowed.map(|id| [flow(id)].into()),
     };
-    match Routes::new(settings).judge(body, Timestamp::from_second(NOW_S).expect("a time of our age")) {
+    let at = Timestamp::from_second(NOW_S).expect("a time of our age");
+    let event = Event { source: "config", headers: &HeaderMap::new(), body, at };
+    match Routes::new(Settings { native }).judge(&event) {
         Judgement::Ignored => Expected::Ignored,
         Judgement::NotJson(reason) => {
             assert!(!reason.is_empty());

@@ -66,7 +66,7 @@ async fn look(settings: Settings, layers: &Layers, report: &mut Report) -> Resul
     report.add(listener("FLOWHOOK_LISTEN", settings.listen, webhooks).await);
     report.add(listener("FLOWHOOK_ADMIN_LISTEN", settings.admin.listen, running.is_some()).await);
     let tenant = Tenant::new(settings.tenant).map_err(|error| Failed::new(Exit::Other, error))?;
-    let preflight = preflight::whole(&tenant, &settings.routes, |finding| report.add(finding));
+    let preflight = preflight::whole(&tenant, &settings.routes.native, |finding| report.add(finding));
     if tokio::time::timeout(PREFLIGHT, preflight).await.is_err() {
         let why = "the tenant is slow, or CXONE_REQUESTS_PER_MINUTE is small";
         let what =

@@ -4,6 +4,7 @@
 use flowhook::change::{FlowId, NodeId};
 use flowhook::config_api::ConfigApi;
 use flowhook::flow::{AddressError, Document};
+use flowhook::http::Manner;
 use flowhook::route::{self, Revision, SCHEMA, fill};
 use flowhook::tenant::{Failure, Kind, Pass, Tenant};
 use serde::Serialize;
@@ -49,7 +50,7 @@ impl Finding {
 }
 
 /// Looks at the token, its scopes, and the flow and node that events need not name: one flow call.
-pub(super) async fn brief(tenant: &Tenant, routes: &route::Settings) -> Vec<Finding> {
+pub(super) async fn brief(tenant: &Tenant, routes: &route::Native) -> Vec<Finding> {
     let mut findings = Vec::new();
     _ = Preflight { tenant, routes, tell: |finding| findings.push(finding) }.tenant().await;
     findings
@@ -57,7 +58,7 @@ pub(super) async fn brief(tenant: &Tenant, routes: &route::Settings) -> Vec<Find
 
 /// Looks at all that can be looked at, the other allowed flows and the configuration API too, and tells of
 /// each thing at once.
-pub(super) async fn whole(tenant: &Tenant, routes: &route::Settings, tell: impl FnMut(Finding)) {
+pub(super) async fn whole(tenant: &Tenant, routes: &route::Native, tell: impl FnMut(Finding)) {
     let mut preflight = Preflight { tenant, routes, tell };
     let next = preflight.tenant().await;
     preflight.config_api().await;
@@ -68,7 +69,7 @@ pub(super) async fn whole(tenant: &Tenant, routes: &route::Settings, tell: impl 
 
 struct Preflight<'a, T> {
     tenant: &'a Tenant,
-    routes: &'a route::Settings,
+    routes: &'a route::Native,
     tell: T,
 }
 
@@ -204,7 +205,10 @@ impl<T: FnMut(Finding)> Preflight<'_, T> {
             _ => template.clone(),
         };
         let fetched = match ConfigApi::new() {
-            Ok(api) => api.fetch(&url).await.map_err(|error| Failed::new(Exit::Unreachable, error)),
+            Ok(api) => api
+                .fetch(&url, &Manner::default())
+                .await
+                .map_err(|error| Failed::new(Exit::Unreachable, error)),
             Err(error) => Err(Failed::new(Exit::Other, error)),
         };
         let checked =

@@ -33,8 +33,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::change::{Admission, Delivery, NewChange, Verdict};
 use crate::clock::Clock;
+use crate::live::Live;
 use crate::queue::Queue;
-use crate::route::{Judgement, Routes};
+use crate::route::{Event, Judgement, Routes};
 use crate::server::places::Places;
 use crate::source::{Sources, Verified};
 
@@ -107,9 +108,9 @@ impl Default for Settings {
 #[derive(Debug)]
 pub struct Receiver {
     /// Who may call.
-    pub sources: Sources,
+    pub sources: Live<Sources>,
     /// What their deliveries mean.
-    pub routes: Routes,
+    pub routes: Live<Routes>,
     /// Where deliveries become durable.
     pub queue: Queue,
     /// The time of day, for freshness.
@@ -145,7 +146,13 @@ struct Open {
 
 async fn deliver(State(Shared(open)): State<Shared>, delivery: Verified) -> Result<Answer, Refusal> {
     let receiver = &open.receiver;
-    match receiver.routes.judge(delivery.body(), delivery.received_at()) {
+    let event = Event {
+        source: delivery.source(),
+        headers: delivery.headers(),
+        body: delivery.body(),
+        at: delivery.received_at(),
+    };
+    match receiver.routes.get().judge(&event) {
         Judgement::Changes(changes) => receiver.accept(&delivery, changes).await,
         Judgement::Ignored => Ok(Answer::Ignored),
         Judgement::NotJson(_) if delivery.is_form() => {

@@ -20,7 +20,8 @@ impl FromRequest<Shared> for Verified {
             return Err(Refusal::unavailable(Unavailable::ShuttingDown));
         }
         let path: Result<Path<String>, _> = request.extract_parts().await;
-        let source = path.ok().and_then(|Path(name)| receiver.sources.find(&name));
+        let sources = receiver.sources.get();
+        let source = path.ok().and_then(|Path(name)| sources.find(&name));
         let source = source.ok_or(Refusal::NoSuchSource)?;
         let trail = Trail::of(&request);
         trail.leads_to(source.name());

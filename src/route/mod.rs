@@ -17,6 +17,7 @@
 //! that the URL may take from it is the commit. The time of the push orders the changes where the host says
 //! it, so that an old push that comes again, or late, changes nothing.
 
+mod fetching;
 mod members;
 mod push;
 mod revision;
@@ -25,10 +26,12 @@ mod schema;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use hyper::HeaderMap;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::value::RawValue;
 
 use crate::change::{BadId, FlowId, Mode, NewChange, NodeId, OrderKey, Values, shorten};
+pub use fetching::Fetching;
 use members::{Members, Twice, string};
 pub use revision::Revision;
 pub use schema::{Mismatch, SCHEMA, Schema, object};
@@ -48,6 +51,13 @@ const AHEAD_AT_MOST: SignedDuration = SignedDuration::from_secs(300);
 /// The routes' own settings.
 #[derive(Clone, Debug, Default)]
 pub struct Settings {
+    /// Of the built-in routes.
+    pub native: Native,
+}
+
+/// What the settings say for the built-in routes.
+#[derive(Clone, Debug, Default)]
+pub struct Native {
     /// The flow to change when the event names none; `CXONE_FLOW_ID`.
     pub flow: Option<FlowId>,
     /// The node to change when the event names none; `TARGET_NODE_ID`.
@@ -59,7 +69,20 @@ pub struct Settings {
     pub allowed_flows: Option<BTreeSet<FlowId>>,
 }
 
-/// What the routes say of a verified body.
+/// A verified delivery, as far as routes look at it.
+#[derive(Clone, Copy, Debug)]
+pub struct Event<'a> {
+    /// The name of the source that sent it.
+    pub source: &'a str,
+    /// The headers of the request: not signed.
+    pub headers: &'a HeaderMap,
+    /// The body as it came.
+    pub body: &'a [u8],
+    /// When it arrived.
+    pub at: Timestamp,
+}
+
+/// What the routes say of a verified delivery.
 #[derive(Debug)]
 pub enum Judgement {
     /// These changes follow from it.
@@ -75,9 +98,10 @@ pub enum Judgement {
 /// The routes of the service.
 #[derive(Clone, Debug)]
 pub struct Routes {
-    settings: Arc<Settings>,
+    settings: Arc<Native>,
     default: Arc<str>,
     push: Arc<str>,
+    fetching: Fetching,
 }
 
 /// Why a route cannot carry an event out, for the sender to read.
@@ -106,11 +130,22 @@ enum Refusal {
 impl Routes {
     /// The routes with these settings.
     pub fn new(settings: Settings) -> Self {
-        Self { settings: Arc::new(settings), default: Arc::from(DEFAULT), push: Arc::from(PUSH) }
+        Self {
+            settings: Arc::new(settings.native),
+            default: Arc::from(DEFAULT),
+            push: Arc::from(PUSH),
+            fetching: Fetching::default(),
+        }
     }
 
-    /// Judges a verified body that arrived at `now`.
-    pub fn judge(&self, body: &[u8], now: Timestamp) -> Judgement {
+    /// How the values of thin changes of a route are fetched; nothing if there is no such route that fetches.
+    pub fn fetching(&self, route: &str) -> Option<&Fetching> {
+        [DEFAULT, PUSH].contains(&route).then_some(&self.fetching)
+    }
+
+    /// Judges a verified delivery.
+    pub fn judge(&self, event: &Event<'_>) -> Judgement {
+        let Event { body, at: now, .. } = *event;
         let text = match std::str::from_utf8(body) {
             Ok(text) => text,
             Err(error) => return Judgement::NotJson(format!("the body is not UTF-8: {error}")),
@@ -139,7 +174,7 @@ impl Routes {
     /// The change that follows from a push. Where the settings do not say all that it lacks nobody has asked
     /// for pushes, and it is none.
     fn pushed(&self, body: &Members<'_>, now: Timestamp) -> Result<Option<NewChange>, Refusal> {
-        let Settings { flow: Some(flow), node: Some(node), fetch_url: Some(template), .. } = &*self.settings
+        let Native { flow: Some(flow), node: Some(node), fetch_url: Some(template), .. } = &*self.settings
         else {
             return Ok(None);
         };
@@ -242,8 +277,18 @@ mod tests {
     const NOW: &str = "2026-11-22T06:00:00Z";
     const CONFIG: &str = r#"{"routing_priority":"high","queue_target":"vip","max_wait_time_seconds":30}"#;
 
-    fn judge(settings: Settings, body: &str) -> Judgement {
-        Routes::new(settings).judge(body.as_bytes(), NOW.parse().expect("a time"))
+    fn judge(settings: Native, body: &str) -> Judgement {
+        judge_bytes(settings, body.as_bytes())
+    }
+
+    fn judge_bytes(native: Native, body: &[u8]) -> Judgement {
+        let at = NOW.parse().expect("a time");
+        Routes::new(Settings { native }).judge(&Event {
+            source: "config",
+            headers: &HeaderMap::new(),
+            body,
+            at,
+        })
     }
 
     fn full(timestamp: &str) -> String {
@@ -252,7 +297,7 @@ mod tests {
         )
     }
 
-    fn change(settings: Settings, body: &str) -> NewChange {
+    fn change(settings: Native, body: &str) -> NewChange {
         let judgement = judge(settings, body);
         let Judgement::Changes(changes) = &judgement else { panic!("{body} became {judgement:?}") };
         changes.first().expect("a change").clone()
@@ -260,7 +305,7 @@ mod tests {
 
     #[test]
     fn a_full_event_becomes_one_change_with_its_values_as_they_were_spelt() {
-        let change = change(Settings::default(), &full("2026-11-22T05:59:59.5Z"));
+        let change = change(Native::default(), &full("2026-11-22T05:59:59.5Z"));
         assert_eq!((change.flow.as_str(), change.node.as_str()), ("f-1", "n"));
         assert_eq!(change.order_key.map(|key| key.to_string()).as_deref(), Some("2026-11-22T05:59:59.5Z"));
         let Values::Known(variables) = change.values else { panic!("not thin") };
@@ -277,7 +322,7 @@ mod tests {
 
     #[test]
     fn a_thin_event_takes_flow_node_and_url_from_the_settings() {
-        let settings = Settings {
+        let settings = Native {
             flow: FlowId::parse("f:1").ok(),
             node: NodeId::parse("a/b ü").ok(),
             fetch_url: Some("http://127.0.0.1/{flow_id}?node={node_id}".to_owned()),
@@ -296,8 +341,8 @@ mod tests {
         )
     }
 
-    fn complete() -> Settings {
-        Settings {
+    fn complete() -> Native {
+        Native {
             flow: FlowId::parse("f-1").ok(),
             node: NodeId::parse("n").ok(),
             fetch_url: Some("http://127.0.0.1/{revision}/{flow_id}/{node_id}?at={revision}".to_owned()),
@@ -339,14 +384,14 @@ mod tests {
 
     #[test]
     fn a_push_is_ignored_unless_the_settings_name_flow_node_and_url() {
-        let check = |settings: Settings, body: &str| {
+        let check = |settings: Native, body: &str| {
             let judgement = judge(settings, body);
             assert!(matches!(judgement, Judgement::Ignored), "{body}: {judgement:?}");
         };
         let good = push("refs/heads/main");
-        check(Settings { flow: None, ..complete() }, &good);
-        check(Settings { node: None, ..complete() }, &good);
-        check(Settings { fetch_url: None, ..complete() }, &good);
+        check(Native { flow: None, ..complete() }, &good);
+        check(Native { node: None, ..complete() }, &good);
+        check(Native { fetch_url: None, ..complete() }, &good);
         check(complete(), &push("refs/heads/other"));
         check(complete(), &good.replacen('{', r#"{"type":"push","#, 1));
         check(complete(), r#"{"zen":"Keep it logically awesome.","hook_id":1}"#);
@@ -355,16 +400,16 @@ mod tests {
     #[test]
     fn what_no_route_wants_is_ignored() {
         for body in ["[]", "5", "null", "{}", r#"{"type":"other"}"#, r#"{"type":5}"#, r#""config.updated""#] {
-            assert!(matches!(judge(Settings::default(), body), Judgement::Ignored), "{body}");
+            assert!(matches!(judge(Native::default(), body), Judgement::Ignored), "{body}");
         }
     }
 
     #[test]
     fn what_is_not_json_is_told_from_what_is_refused() {
         for body in ["", "{", "not json", r#"{"type":"config.updated"} x"#, "{'type':1}"] {
-            assert!(matches!(judge(Settings::default(), body), Judgement::NotJson(_)), "{body}");
+            assert!(matches!(judge(Native::default(), body), Judgement::NotJson(_)), "{body}");
         }
-        let not_utf8 = Routes::new(Settings::default()).judge(b"\xff", NOW.parse().expect("a time"));
+        let not_utf8 = judge_bytes(Native::default(), b"\xff");
         assert!(matches!(not_utf8, Judgement::NotJson(_)));
     }
 
@@ -372,7 +417,7 @@ mod tests {
     fn a_name_that_is_no_text_does_not_make_a_wanted_event_ignored() {
         for odd in [r#""\ud800":1,"#, r#""\udc00\ud800":null,"#] {
             let body = full(NOW).replacen('{', &format!("{{{odd}"), 1);
-            let judgement = judge(Settings::default(), &body);
+            let judgement = judge(Native::default(), &body);
             assert!(!matches!(judgement, Judgement::Ignored), "{body}: {judgement:?}");
         }
     }
@@ -381,7 +426,7 @@ mod tests {
     fn every_refusal_names_what_is_wrong() {
         let check = |data: &str, expected: &str| {
             let body = format!(r#"{{"type":"config.updated","data":{data}}}"#);
-            let judgement = judge(Settings::default(), &body);
+            let judgement = judge(Native::default(), &body);
             let Judgement::Refused(reason) = &judgement else { panic!("{body} became {judgement:?}") };
             assert!(reason.contains(expected), "{body}: {reason}");
         };
@@ -406,7 +451,7 @@ mod tests {
     #[test]
     fn a_flow_that_is_not_allowed_is_refused_also_as_the_default() {
         let allowed = FlowId::parse("f-2").into_iter().collect();
-        let settings = Settings { allowed_flows: Some(allowed), ..Settings::default() };
+        let settings = Native { allowed_flows: Some(allowed), ..Native::default() };
         let Judgement::Refused(reason) = judge(settings, &full(NOW)) else { panic!("must be refused") };
         assert!(reason.contains("FLOWHOOK_ALLOWED_FLOWS"), "{reason}");
     }
@@ -414,7 +459,7 @@ mod tests {
     #[test]
     fn a_time_may_be_five_minutes_ahead_and_no_more() {
         let check = |timestamp: &str, fits: bool| {
-            let judgement = judge(Settings::default(), &full(timestamp));
+            let judgement = judge(Native::default(), &full(timestamp));
             assert_eq!(matches!(judgement, Judgement::Changes(_)), fits, "{timestamp}: {judgement:?}");
         };
         check("2026-11-22T06:05:00Z", true);

@@ -68,7 +68,7 @@ impl Settings {
             admin: read.admin(),
             sources,
             warnings,
-            routes,
+            routes: route::Settings { native: routes },
             journal: read.journal(),
             queue: read.queue(),
             worker: read.worker(),
@@ -93,7 +93,7 @@ impl Settings {
     ///
     /// # Errors
     /// [`Problems`], all at once.
-    pub fn routes(layers: &Layers) -> Result<route::Settings, Problems> {
+    pub fn routes(layers: &Layers) -> Result<route::Native, Problems> {
         let mut read = Read::begin(layers);
         let routes = read.routes();
         read.problems.or(routes)

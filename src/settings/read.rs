@@ -173,13 +173,13 @@ impl<'l> Read<'l> {
         }
     }
 
-    pub(super) fn routes(&mut self) -> route::Settings {
+    pub(super) fn routes(&mut self) -> route::Native {
         let flow = self.layers.get(FLOW_ID).map(FlowId::parse);
         let node = self.layers.get(NODE_ID).map(NodeId::parse);
         let allowed = self.layers.get(ALLOWED_FLOWS).map(|list| {
             list.split(',').map(|id| FlowId::parse(id.trim())).collect::<Result<BTreeSet<_>, _>>()
         });
-        let settings = route::Settings {
+        let settings = route::Native {
             flow: self.id(FLOW_ID, flow),
             node: self.id(NODE_ID, node),
             allowed_flows: self.id(ALLOWED_FLOWS, allowed),

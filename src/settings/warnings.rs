@@ -6,7 +6,7 @@ use crate::source::Scheme;
 
 /// Where the scheme signs no time: what an event that is sent again can do, and how to prevent it. A push
 /// cannot do it; so whoever has set all that a push needs is left in peace.
-pub(super) fn replays(scheme: Scheme, routes: &route::Settings) -> Option<String> {
+pub(super) fn replays(scheme: Scheme, routes: &route::Native) -> Option<String> {
     let needed = [
         (FLOW_ID, routes.flow.is_some()),
         (NODE_ID, routes.node.is_some()),

@@ -27,6 +27,7 @@ pub struct Verified {
     source: SourceName,
     scheme: Scheme,
     id: String,
+    headers: HeaderMap,
     body: Bytes,
     received_at: Timestamp,
 }
@@ -48,6 +49,11 @@ impl Verified {
         &self.id
     }
 
+    /// The headers of the request. What is not part of the signed content anybody can have written.
+    pub fn headers(&self) -> &HeaderMap {
+        &self.headers
+    }
+
     /// The bytes as they came.
     pub fn body(&self) -> &Bytes {
         &self.body
@@ -64,10 +70,10 @@ impl Verified {
     }
 }
 
-/// Without the body, which may hold what is nobody's business in a log.
+/// Without headers and body, which may hold what is nobody's business in a log.
 impl fmt::Debug for Verified {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { source, id, body, received_at, scheme: _ } = self;
+        let Self { source, id, body, received_at, scheme: _, headers: _ } = self;
         write!(f, "Verified({source}/{id}, {} bytes, at {received_at})", body.len())
     }
 }
@@ -102,7 +108,8 @@ impl Source {
             signed_at.check_fresh(now)?;
         }
         let id = id.map_or_else(|| Uuid::now_v7().to_string(), Cow::into_owned);
-        Ok(Verified { source: self.name.clone(), scheme: self.scheme, id, body, received_at: now })
+        let (source, headers) = (self.name.clone(), headers.clone());
+        Ok(Verified { source, scheme: self.scheme, id, headers, body, received_at: now })
     }
 }
 

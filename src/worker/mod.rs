@@ -37,17 +37,17 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 pub use draft::{Draft, draft};
+pub use fetching::Fetcher;
 pub use kept_gate::{keep_gate, restore_gate};
 
 use crate::backoff::Backoff;
 use crate::change::FlowId;
 use crate::clock::Clock;
-use crate::config_api::ConfigApi;
 use crate::flow::Document;
 use crate::journal::{Read, Step};
 use crate::queue::{Ledger, Wakeups, Woken};
 use crate::tenant::{Pass, Tenant, Wait};
-use fetching::{FetchEnd, fetch};
+use fetching::FetchEnd;
 use lanes::Lanes;
 use strain::Strain;
 use turn::{End, Rooms, Turn, Turned};
@@ -86,7 +86,7 @@ impl Default for Settings {
 pub struct Worker<R> {
     settings: Settings,
     rooms: Rooms<R>,
-    config_api: ConfigApi,
+    fetcher: Fetcher,
     wakeups: Wakeups,
     lanes: Lanes<FlowId>,
     /// What lanes in trouble remember.
@@ -114,7 +114,7 @@ impl<R: Read> Worker<R> {
     pub fn new(
         settings: Settings,
         tenant: Arc<Tenant>,
-        config_api: ConfigApi,
+        fetcher: Fetcher,
         reader: R,
         ledger: Ledger,
         wakeups: Wakeups,
@@ -123,7 +123,7 @@ impl<R: Read> Worker<R> {
         Self {
             settings,
             rooms: Rooms { tenant, reader, ledger, clock },
-            config_api,
+            fetcher,
             wakeups,
             lanes: Lanes::new(),
             strains: BTreeMap::new(),
@@ -191,9 +191,9 @@ impl<R: Read> Worker<R> {
             && let Some(url) = self.fetches.next()
         {
             self.fetching += 1;
-            let (rooms, config_api) = (self.rooms.clone(), self.config_api.clone());
+            let (rooms, fetcher) = (self.rooms.clone(), self.fetcher.clone());
             self.jobs.spawn(async move {
-                let end = fetch(&rooms, &config_api, &url).await;
+                let end = fetcher.fetch(&rooms, &url).await;
                 Done::Fetch(url, end)
             });
         }

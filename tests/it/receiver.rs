@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use flowhook::clock::Clock;
 use flowhook::journal::{DeliveryView, Journal, Location, Reader, Tally, Writer};
+use flowhook::live::Live;
 use flowhook::queue::{self, Writing};
 use flowhook::receiver::{self, Receiver, SHORT_BODY_BYTES, Settings};
 use flowhook::route::{self, Routes};
@@ -68,8 +69,8 @@ impl Service {
         let (queue, _ledger, writing) = queue::open(bounds, writer, clock.clone(), Tally::default());
         let shutting_down = CancellationToken::new();
         let router = receiver::router(Receiver {
-            sources: Sources::new([source()]).expect("one source"),
-            routes: Routes::new(route::Settings::default()),
+            sources: Live::new(Sources::new([source()]).expect("one source")),
+            routes: Live::new(Routes::new(route::Settings::default())),
             queue,
             clock,
             settings,

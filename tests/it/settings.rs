@@ -139,7 +139,7 @@ fn the_defaults_are_those_of_the_contract() {
     assert_eq!(settings.tenant.base_url, "https://us-1.api.nicecxone.com");
     assert_eq!(settings.tenant.token_url, "https://us-1.api.nicecxone.com/oauth/token");
     assert_eq!(settings.tenant.requests_per_minute, None);
-    assert!(settings.routes.flow.is_none() && settings.routes.allowed_flows.is_none());
+    assert!(settings.routes.native.flow.is_none() && settings.routes.native.allowed_flows.is_none());
     assert!(settings.warnings.is_empty());
 }
 
