@@ -55,6 +55,7 @@ mod program;
 mod publishing;
 mod queue;
 mod receiver;
+mod reload;
 mod replay;
 mod restart;
 mod rollback;

@@ -1,5 +1,7 @@
 //! The settings: their layers, their checks, their messages.
 
+mod tables;
+
 use std::fs;
 use std::path::Path;
 
