@@ -53,6 +53,7 @@ mod receiver;
 mod replay;
 mod restart;
 mod rollback;
+mod routes;
 mod sandbox_alone;
 mod sandbox_commands;
 mod schemes;
