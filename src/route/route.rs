@@ -141,6 +141,14 @@ impl Route {
         self.order_by.is_none() && matches!(self.values, Origin::Event(_))
     }
 
+    /// Where its values are fetched, if they are.
+    pub fn url(&self) -> Option<&Template> {
+        match &self.values {
+            Origin::Event(_) => None,
+            Origin::Fetched(url, _) => Some(url),
+        }
+    }
+
     /// How its values are fetched, if they are.
     pub fn fetching(&self) -> Option<&Fetching> {
         match &self.values {
