@@ -98,7 +98,12 @@ impl BadId {
 /// At most the first 80 characters of `text`, control characters escaped: fit for a message.
 pub fn shorten(text: &str) -> String {
     const SHOWN: usize = 80;
-    let mut shown: String = text.chars().take(SHOWN).flat_map(char::escape_debug).collect();
+    // Quotes and backslashes are what JSON is made of.
+    let escaped = |c: char| match c {
+        '"' | '\'' | '\\' => c.to_string(),
+        c => c.escape_debug().to_string(),
+    };
+    let mut shown: String = text.chars().take(SHOWN).map(escaped).collect();
     if text.chars().nth(SHOWN).is_some() {
         shown.push('…');
     }
@@ -186,6 +191,15 @@ impl Values {
             Self::Taken { url, values } => url.len() + values.weight(),
         }
     }
+}
+
+/// What thin changes wait for: they are fetched together whose route and URL are the same.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Wanted {
+    /// The route, which says how the URL is asked and what its answer means.
+    pub route: Arc<str>,
+    /// The URL.
+    pub url: String,
 }
 
 /// What a rollback is to restore.
