@@ -30,7 +30,13 @@ impl SourceArg {
     }
 }
 
-/// An id for a delivery that nobody has used before.
-pub(super) fn new_id() -> String {
-    format!("msg_{}", Uuid::now_v7().simple())
+/// An id for a delivery that nobody has used before, as long as the source's ids are.
+pub(super) fn new_id(source: &Source) -> String {
+    let digits = Uuid::now_v7().simple().to_string();
+    match source.scheme().id_length() {
+        None => format!("msg_{digits}"),
+        // The last digits are the random ones.
+        Some(length) if length <= digits.len() => digits[digits.len() - length..].to_owned(),
+        Some(length) => format!("{digits:0>length$}"),
+    }
 }
