@@ -152,6 +152,11 @@ impl Sources {
         self.0.get(name)
     }
 
+    /// All of them, in the order of their names.
+    pub fn iter(&self) -> impl Iterator<Item = &Source> {
+        self.names().into_iter().filter_map(|name| self.find(name))
+    }
+
     /// The names of all of them, in order.
     pub fn names(&self) -> Vec<&str> {
         let mut names: Vec<&str> = self.0.keys().map(AsRef::as_ref).collect();

@@ -1,5 +1,6 @@
 //! The settings: their layers, their checks, their messages.
 
+mod page;
 mod tables;
 
 use std::fs;
