@@ -98,3 +98,20 @@ async fn what_it_cannot_sign_it_says_with_the_next_step() {
     assert_failed(&sign(&["missing.json"]).output().await, 65, &["`missing.json`", "No such file"]);
     assert_failed(&sign(&["."]).output().await, 65, &["`.`", "directory"]);
 }
+
+#[tokio::test]
+async fn it_signs_for_the_one_source_that_there_is_and_asks_which_of_several() {
+    let source = |name: &str| {
+        format!("[sources.{name}]\nscheme = \"github\"\nsecrets = [\"0123456789012345678901234\"]\n")
+    };
+    let sign = async |sources: &[&str]| {
+        let tables: String = sources.iter().map(|name| source(name)).collect();
+        let program = Program::flowhook(&["--config", "flowhook.toml", "sign", "--json", "event.json"]);
+        program.file("event.json", EVENT).file("flowhook.toml", &tables).output().await
+    };
+    assert_eq!(sign(&["git"]).await.json()["source"], "git");
+    assert_eq!(sign(&["git", "config"]).await.json()["source"], "config");
+    let several = sign(&["git", "hub"]).await;
+    assert_eq!(several.code, Some(64), "{several:?}");
+    assert!(several.stderr.contains("give --source one of `git`, `hub`"), "{several:?}");
+}
