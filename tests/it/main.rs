@@ -65,6 +65,7 @@ mod sign;
 mod statuses;
 mod steps;
 mod strace;
+mod systems;
 mod thin;
 mod upgrade;
 mod verbs;
