@@ -4,12 +4,9 @@ use reqwest::Method;
 use reqwest::header::ACCEPT;
 use serde_json::value::RawValue;
 
-use crate::http::{self, Wire, shown};
+use crate::http::{self, Manner, Wire, shown};
 
-/// A longer answer than this is not a configuration.
-const ANSWER_MAX_BYTES: usize = 1024 * 1024;
-
-/// Fetches configurations. It sends no credentials but those that the URL itself holds, which no message shows.
+/// Fetches configurations. It sends no credentials but those of the settings, which no message shows.
 #[derive(Clone, Debug)]
 pub struct ConfigApi {
     wire: Wire,
@@ -40,22 +37,23 @@ impl ConfigApi {
         Self { direct: wire.clone(), wire }
     }
 
-    /// Fetches what is at `url`: a bare object of variables, which is still to be checked.
+    /// Fetches the JSON that is at `url`; what it holds is still to be looked at.
     ///
     /// # Errors
     /// [`Unavailable`].
-    pub async fn fetch(&self, url: &str) -> Result<Box<RawValue>, Unavailable> {
-        self.json(url).await.map_err(|why| Unavailable { url: shown(url), why })
+    pub async fn fetch(&self, url: &str, manner: &Manner) -> Result<Box<RawValue>, Unavailable> {
+        self.json(url, manner).await.map_err(|why| Unavailable { url: shown(url), why })
     }
 
-    async fn json(&self, url: &str) -> Result<Box<RawValue>, String> {
+    async fn json(&self, url: &str, manner: &Manner) -> Result<Box<RawValue>, String> {
         let wire = if http::is_on_loopback(url) { &self.direct } else { &self.wire };
-        let sent = wire.send(wire.request(Method::GET, url).header(ACCEPT, "application/json")).await;
+        let request = wire.request(Method::GET, url).header(ACCEPT, "application/json");
+        let sent = wire.send(request.headers(manner.headers.clone()).timeout(manner.timeout)).await;
         let response = sent.map_err(|unanswered| unanswered.to_string())?;
         if !response.status().is_success() {
             return Err(response.status().to_string());
         }
-        let body = http::text(response, ANSWER_MAX_BYTES).await.map_err(|error| error.to_string())?;
+        let body = http::text(response, manner.max_bytes).await.map_err(|error| error.to_string())?;
         serde_json::from_str(&body).map_err(|error| format!("it is not JSON: {error}"))
     }
 }

@@ -1,5 +1,6 @@
 //! The one way in which this program makes an HTTP client, and reads an answer's body.
 
+mod manner;
 mod wire;
 
 use std::net::{IpAddr, Ipv4Addr};
@@ -9,6 +10,7 @@ use reqwest::header::CONTENT_ENCODING;
 use reqwest::redirect::Policy;
 use reqwest::{Client, ClientBuilder, Response, Url};
 
+pub use manner::{ANSWER_BYTES, Manner};
 pub use wire::{Answering, Unanswered, Wire};
 
 /// How long a connection may take to be made.

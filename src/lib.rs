@@ -40,7 +40,7 @@
 //! | 3 | [`receiver`], [`worker`], [`admin`] |
 //! | 2 | [`source`], [`route`], [`queue`], [`tenant`], [`config_api`], [`server`] |
 //! | 1 | [`journal`], [`flow`] |
-//! | 0 | [`change`], [`clock`], [`backoff`], [`http`] |
+//! | 0 | [`change`], [`clock`], [`backoff`], [`http`], [`live`] |
 //! | beside | [`sandbox`]: the practice tenant, which only the commands and the tests know |
 
 pub mod admin;
@@ -51,6 +51,7 @@ pub mod config_api;
 pub mod flow;
 pub mod http;
 pub mod journal;
+pub mod live;
 pub mod queue;
 pub mod receiver;
 pub mod route;

@@ -1,10 +1,12 @@
 //! From a verified body to changes, against the routes as their pages tell them.
 
-use flowhook::change::{FlowId, Mode, NewChange, NodeId, Values};
-use flowhook::route::{Judgement, Routes, Settings};
+use flowhook::change::{FlowId, Mode, NewChange, NodeId, OrderKey, Values};
+use flowhook::route::{Event, Judgement, Native, Routes, Settings};
+use hyper::HeaderMap;
 use jiff::Timestamp;
 
 use super::choices::Choices;
+use super::described;
 use super::events::{self, Expected, Known, Order, Set};
 use super::json::{Kind, Refusal, Value, read};
 use super::odd::Writer;
@@ -12,10 +14,17 @@ use super::odd::Writer;
 const NOW_S: i64 = 1_780_000_000;
 const URL: &str = "http://127.0.0.1/{revision}/{flow_id}/{node_id}?at={revision}";
 
+/// With these bits the route is one that settings describe.
+const DESCRIBED: u8 = 0b1100_0000;
+
 /// Whatever the body: it is judged as the pages say, whatever the white space and the order of its members.
 pub fn check(input: &[u8]) {
     let mut choices = Choices::new(input);
-    let settings = settings(choices.byte());
+    let set = choices.byte();
+    if set & DESCRIBED == DESCRIBED {
+        return described::check(&mut choices);
+    }
+    let settings = settings(set);
     let body = match choices.below(4) {
         0 => choices.rest().to_vec(),
         1 => Writer::new(&mut choices).push().into_bytes(),
@@ -51,13 +60,16 @@ fn settings(set: u8) -> Set {
 
 fn judged(set: &Set, body: &[u8]) -> Expected {
     let flow = |id: &str| FlowId::parse(id).expect("a good id");
-    let settings = Settings {
+    let native = Native {
         flow: set.flow.map(flow),
         node: set.node.map(|id| NodeId::parse(id).expect("a good id")),
         fetch_url: set.fetch_url.map(str::to_owned),
         allowed_flows: set.allowed.map(|id| [flow(id)].into()),
+        ..Native::default()
     };
-    match Routes::new(settings).judge(body, Timestamp::from_second(NOW_S).expect("a time of our age")) {
+    let at = Timestamp::from_second(NOW_S).expect("a time of our age");
+    let event = Event { source: "config", headers: &HeaderMap::new(), body, at };
+    match Routes::new(Settings { native, routes: Vec::new() }).judge(&event) {
         Judgement::Ignored => Expected::Ignored,
         Judgement::NotJson(reason) => {
             assert!(!reason.is_empty());
@@ -80,6 +92,7 @@ fn seen(change: &NewChange) -> Expected {
     let values = match values {
         Values::Fetch(url) => Known::Fetch(url.clone()),
         Values::Undo(undo) => panic!("a route rolls nothing back: {undo:?}"),
+        Values::Taken { .. } => panic!("a route fetches nothing: {values:?}"),
         Values::Known(list) => {
             Known::Values(list.iter().map(|one| (one.name.clone(), one.value.get().to_owned())).collect())
         }
@@ -89,7 +102,11 @@ fn seen(change: &NewChange) -> Expected {
         flow: flow.as_str().to_owned(),
         node: node.as_str().to_owned(),
         values,
-        order: order_key.map_or(Order::None, |key| Order::At(key.0.as_nanosecond())),
+        order: match order_key {
+            None => Order::None,
+            Some(OrderKey::Time(time)) => Order::At(time.as_nanosecond()),
+            Some(OrderKey::Revision(number)) => panic!("the event has no revision: {number}"),
+        },
     }
 }
 

@@ -6,6 +6,7 @@
 //! | `/readyz` | 200 if deliveries can be accepted, whatever the tenant does; else 503 |
 //! | `/api/changes?state=&flow=&source=&since=&limit=&cursor=` | changes, newest first, and the cursor of the next page |
 //! | `/api/changes/{seq}` | one change |
+//! | `/api/deliveries?state=&source=&since=&limit=&cursor=` | deliveries, newest first: which were rejected, and why |
 //! | `/api/deliveries/{source}/{id}` | one delivery with its changes, and the body of a rejected one |
 //! | `/api/flows?limit=&cursor=` | the flows that have pending or failed changes or are paused, and whether all flows are |
 //! | `POST /api/changes/{seq}/retry`, `…/discard` | the change, after it was retried or discarded |
@@ -21,12 +22,12 @@
 mod access;
 mod acting;
 mod changes;
+mod deliveries;
 mod page;
 mod pausing;
 mod rolling_back;
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 
 use axum::extract::{FromRef, State};
 use axum::response::{IntoResponse as _, Response};
@@ -38,6 +39,7 @@ use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 use crate::journal::{JournalError, Purpose, Reader, Verb};
+use crate::live::Live;
 use crate::queue::Ledger;
 use crate::server::problem;
 use crate::tenant::Gate;
@@ -61,7 +63,7 @@ pub struct Admin {
     /// Says what changes wait for that no turn has looked at.
     pub gate: Gate,
     /// What `/api` wants as bearer token.
-    pub token: Option<SecretString>,
+    pub token: Live<Option<SecretString>>,
     /// Where webhooks are received.
     pub webhooks: SocketAddr,
     /// What the service does with changes.
@@ -72,7 +74,6 @@ pub struct Admin {
 
 /// The admin listener's paths.
 pub fn router(admin: Admin) -> Router {
-    let token = access::Token::new(admin.token.clone());
     let api = Router::new()
         .route("/changes", get(changes::list))
         .route("/changes/{seq}", get(changes::one))
@@ -82,7 +83,8 @@ pub fn router(admin: Admin) -> Router {
         .route("/changes/{seq}/rollback", post(rolling_back::one))
         .route("/changes/{seq}/retry", post(|admin, seq| acting::one(Verb::Retry, admin, seq)))
         .route("/changes/{seq}/discard", post(|admin, seq| acting::one(Verb::Discard, admin, seq)))
-        .route("/deliveries/{source}/{id}", get(changes::delivery))
+        .route("/deliveries", get(deliveries::list))
+        .route("/deliveries/{source}/{id}", get(deliveries::one))
         .route("/flows", get(pausing::list))
         .route("/flows/{flow}/pause", post(pausing::pause_one))
         .route("/flows/{flow}/resume", post(pausing::resume_one))
@@ -90,7 +92,7 @@ pub fn router(admin: Admin) -> Router {
         .route("/resume", post(pausing::resume_all))
         .fallback(no_such_path)
         .method_not_allowed_fallback(method_not_allowed)
-        .layer(middleware::from_fn_with_state(Arc::new(token), access::check));
+        .layer(middleware::from_fn_with_state(admin.token.clone(), access::check));
     Router::new()
         .route("/healthz", get(healthy))
         .route("/readyz", get(ready))

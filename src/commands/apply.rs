@@ -7,7 +7,7 @@ use std::time::Duration;
 use flowhook::change::{Change, FlowId, Mode, NewChange, NodeId, State, Values, Variable, shorten};
 use flowhook::config_api::ConfigApi;
 use flowhook::flow::{Document, laid_out};
-use flowhook::http::shown;
+use flowhook::http::{Manner, shown};
 use flowhook::route::{Revision, SCHEMA, fill, object};
 use flowhook::settings::{Layers, Problems, Settings};
 use flowhook::tenant::Written;
@@ -177,7 +177,7 @@ fn checked(variables: Vec<Variable>) -> Result<Vec<Variable>, Failed> {
 
 async fn fetch(url: &str) -> Result<Box<RawValue>, Failed> {
     let api = ConfigApi::new().map_err(|error| Failed::new(Exit::Other, error))?;
-    api.fetch(url).await.map_err(|error| Failed::new(Exit::Unreachable, error))
+    api.fetch(url, &Manner::default()).await.map_err(|error| Failed::new(Exit::Unreachable, error))
 }
 
 /// How it ended well.

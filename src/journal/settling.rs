@@ -1,12 +1,15 @@
 //! What the worker writes about changes: the attempt before a PUT, how they end, what they wait for, and the values
 //! that were fetched for them.
 
+use std::collections::BTreeSet;
+
+use sqlx::sqlite::SqliteRow;
 use sqlx::{Row as _, query};
 
-use super::read::flow_id;
+use super::row::flow_id;
 use super::write::encode;
-use super::{Attempt, Commit, Fetched, JournalError, Mark, Settlement, Tally};
-use crate::change::{FlowId, Seq, State};
+use super::{Attempt, Commit, Fetched, JournalError, Settlement, Tally};
+use crate::change::{FlowId, Seq, State, Wanted};
 
 type Result<T> = std::result::Result<T, JournalError>;
 
@@ -60,23 +63,6 @@ impl Commit<'_> {
         Ok(ended)
     }
 
-    async fn mark(&mut self, flow: &FlowId, mark: &Mark) -> Result<()> {
-        query(
-            "INSERT INTO marks (flow, node, target, route, order_key, seq) VALUES (?, ?, ?, ?, ?, ?)
-             ON CONFLICT (flow, node, target) DO UPDATE
-             SET route = excluded.route, order_key = excluded.order_key, seq = excluded.seq",
-        )
-        .bind(flow.as_str())
-        .bind(&mark.node)
-        .bind(mark.target.encode())
-        .bind(&mark.route)
-        .bind(mark.order_key.map(|key| key.to_string()))
-        .bind(mark.seq)
-        .execute(self.sql())
-        .await?;
-        Ok(())
-    }
-
     pub(super) async fn hold(&mut self, seqs: &[Seq], reason: &str, for_ms: i64) -> Result<()> {
         for seq in seqs {
             query("UPDATE changes SET reason = ?, held_ms = held_ms + ? WHERE seq = ? AND state = 'pending'")
@@ -89,29 +75,62 @@ impl Commit<'_> {
         Ok(())
     }
 
-    pub(super) async fn fetched(&mut self, url: &str, up_to: Seq, fetched: &Fetched) -> Result<Tally> {
+    pub(super) async fn fetched(&mut self, wanted: &Wanted, up_to: Seq, fetched: &Fetched) -> Result<Tally> {
+        match fetched {
+            Fetched::Values(variables) => self.fill(wanted, up_to, &encode(variables)).await?,
+            Fetched::Nothing(reason) => {
+                query(
+                    "UPDATE changes SET reason = ?
+                     WHERE state = 'pending' AND variables IS NULL AND route = ? AND fetch_url = ? AND seq <= ?",
+                )
+                .bind(reason)
+                .bind(&*wanted.route)
+.bind(&wanted.url)
+                .bind(up_to)
+                .execute(self.sql())
+                .await?;
+            }
+            Fetched::Unfit(reason) => return self.fail_thin(wanted, up_to, reason).await,
+        }
+        Ok(Tally::default())
+    }
+
+    /// Gives thin changes their values, and remembers what was taken for their nodes.
+    async fn fill(&mut self, wanted: &Wanted, up_to: Seq, value: &str) -> Result<()> {
+        let filled = query(
+            "UPDATE changes SET variables = ?, reason = NULL
+             WHERE state = 'pending' AND variables IS NULL AND route = ? AND fetch_url = ? AND seq <= ?
+             RETURNING flow, node",
+        )
+        .bind(value)
+        .bind(&*wanted.route)
+        .bind(&wanted.url)
+        .bind(up_to)
+        .fetch_all(self.sql())
+        .await?;
+        let place = |row: &SqliteRow| (row.get("flow"), row.get("node"));
+        let places: BTreeSet<(String, String)> = filled.iter().map(place).collect();
+        for (flow, node) in &places {
+            self.take(&wanted.route, flow, node, value).await?;
+        }
+        Ok(())
+    }
+
+    async fn fail_thin(&mut self, wanted: &Wanted, up_to: Seq, reason: &str) -> Result<Tally> {
         let now = self.now_ms;
-        let update = match fetched {
-            Fetched::Values(variables) => query(
-                "UPDATE changes SET variables = ?, reason = NULL
-                 WHERE state = 'pending' AND variables IS NULL AND fetch_url = ? AND seq <= ?",
-            )
-            .bind(encode(variables)),
-            Fetched::Nothing(reason) => query(
-                "UPDATE changes SET reason = ?
-                 WHERE state = 'pending' AND variables IS NULL AND fetch_url = ? AND seq <= ?",
-            )
-            .bind(reason),
-            Fetched::Unfit(reason) => query(
-                "UPDATE changes SET state = 'failed', settled_at = ?, reason = ?
-                 WHERE state = 'pending' AND variables IS NULL AND fetch_url = ? AND seq <= ? RETURNING flow",
-            )
-            .bind(now)
-            .bind(reason),
-        };
-        // Only what fails has ended, and only that returns its flows.
+        let failed = query(
+            "UPDATE changes SET state = 'failed', settled_at = ?, reason = ?
+             WHERE state = 'pending' AND variables IS NULL AND route = ? AND fetch_url = ? AND seq <= ? RETURNING flow",
+        )
+        .bind(now)
+        .bind(reason)
+        .bind(&*wanted.route)
+.bind(&wanted.url)
+        .bind(up_to)
+        .fetch_all(self.sql())
+        .await?;
         let mut ended = Tally::default();
-        for row in update.bind(url).bind(up_to).fetch_all(self.sql()).await? {
+        for row in &failed {
             ended.add(&flow_id(row.get(0))?, 1);
         }
         Ok(ended)

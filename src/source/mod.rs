@@ -4,34 +4,55 @@
 //! signs with. [`Source::verify`] is the only way to a [`Verified`] delivery, and everything behind the
 //! receiver takes nothing else: what has no signature cannot be parsed, stored or looked up.
 //!
-//! A scheme is a row of data ([`presets`], of the knobs in [`row`]): another sender is another row, not another
-//! code path. Where a sender does what none did before, it takes a new variant of one knob ([`key`], [`algorithm`],
-//! [`encoding`], [`id`], [`time`], [`content`]), and an arm where that knob is turned.
+//! A scheme is data: a [`SchemeDefinition`], of those that come with us in `presets.toml` or of somebody's own. Another
+//! sender is another definition, not another code path. Where a sender does what none did before, it takes a new
+//! variant of one knob ([`key`], [`algorithm`], [`encoding`], [`id`], [`time`], [`content`], [`handshake`]), and an arm
+//! where that knob is turned. What a definition must hold so that a signature means something is in [`build`].
 
 mod algorithm;
+mod bad_source;
+mod build;
 mod content;
+mod definition;
 mod encoding;
+mod explain;
+mod fault;
+mod handshake;
 mod id;
 mod key;
 mod kind;
+mod pointer;
 mod presets;
 mod refusal;
 mod request;
 mod row;
 mod scheme;
+mod scheme_definition;
 mod secret;
 mod sign;
+mod template;
+mod terms;
 mod time;
+mod verified;
 mod verify;
+mod warning;
 
 use std::collections::HashMap;
 
+pub use bad_source::BadSource;
+pub use definition::Definition;
+pub use explain::Check;
+pub use handshake::{Greeting, HANDSHAKE_BYTES};
 pub use key::BadSecret;
 pub use refusal::{BadDeliveryId, DELIVERY_ID_MAX_BYTES, VerifyError};
-pub use scheme::{Scheme, UnknownScheme};
+pub use scheme::{BadScheme, Scheme, UnknownScheme};
+pub use scheme_definition::SchemeDefinition;
 pub use secret::{SECRET_MIN_BYTES, Secret, ShortSecret};
 pub use sign::CannotSign;
-pub use verify::Verified;
+pub use terms::{BODY_BYTES, BODY_BYTES_MAX, Method, OnRejected, TOLERANCE_S, TOLERANCE_S_MAX, Terms};
+pub use verified::Verified;
+pub use verify::Step;
+pub use warning::Warning;
 
 use crate::change::{SourceName, shorten};
 
@@ -40,6 +61,8 @@ use crate::change::{SourceName, shorten};
 pub const SECRETS_MAX: usize = 4;
 /// The longest name of a source, in bytes.
 pub const NAME_MAX_BYTES: usize = 64;
+/// Names of what makes changes by itself, in whose name nobody can call.
+pub const RESERVED: [&str; 2] = ["operator", "reconcile"];
 
 /// A configuration system that calls us. Its `Debug` shows no secret.
 #[derive(Debug)]
@@ -48,6 +71,7 @@ pub struct Source {
     scheme: Scheme,
     /// 1 to [`SECRETS_MAX`]; the first signs, any verifies.
     secrets: Vec<Secret>,
+    terms: Terms,
 }
 
 impl Source {
@@ -57,14 +81,18 @@ impl Source {
     /// [`BadSource`] when the name could not stand in `/hooks/{source}`, and when there is no secret
     /// (there is no mode in which signatures are optional) or more than [`SECRETS_MAX`].
     pub fn new(name: &str, scheme: Scheme, secrets: Vec<Secret>) -> Result<Self, BadSource> {
-        if !is_name(name) {
-            return Err(BadSource::Name { name: shorten(name) });
-        }
+        check_name(name)?;
         match secrets.len() {
             0 => Err(BadSource::NoSecret { name: name.into() }),
-            1..=SECRETS_MAX => Ok(Self { name: name.into(), scheme, secrets }),
+            1..=SECRETS_MAX => Ok(Self { name: name.into(), scheme, secrets, terms: Terms::default() }),
             given => Err(BadSource::TooManySecrets { name: name.into(), given }),
         }
+    }
+
+    /// On other terms than the usual ones.
+    #[must_use]
+    pub fn on(self, terms: Terms) -> Self {
+        Self { terms, ..self }
     }
 
     /// Its name, as in `POST /hooks/{source}`.
@@ -73,57 +101,31 @@ impl Source {
     }
 
     /// How it signs.
-    pub fn scheme(&self) -> Scheme {
-        self.scheme
+    pub fn scheme(&self) -> &Scheme {
+        &self.scheme
     }
 
-    /// What is to be said about its secrets at start-up.
-    pub fn warnings(&self) -> impl Iterator<Item = ShortSecret> {
-        self.secrets.iter().filter_map(Secret::shortness)
+    /// What is agreed with it beside that.
+    pub fn terms(&self) -> &Terms {
+        &self.terms
+    }
+
+    /// What is to be said about how it signs at start-up.
+    pub fn warnings(&self) -> impl Iterator<Item = Warning> {
+        let dated = self.scheme.is_dated().then(|| Warning::Dated(self.scheme.clone()));
+        dated.into_iter().chain(self.secrets.iter().filter_map(Secret::shortness).map(Warning::Short))
     }
 }
 
-fn is_name(name: &str) -> bool {
+fn check_name(name: &str) -> Result<(), BadSource> {
     let follows = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_');
-    name.len() <= NAME_MAX_BYTES
+    let is_name = name.len() <= NAME_MAX_BYTES
         && name.as_bytes().first().is_some_and(u8::is_ascii_alphanumeric)
-        && name.bytes().all(follows)
-}
-
-/// A source that cannot be one.
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
-pub enum BadSource {
-    /// The name cannot stand in a path.
-    #[error(
-        "source name `{name}` is not valid: use 1 to {NAME_MAX_BYTES} letters, digits, `-` or `_`, \
-         the first a letter or digit"
-    )]
-    Name {
-        /// The name, shortened.
-        name: String,
-    },
-    /// Without a secret everybody could write into flows.
-    #[error("source `{name}` has no secret: give it the one that the sender signs with")]
-    NoSecret {
-        /// The source.
-        name: String,
-    },
-    /// More secrets than a rotation needs.
-    #[error(
-        "source `{name}` has {given} secrets, and {SECRETS_MAX} are the most: remove those no longer in use"
-    )]
-    TooManySecrets {
-        /// The source.
-        name: String,
-        /// How many it was given.
-        given: usize,
-    },
-    /// Two sources would share one path.
-    #[error("source `{name}` is there twice: rename one of them")]
-    Twice {
-        /// The source.
-        name: String,
-    },
+        && name.bytes().all(follows);
+    if !is_name {
+        return Err(BadSource::Name { name: shorten(name) });
+    }
+    if RESERVED.contains(&name) { Err(BadSource::Reserved { name: name.into() }) } else { Ok(()) }
 }
 
 /// All sources of the service, by name.
@@ -150,6 +152,11 @@ impl Sources {
         self.0.get(name)
     }
 
+    /// All of them, in the order of their names.
+    pub fn iter(&self) -> impl Iterator<Item = &Source> {
+        self.names().into_iter().filter_map(|name| self.find(name))
+    }
+
     /// The names of all of them, in order.
     pub fn names(&self) -> Vec<&str> {
         let mut names: Vec<&str> = self.0.keys().map(AsRef::as_ref).collect();
@@ -165,8 +172,8 @@ mod tests {
     const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 
     fn source(name: &str, secrets: usize) -> Result<Source, BadSource> {
-        let scheme = Scheme::STANDARD_WEBHOOKS;
-        let secrets = (0..secrets).map(|_| Secret::parse(scheme, SECRET).expect("a good secret")).collect();
+        let scheme = Scheme::standard_webhooks();
+        let secrets = (0..secrets).map(|_| Secret::parse(&scheme, SECRET).expect("a good secret")).collect();
         Source::new(name, scheme, secrets)
     }
 
@@ -194,6 +201,8 @@ mod tests {
         check("..", false);
         check("con fig", false);
         check("naïve", false);
+        check("operator", false);
+        check("reconcile", false);
     }
 
     #[test]

@@ -1,6 +1,10 @@
 //! `flowhook sign`: what it prints makes a file a delivery.
 
 use flowhook::sandbox::SAMPLE_NODE;
+use flowhook::source::{Scheme, Secret, Source};
+use hyper::HeaderMap;
+use hyper::header::HeaderName;
+use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::program::{Output, Program, WEBHOOK_SECRET};
@@ -62,6 +66,25 @@ async fn it_prints_a_header_a_line_or_json() {
     assert!(signature.is_some_and(|text| text.starts_with("v1,")), "{json}");
     let again: Value = sign(&["--json", "event.json"]).output().await.json();
     assert_ne!(again["id"], json["id"]);
+}
+
+#[tokio::test]
+async fn it_signs_in_every_scheme() {
+    for scheme in Scheme::all() {
+        // With the time where one of them has it.
+        let body = format!(r#"{{"timestamp":{}}}"#, Timestamp::now().as_millisecond());
+        let program = sign(&["--json", "timed.json"]).file("timed.json", &body);
+        let json = program.env("FLOWHOOK_WEBHOOK_SCHEME", scheme.name()).output().await.json();
+        let line = |(name, value): (&String, &Value)| {
+            let value = value.as_str().expect("text").parse().expect("a value");
+            (name.parse::<HeaderName>().expect("a name"), value)
+        };
+        let headers: HeaderMap = json["headers"].as_object().expect("headers").iter().map(line).collect();
+        let secret = Secret::parse(&scheme, WEBHOOK_SECRET).expect("a good secret");
+        let source = Source::new("config", scheme.clone(), vec![secret]).expect("a good source");
+        let outcome = source.verify(&headers, body.into(), Timestamp::now());
+        assert!(outcome.is_ok(), "{scheme:?}: {json} {outcome:?}");
+    }
 }
 
 #[tokio::test]

@@ -2,14 +2,19 @@
 //! same answers.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
-use flowhook::change::{Admission, Change, Delivery, FlowId, NewChange, NodeId, Seq, State, Values, Verdict};
+use flowhook::change::{
+    Admission, Change, Delivery, FlowId, NewChange, NodeId, Seq, State, Values, Verdict, Wanted,
+};
 use flowhook::journal::{
-    Acted, Admitted, Attempt, ChangeFilter, Chosen, Done, Effect, Ending, Fetched, GateEnd, Mark, Outcome,
-    Reach, Ready, Refused, Settlement, Step, Tally, Verb,
+    Acted, Admitted, Attempt, ChangeFilter, Chosen, Done, Drifted, Effect, Ending, Fetched, GateEnd, Mark,
+    Outcome, Reach, Ready, Refused, Settlement, Step, Taken, Tally, Verb,
 };
 use jiff::Timestamp;
+
+mod compared;
 
 /// How many of a flow's changes are its latest.
 const LATEST: usize = 1000;
@@ -22,6 +27,10 @@ pub(crate) struct Disk {
     last_seq: Seq,
     marks: BTreeMap<(FlowId, String, String), Mark>,
     attempts: BTreeMap<String, Tried>,
+    /// By route, flow and node.
+    taken: BTreeMap<(String, FlowId, NodeId), Taken>,
+    /// By flow, node and the target's name.
+    drift: BTreeMap<(FlowId, NodeId, String), Drifted>,
     pub(crate) gate: Option<GateEnd>,
     /// The flows that are paused; none stands for all.
     pauses: BTreeMap<Option<FlowId>, String>,
@@ -63,8 +72,14 @@ impl Row {
         matches!(self.change.what.values, Values::Fetch(_))
     }
 
-    fn waits_for(&self, url: &str) -> bool {
-        self.is_pending() && self.is_thin() && self.url.as_deref() == Some(url)
+    /// What it waits for, if it is thin.
+    fn wanted(&self) -> Option<Wanted> {
+        let url = self.url.clone().filter(|_| self.is_thin())?;
+        Some(Wanted { route: Arc::clone(&self.change.what.route), url })
+    }
+
+    fn waits_for(&self, wanted: &Wanted) -> bool {
+        self.is_pending() && self.wanted().as_ref() == Some(wanted)
     }
 
     fn revive(&mut self, now: Moment) {
@@ -131,12 +146,17 @@ impl Disk {
         self.last_seq += 1;
         let url = match &what.values {
             Values::Known(_) | Values::Undo(_) => None,
-            Values::Fetch(url) => Some(url.clone()),
+            Values::Fetch(url) | Values::Taken { url, .. } => Some(url.clone()),
         };
+        let mut what = what.clone();
+        if let Values::Taken { values, .. } = what.values {
+            what.values = *values;
+            self.take(&what, now);
+        }
         let row = Row {
             source: name.0.clone(),
             delivery: name.1.clone(),
-            change: Change { seq: self.last_seq, what: what.clone(), held_ms: 0 },
+            change: Change { seq: self.last_seq, what, held_ms: 0 },
             url,
             state: State::Pending,
             reason: None,
@@ -189,7 +209,11 @@ impl Disk {
                 }
                 Tally::default()
             }
-            Step::Fetched { url, up_to, fetched } => self.fetched(url, *up_to, fetched, now),
+            Step::Fetched { wanted, up_to, fetched } => self.fetched(wanted, *up_to, fetched, now),
+            Step::Drift { flow, found } => {
+                self.drifts(flow, found, now);
+                Tally::default()
+            }
             Step::Gate(end) => {
                 let until = Timestamp::from_millisecond(end.until.as_millisecond()).expect("it was a time");
                 self.gate = Some(GateEnd { until, reason: end.reason.clone() });
@@ -247,13 +271,15 @@ impl Disk {
         ended
     }
 
-    fn fetched(&mut self, url: &str, up_to: Seq, fetched: &Fetched, now: Moment) -> Tally {
+    fn fetched(&mut self, wanted: &Wanted, up_to: Seq, fetched: &Fetched, now: Moment) -> Tally {
         let mut ended = Tally::default();
-        for (_, row) in self.changes.range_mut(..=up_to).filter(|(_, row)| row.waits_for(url)) {
+        let mut filled = Vec::new();
+        for (_, row) in self.changes.range_mut(..=up_to).filter(|(_, row)| row.waits_for(wanted)) {
             match fetched {
                 Fetched::Values(variables) => {
                     row.change.what.values = Values::Known(variables.clone());
                     row.reason = None;
+                    filled.push(row.change.what.clone());
                 }
                 Fetched::Nothing(reason) => row.reason = Some(reason.clone()),
                 Fetched::Unfit(reason) => {
@@ -263,6 +289,7 @@ impl Disk {
                 }
             }
         }
+        filled.iter().for_each(|what| self.take(what, now));
         ended
     }
 
@@ -320,7 +347,7 @@ impl Disk {
         let what = &row.change.what;
         let list = match &what.values {
             Values::Known(variables) => Some(json(variables)),
-            Values::Fetch(_) | Values::Undo(_) => None,
+            Values::Fetch(_) | Values::Undo(_) | Values::Taken { .. } => None,
         };
         Done {
             seq,
@@ -344,7 +371,7 @@ impl Disk {
                 Verb::Retry => {
                     acted.revived.add(&row.change.what.flow, usize::from(!was_pending));
                     acted.flows.insert(row.change.what.flow.clone());
-                    acted.urls.extend(row.url.clone().filter(|_| row.is_thin()));
+                    acted.wanted.extend(row.wanted());
                     row.revive(now);
                     acted.changes += 1;
                 }
@@ -472,13 +499,12 @@ impl Disk {
         })
     }
 
-    pub(crate) fn wanted_urls(&self, flow: &FlowId) -> Vec<String> {
-        let urls = self.pending_of(flow).filter(|row| row.is_thin()).filter_map(|row| row.url.clone());
-        urls.collect::<BTreeSet<_>>().into_iter().collect()
+    pub(crate) fn wanted(&self, flow: &FlowId) -> Vec<Wanted> {
+        self.pending_of(flow).filter_map(Row::wanted).collect::<BTreeSet<_>>().into_iter().collect()
     }
 
-    pub(crate) fn waiting_for(&self, url: &str) -> Option<(Seq, Vec<FlowId>)> {
-        let waiting: Vec<&Row> = self.changes.values().filter(|row| row.waits_for(url)).collect();
+    pub(crate) fn waiting_for(&self, wanted: &Wanted) -> Option<(Seq, Vec<FlowId>)> {
+        let waiting: Vec<&Row> = self.changes.values().filter(|row| row.waits_for(wanted)).collect();
         let up_to = waiting.iter().map(|row| row.change.seq).max()?;
         let flows: BTreeSet<_> = waiting.iter().map(|row| row.change.what.flow.clone()).collect();
         Some((up_to, flows.into_iter().collect()))
@@ -489,7 +515,7 @@ fn text_of(values: &Values) -> String {
     match values {
         Values::Known(variables) => json(variables),
         Values::Undo(undo) => json(&undo.restores()) + &json(undo),
-        Values::Fetch(_) => String::new(),
+        Values::Fetch(_) | Values::Taken { .. } => String::new(),
     }
 }
 

@@ -3,9 +3,11 @@
 use std::sync::Arc;
 
 use flowhook::config_api::ConfigApi;
+use flowhook::live::Live;
 use flowhook::queue::{self, Ledger, Queue};
+use flowhook::route::{self, Routes};
 use flowhook::tenant::{self, Tenant};
-use flowhook::worker::{self, Worker, keep_gate, restore_gate};
+use flowhook::worker::{self, Fetcher, Worker, keep_gate, restore_gate};
 use secrecy::SecretString;
 use tokio::task::{JoinHandle, yield_now};
 use tokio_util::sync::CancellationToken;
@@ -53,10 +55,11 @@ impl Life {
         wakeups.add(flows);
         let writing = tokio::spawn(writing.run());
         let shutdown = CancellationToken::new();
+        let routes = Live::new(Routes::new(route::Settings::default()));
         let worker = Worker::new(
             worker::Settings::default(),
             Arc::clone(&tenant),
-            ConfigApi::over(calls.wire()),
+            Fetcher::new(ConfigApi::over(calls.wire()), routes),
             journal.clone(),
             ledger.clone(),
             wakeups,

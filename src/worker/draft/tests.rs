@@ -1,5 +1,6 @@
 //! How changes end, and how an attempt without an answer is decided.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::{Decision, Draft, all_superseded, decide, draft};
@@ -42,7 +43,8 @@ fn replace(seq: Seq, node: &str, assignments: &str) -> Change {
 
 fn mark(node: &str, variable: &str, seq: Seq) -> Mark {
     let target = Target::Variable(variable.to_owned());
-    Mark { node: node.to_owned(), target, route: "default".to_owned(), order_key: None, seq }
+    let (keys, route) = (BTreeMap::new(), "default".to_owned());
+    Mark { node: node.to_owned(), target, keys, order_key: None, seq, route, value: None }
 }
 
 fn drafted(changes: &[Change], marks: &[Mark]) -> Draft {
@@ -155,7 +157,7 @@ fn what_marks_have_beaten_is_superseded_whatever_the_document_is() {
 fn only_if_marks_have_beaten_all_is_no_document_needed() {
     let marks = [mark("n", "a", 5), mark("gone", "a", 5)];
     let check = |changes: &[Change], expected: Option<usize>| {
-        assert_eq!(all_superseded(changes, &marks).map(|endings| endings.len()), expected);
+        assert_eq!(all_superseded(changes, &marks).map(|settlement| settlement.endings.len()), expected);
     };
     check(&[merge(1, "n", "a=2"), merge(2, "gone", "a=2")], Some(2));
     check(&[merge(1, "n", "a=2"), merge(2, "n", "b=2")], None);
@@ -172,7 +174,7 @@ fn marks_of_one_node_say_nothing_of_another() {
 #[test]
 fn marks_move_with_unchanged_too() {
     let draft = drafted(&[merge(3, "n", "a=1")], &[mark("n", "a", 2)]);
-    assert_eq!(draft.plan.marks, [mark("n", "a", 3)]);
+    assert_eq!(draft.plan.marks, [Mark { value: Some("1".to_owned()), ..mark("n", "a", 3) }]);
 }
 
 #[test]

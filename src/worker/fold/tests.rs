@@ -31,7 +31,12 @@ fn replace(seq: Seq, names: &str) -> Change {
 }
 
 fn keyed(key: i64, mut change: Change) -> Change {
-    change.what.order_key = Some(OrderKey(Timestamp::from_second(key).expect("a time")));
+    change.what.order_key = Some(OrderKey::Time(Timestamp::from_second(key).expect("a time")));
+    change
+}
+
+fn numbered(revision: u64, mut change: Change) -> Change {
+    change.what.order_key = Some(OrderKey::Revision(revision));
     change
 }
 
@@ -44,7 +49,8 @@ fn routed(route: &str, mut change: Change) -> Change {
 fn moved(marks: &[Mark], folded: &Folded<'_>) -> Vec<Mark> {
     let mut after: BTreeMap<Target, Mark> =
         marks.iter().map(|mark| (mark.target.clone(), mark.clone())).collect();
-    after.extend(marks_after(folded).into_iter().map(|mark| (mark.target.clone(), mark)));
+    let node = NodeId::parse("node").expect("an id");
+    after.extend(marks_after(&node, folded).into_iter().map(|mark| (mark.target.clone(), mark)));
     after.into_values().collect()
 }
 
@@ -114,13 +120,60 @@ fn keys_of_two_routes_and_missing_keys_leave_it_to_the_order_of_arrival() {
 }
 
 #[test]
-fn a_winner_without_a_key_does_not_let_older_keys_in_again() {
-    let between = merge(2, "x");
-    check(&[keyed(10, merge(1, "x")), between.clone()], &[keyed(5, merge(3, "x"))], "");
-    check(&[keyed(10, merge(1, "x")), between.clone()], &[keyed(10, merge(3, "x"))], "x:3");
-    check(&[], &[keyed(10, merge(1, "x")), between, keyed(5, merge(3, "x"))], "x:2");
+fn keys_of_two_kinds_leave_it_to_the_order_of_arrival_and_the_newer_kind_counts_from_then_on() {
+    check(&[], &[keyed(10, merge(1, "x")), numbered(5, merge(2, "x"))], "x:2");
+    check(&[numbered(5, merge(2, "x"))], &[keyed(10, merge(1, "x"))], "");
+    check(&[keyed(10, merge(1, "x")), numbered(5, merge(2, "x"))], &[numbered(4, merge(3, "x"))], "");
+}
+
+#[test]
+fn of_one_route_the_higher_revision_wins_whatever_the_order_of_arrival() {
+    check(&[], &[numbered(10, merge(1, "x")), numbered(9, merge(2, "x"))], "x:1");
+    check(&[numbered(9, merge(2, "x"))], &[numbered(10, merge(1, "x"))], "x:1");
+}
+
+#[test]
+fn a_winner_in_between_does_not_let_older_keys_in_again() {
+    for between in [merge(2, "x"), routed("b", merge(2, "x")), routed("b", keyed(3, merge(2, "x")))] {
+        check(&[keyed(10, merge(1, "x")), between.clone()], &[keyed(5, merge(3, "x"))], "");
+        check(&[keyed(10, merge(1, "x")), between.clone()], &[keyed(10, merge(3, "x"))], "x:3");
+        check(&[], &[keyed(10, merge(1, "x")), between, keyed(5, merge(3, "x"))], "x:2");
+    }
     check(&[keyed(10, merge(1, "x")), replace(2, "")], &[keyed(5, merge(3, "x y"))], "y:3");
     check(&[keyed(10, replace(1, "")), replace(2, "")], &[keyed(5, merge(3, "x"))], "");
+    check(&[keyed(10, merge(1, "x")), routed("b", replace(2, "x"))], &[keyed(5, merge(3, "x"))], "");
+}
+
+#[test]
+fn of_two_routes_the_later_arrival_wins_and_what_is_older_than_a_loser_of_its_route_stays_old() {
+    let (early, other) = (keyed(20, merge(2, "x")), routed("b", merge(3, "x")));
+    check(&[keyed(10, merge(1, "x")), other.clone()], &[early.clone()], "");
+    check(&[other.clone(), early.clone()], &[keyed(15, merge(4, "x"))], "");
+    check(&[other.clone(), early.clone()], &[keyed(20, merge(4, "x"))], "x:4");
+    check(&[routed("b", replace(3, "")), early.clone()], &[keyed(15, merge(4, "x y"))], "y:4");
+    check(&[other, keyed(20, replace(2, "y"))], &[keyed(15, merge(4, "x"))], "");
+    check(&[merge(3, "x"), early], &[keyed(15, merge(4, "x"))], "");
+}
+
+/// The values that the marks hold after these changes were published one by one.
+fn applied(published: &[Change]) -> String {
+    let mut marks = Vec::new();
+    for change in published {
+        marks = moved(&marks, &fold(&[change], &marks));
+    }
+    let shown = |mark: &Mark| {
+        format!("{} {} {}", mark.target.encode(), mark.value.as_deref().unwrap_or("-"), mark.route)
+    };
+    marks.iter().map(shown).collect::<Vec<_>>().join(", ")
+}
+
+#[test]
+fn a_mark_holds_the_value_that_was_last_applied_and_whose_it_was() {
+    assert_eq!(applied(&[merge(1, "x y"), routed("b", merge(2, "x"))]), "=x 2 b, =y 1 default");
+    assert_eq!(applied(&[keyed(5, merge(2, "x")), keyed(4, merge(3, "x"))]), "=x 2 default");
+    let list = r#"* [{"name":"x","value":2}] b"#;
+    assert_eq!(applied(&[merge(1, "x y"), routed("b", replace(2, "x"))]), format!("{list}, =x 2 b, =y - b"));
+    assert_eq!(applied(&[routed("b", replace(2, "x")), merge(3, "x")]), format!("{list}, =x 3 default"));
 }
 
 #[test]
@@ -158,48 +211,82 @@ struct Model {
     values: BTreeMap<String, String>,
 }
 
-/// The winner's number, and the highest key with its route.
+/// What stands for a target.
 #[derive(Clone, Debug, PartialEq)]
-struct Stands(Seq, Option<(Arc<str>, i64)>);
+struct Stands {
+    seq: Seq,
+    route: String,
+    key: Option<OrderKey>,
+    highest: BTreeMap<String, OrderKey>,
+    value: Option<String>,
+}
 
 impl Model {
     fn loses(change: &Change, stands: Option<&Stands>) -> bool {
-        let Some(Stands(seq, highest)) = stands else { return false };
-        match (&change.what.order_key, highest) {
-            (Some(mine), Some((route, highest))) if *route == change.what.route => {
-                let mine = mine.0.as_second();
-                mine < *highest || mine == *highest && change.seq < *seq
-            }
-            _ => change.seq < *seq,
+        let Some(stands) = stands else { return false };
+        let number = |key: OrderKey| match key {
+            OrderKey::Time(time) => (0, time.as_second()),
+            OrderKey::Revision(number) => (1, i64::try_from(number).expect("a small one")),
+        };
+        let route = &*change.what.route;
+        let mine = change.what.order_key.map(number);
+        let highest = stands.highest.get(route).copied().map(number);
+        let winners = stands.key.filter(|_| stands.route == route).map(number);
+        match (mine, highest, winners) {
+            (Some((kind, mine)), Some((other, highest)), _) if kind == other && mine < highest => true,
+            (Some((kind, mine)), _, Some((other, winners))) if kind == other && mine > winners => false,
+            _ => change.seq < stands.seq,
         }
     }
 
-    fn won_by(change: &Change, before: Option<&Stands>) -> Stands {
-        let own = change.what.order_key.map(|key| (Arc::clone(&change.what.route), key.0.as_second()));
-        Stands(change.seq, own.or_else(|| before.and_then(|Stands(_, highest)| highest.clone())))
+    fn won_by(change: &Change, before: Option<&Stands>, value: Option<String>) -> Stands {
+        let mut highest = before.map(|stands| stands.highest.clone()).unwrap_or_default();
+        let (route, key) = (change.what.route.to_string(), change.what.order_key);
+        highest.extend(key.map(|key| (route.clone(), key)));
+        Stands { seq: change.seq, route, key, highest, value }
+    }
+
+    /// Notes the key of what lost.
+    fn note(change: &Change, stands: &mut Stands) -> bool {
+        let route = change.what.route.to_string();
+        let Some(key) = change.what.order_key else { return false };
+        let is_news = stands.highest.get(&route).is_none_or(|highest| key > *highest);
+        if is_news {
+            stands.highest.insert(route, key);
+        }
+        is_news
     }
 
     fn apply(&mut self, change: &Change) {
-        if Self::loses(change, self.list.as_ref()) {
-            return;
-        }
+        let list_wins = Self::loses(change, self.list.as_ref());
         match change.what.mode {
             Mode::Replace => {
-                if self.variables.values().any(|stands| Self::loses(change, Some(stands))) {
+                if list_wins || self.variables.values().any(|stands| Self::loses(change, Some(stands))) {
+                    let all = self.list.iter_mut().chain(self.variables.values_mut());
+                    all.for_each(|stands| _ = Self::note(change, stands));
                     return;
                 }
-                self.list = Some(Self::won_by(change, self.list.as_ref()));
-                for stands in self.variables.values_mut() {
-                    *stands = Self::won_by(change, Some(stands));
-                }
+                let list = serde_json::to_string(known(&change.what)).expect("variables are JSON");
+                self.list = Some(Self::won_by(change, self.list.as_ref(), Some(list)));
                 self.values = values(&change.what);
+                for (name, stands) in &mut self.variables {
+                    *stands = Self::won_by(change, Some(stands), self.values.get(name).cloned());
+                }
             }
             Mode::Merge => {
                 for (name, value) in values(&change.what) {
                     let before = self.variables.get(&name);
-                    if !Self::loses(change, before) {
-                        self.variables.insert(name.clone(), Self::won_by(change, before));
+                    if !list_wins && !Self::loses(change, before) {
+                        let won = Self::won_by(change, before, Some(value.clone()));
+                        self.variables.insert(name.clone(), won);
                         self.values.insert(name, value);
+                    } else if let Some(stands) = self.variables.get_mut(&name) {
+                        Self::note(change, stands);
+                    } else if let Some(mut stands) = self.list.clone() {
+                        stands.value = None;
+                        if Self::note(change, &mut stands) {
+                            self.variables.insert(name, stands);
+                        }
                     }
                 }
             }
@@ -209,8 +296,8 @@ impl Model {
     /// Compares what stands with the journal's marks.
     fn assert_stands_as(&self, marks: &[Mark]) {
         let stands = |mark: &Mark| {
-            let key = mark.order_key.map(|key| (Arc::from(mark.route.as_str()), key.as_second()));
-            (mark.target.clone(), Stands(mark.seq, key))
+            let Mark { target, seq, route, order_key: key, keys: highest, value, .. } = mark.clone();
+            (target, Stands { seq, route, key, highest, value })
         };
         let marks: BTreeMap<Target, Stands> = marks.iter().map(stands).collect();
         let variables = self.variables.iter();
@@ -249,12 +336,14 @@ impl Node {
 /// A change without its number: mode, variables, key, route.
 fn arbitrary_change() -> impl Strategy<Value = Change> {
     let names = prop_oneof![Just("x"), Just("y"), Just("x y"), Just("x y z"), Just("")];
-    let key = proptest::option::weighted(0.7, 0..5_i64);
+    let time = (0..5_i64).prop_map(|at| OrderKey::Time(Timestamp::from_second(at).expect("a time")));
+    let key = prop_oneof![4 => time, 1 => (0..5_u64).prop_map(OrderKey::Revision)];
+    let key = proptest::option::weighted(0.7, key);
     (proptest::bool::weighted(0.2), names, key, proptest::bool::weighted(0.3)).prop_map(
         |(is_replace, names, key, other_route)| {
-            let change = if is_replace { replace(0, names) } else { merge(0, names) };
-            let change = if other_route { routed("b", change) } else { change };
-            key.map_or(change.clone(), |key| keyed(key, change))
+            let mut change = if is_replace { replace(0, names) } else { merge(0, names) };
+            change.what.order_key = key;
+            if other_route { routed("b", change) } else { change }
         },
     )
 }
