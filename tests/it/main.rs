@@ -73,6 +73,7 @@ mod sign;
 mod statuses;
 mod steps;
 mod strace;
+mod systems;
 mod thin;
 mod traps;
 mod upgrade;
