@@ -117,6 +117,7 @@ fn of_change(NewChange { flow, node, mode, values, order_key, .. }: &NewChange) 
     let mode = match mode {
         Mode::Merge => "",
         Mode::Replace => ", replacing all variables",
+        Mode::Patch => ", patching the configuration",
     };
     let key = order_key.map(|key| format!(", ordered by {key}")).unwrap_or_default();
     let mut lines = vec![format!("  flow {flow}, node {node}{mode}{key}")];
@@ -124,6 +125,7 @@ fn of_change(NewChange { flow, node, mode, values, order_key, .. }: &NewChange) 
         Values::Known(variables) => {
             lines.extend(variables.iter().map(|Variable { name, value }| format!("    {name} = {value}")));
         }
+        Values::Patch(patch) => lines.push(format!("    {patch}")),
         Values::Fetch(url) => lines.push(format!("    fetched from {}", shown(url))),
         Values::Taken { .. } | Values::Undo(_) => {}
     }
@@ -148,6 +150,7 @@ fn change_json(NewChange { flow, node, mode, values, order_key, .. }: &NewChange
     }
     match values {
         Values::Known(variables) => change["variables"] = json!(variables),
+        Values::Patch(patch) => change["patch"] = json!(patch),
         Values::Fetch(url) => change["fetch_url"] = shown(url).into(),
         Values::Taken { .. } | Values::Undo(_) => {}
     }
