@@ -42,6 +42,7 @@ mod octokit;
 mod operating;
 mod order;
 mod pages;
+mod patching;
 mod patience;
 mod pausing;
 mod practice_tenant;
