@@ -47,6 +47,7 @@ mod octokit;
 mod operating;
 mod order;
 mod pages;
+mod patching;
 mod patience;
 mod pausing;
 mod practice_tenant;
