@@ -5,7 +5,7 @@ use sqlx::{Row as _, query};
 use super::row::flow_id;
 use super::write::encode;
 use super::{Commit, JournalError};
-use crate::change::{Admission, Delivery, FlowId, NewChange, Seq, Values, Verdict};
+use crate::change::{Admission, Delivery, FlowId, Mode, NewChange, Seq, Values, Verdict};
 
 type Result<T> = std::result::Result<T, JournalError>;
 
@@ -76,9 +76,9 @@ impl Commit<'_> {
         let (values, fetch_url, is_taken) = match &change.values {
             Values::Taken { url, values } => (&**values, Some(url.as_str()), true),
             Values::Fetch(url) => (&change.values, Some(url.as_str()), false),
-            Values::Known(_) | Values::Undo(_) => (&change.values, None, false),
+            Values::Known(_) | Values::Patch(_) | Values::Undo(_) => (&change.values, None, false),
         };
-        let variables = text_of(values);
+        let variables = text_of(values, change.mode);
         if let Some(taken) = variables.as_ref().filter(|_| is_taken) {
             self.take(&change.route, change.flow.as_str(), change.node.as_str(), taken).await?;
         }
@@ -92,7 +92,7 @@ impl Commit<'_> {
         .bind(&*change.route)
         .bind(change.flow.as_str())
         .bind(change.node.as_str())
-        .bind(change.mode.as_str())
+        .bind(if matches!(values, Values::Patch(_)) { Mode::Patch } else { change.mode }.as_str())
         .bind(variables)
         .bind(fetch_url)
         .bind(change.order_key.map(|key| key.to_string()))
@@ -124,13 +124,15 @@ impl Commit<'_> {
     }
 }
 
-/// The variables of a change as JSON; none while they are to be fetched.
-fn text_of(values: &Values) -> Option<String> {
+/// The variables or the patch of a change as JSON; none while they are to be fetched.
+pub(super) fn text_of(values: &Values, mode: Mode) -> Option<String> {
     match values {
         Values::Known(variables) => Some(encode(variables)),
+        Values::Patch(patch) => Some(patch.get().to_owned()),
         // What it restores, for people to see.
+        Values::Undo(undo) if mode == Mode::Patch => Some(encode(&undo.restored_members())),
         Values::Undo(undo) => Some(encode(&undo.restores())),
         Values::Fetch(_) => None,
-        Values::Taken { values, .. } => text_of(values),
+        Values::Taken { values, .. } => text_of(values, mode),
     }
 }

@@ -1,5 +1,7 @@
 //! What must be true when all is calm again.
 
+mod patches;
+
 use std::cmp::Ordering::Greater;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -7,6 +9,7 @@ use std::time::Duration;
 
 use flowhook::change::{Mode, Replaced, Seq, State, Values, Variable};
 use flowhook::journal::Target;
+use patches::{has_any_of_patch, undone_member};
 use serde_json::value::RawValue;
 
 use crate::disk::{Disk, Row};
@@ -41,6 +44,7 @@ impl Judge<'_> {
             self.ending(row);
         }
         self.finals();
+        self.patches();
     }
 
     /// A thin change must not be carried out with values that are older than its event.
@@ -147,6 +151,7 @@ impl Judge<'_> {
             let is_about = match &mark.target {
                 Target::Variable(of) => of == name,
                 Target::List => true,
+                Target::Configuration | Target::Member(_) => false,
             };
             is_about && mark.seq > winner.change.seq && is_rollback(&mark.seq)
         })
@@ -274,7 +279,10 @@ fn undone(flow: &Flow, row: &Row) -> Vec<(bool, bool)> {
     };
     let both = |of: &Replaced| {
         let name = of.name.as_deref();
-        (is(name, of.previous.as_deref()), is(name, of.ours.as_deref()))
+        match what.mode {
+            Mode::Patch => undone_member(flow, node, of),
+            Mode::Merge | Mode::Replace => (is(name, of.previous.as_deref()), is(name, of.ours.as_deref())),
+        }
     };
     undo.replaced.iter().map(both).collect()
 }
@@ -288,6 +296,9 @@ fn has_any(flow: &Flow, row: &Row) -> bool {
     let what = &row.change.what;
     if matches!(what.values, Values::Undo(_)) {
         return undone(flow, row).into_iter().any(|(is_restored, _)| is_restored);
+    }
+    if matches!(what.values, Values::Patch(_)) {
+        return has_any_of_patch(flow, row);
     }
     let Values::Known(variables) = &what.values else { return false };
     let there = |name: &str, value: &str| flow.value(what.node.as_str(), name) == Some(value);

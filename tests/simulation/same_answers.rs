@@ -51,6 +51,15 @@ impl Maker {
         (0..count).map(variable).map(|variable| variable.expect("JSON")).collect()
     }
 
+    /// Values of a mode, or a patch.
+    fn known(&mut self, mode: Mode) -> Values {
+        if mode != Mode::Patch {
+            return Values::Known(self.variables());
+        }
+        let patch = format!(r#"{{"{}" : {}}}"#, self.pick(&["a", "b"]), self.rng.u8(..3));
+        Values::Patch(serde_json::from_str(&patch).expect("JSON"))
+    }
+
     fn order_key(&mut self) -> Option<OrderKey> {
         match self.rng.u8(..4) {
             0 => Some(OrderKey::Revision(self.rng.u64(..))),
@@ -60,20 +69,24 @@ impl Maker {
     }
 
     fn delivery(&mut self) -> Delivery {
-        let change = |this: &mut Self| NewChange {
+        let change = |this: &mut Self, mode: Mode| NewChange {
             route: Arc::from(this.pick(&ROUTES)),
             flow: flow(this.pick(&FLOWS)),
             node: node(this.pick(&NODES)),
-            mode: if this.rng.u8(..5) == 0 { Mode::Replace } else { Mode::Merge },
+            mode,
             values: match this.rng.u8(..8) {
                 0 | 1 => Values::Fetch(this.pick(&URLS).to_owned()),
-                2 => Values::Taken {
-                    url: this.pick(&URLS).to_owned(),
-                    values: Box::new(Values::Known(this.variables())),
-                },
-                _ => Values::Known(this.variables()),
+                2 => {
+                    let values = Box::new(this.known(mode));
+                    Values::Taken { url: this.pick(&URLS).to_owned(), values }
+                }
+                _ => this.known(mode),
             },
             order_key: this.order_key(),
+        };
+        let change = |this: &mut Self| {
+            let mode = [Mode::Merge, Mode::Merge, Mode::Replace, Mode::Patch][this.rng.usize(..4)];
+            change(this, mode)
         };
         let verdict = if self.rng.u8(..8) == 0 {
             Verdict::Rejected { reason: "odd".to_owned(), body: Bytes::from_static(b"{}") }
@@ -103,8 +116,10 @@ impl Maker {
     }
 
     fn target(&mut self) -> Target {
-        match self.pick(&["*", "a", "b"]) {
+        match self.pick(&["*", "a", "b", "{}", ".a"]) {
             "*" => Target::List,
+            "{}" => Target::Configuration,
+            ".a" => Target::Member("a".to_owned()),
             name => Target::Variable(name.to_owned()),
         }
     }
@@ -152,13 +167,14 @@ impl Maker {
         let raw = |json: &str| serde_json::value::RawValue::from_string(json.to_owned()).ok();
         let own_list = match &disk.changes[&seq].change.what.values {
             Values::Known(variables) => serde_json::value::to_raw_value(variables).ok(),
-            Values::Fetch(_) | Values::Undo(_) | Values::Taken { .. } => raw("[ 7 ]"),
+            Values::Patch(_) | Values::Fetch(_) | Values::Undo(_) | Values::Taken { .. } => raw("[ 7 ]"),
         };
         let (target, value) = match self.rng.u8(..6) {
             0 => return None,
             1 => (Target::List, own_list),
             2 => (Target::List, raw("[]")),
             3 => (Target::Variable("b".to_owned()), None),
+            4 => (Target::Member("a".to_owned()), raw("2")),
             _ => (Target::Variable("a".to_owned()), raw("1.0")),
         };
         let previous = if self.rng.bool() { raw(r#"[ {"name": "c","value":1} ]"#) } else { None };
@@ -224,8 +240,9 @@ impl Maker {
                 Step::Hold { seqs: self.seqs(disk), reason: "held".to_owned(), for_ms: self.rng.i64(0..900) }
             }
             7 => {
-                let fetched = match self.rng.u8(..3) {
-                    0 => Fetched::Values(self.variables()),
+                let fetched = match self.rng.u8(..4) {
+                    0 => Fetched::Values(self.known(Mode::Merge)),
+                    3 => Fetched::Values(self.known(Mode::Patch)),
                     1 => Fetched::Unfit("unfit".to_owned()),
                     _ => Fetched::Nothing("nothing".to_owned()),
                 };

@@ -11,11 +11,11 @@ use super::{Disk, Moment, text_of};
 impl Disk {
     /// What was fetched for a change is what was last taken for its node.
     pub(super) fn take(&mut self, what: &NewChange, now: Moment) {
-        let NewChange { route, flow, node, values, .. } = what;
+        let NewChange { route, flow, node, values, mode, .. } = what;
         let taken = Taken {
             flow: flow.clone(),
             node: node.clone(),
-            value: text_of(values),
+            value: text_of(values, *mode),
             taken_at: at_ms(now.wall),
         };
         self.taken.insert((route.to_string(), flow.clone(), node.clone()), taken);
