@@ -11,6 +11,7 @@ use std::time::Duration;
 use flowhook::clock::Clock;
 use flowhook::journal::{Journal, JournalError, Location, Purpose, Step, Write as _};
 use flowhook::receiver;
+use flowhook::route::{self, Definition, Route};
 use flowhook::sandbox::{self, Call, Hold, SAMPLE_NODE, Sandbox, sample_flow};
 use flowhook::service::{Service, StartError};
 use flowhook::settings::{Layers, Settings};
@@ -94,6 +95,8 @@ pub(crate) struct World {
     /// Dropped after the service: where it runs, if that is not the test's own runtime.
     apart: Option<Apart>,
     settings: BTreeMap<&'static str, String>,
+    /// The described routes.
+    routes: String,
     /// What the service is started for.
     pub(crate) purpose: Purpose,
     sender: Sender,
@@ -111,6 +114,14 @@ impl World {
     /// A world whose service has these settings too.
     pub(crate) async fn with(settings: &[(&'static str, &str)]) -> Self {
         let mut world = Self::still(settings).await;
+        world.start_service().await;
+        world
+    }
+
+    /// A world whose service has these described routes, as tables of TOML.
+    pub(crate) async fn routed(routes: &str) -> Self {
+        let mut world = Self::still(&[]).await;
+        world.routes = routes.replace("{config}", &world.config_api.url);
         world.start_service().await;
         world
     }
@@ -169,6 +180,7 @@ impl World {
             crashed_at: Vec::new(),
             apart,
             settings,
+            routes: String::new(),
             purpose,
             sender,
             http,
@@ -209,8 +221,16 @@ impl World {
         // Where other tests keep the disk busy a commit may take longer than senders wait for it: that has a test
         // of its own.
         let receiver = receiver::Settings { commit_wait: PATIENCE, ..settings.receiver };
-        Settings { purpose: self.purpose, receiver, ..settings }
+        let routes = route::Settings { routes: described(&self.routes), ..settings.routes };
+        Settings { purpose: self.purpose, receiver, routes, ..settings }
     }
+}
+
+/// The routes in tables of TOML.
+fn described(tables: &str) -> Vec<Route> {
+    let tables: BTreeMap<String, Definition> = toml::from_str(tables).expect("routes that have the shape");
+    let route = |(name, definition): (String, _)| Route::new(&name, definition);
+    tables.into_iter().map(|table| route(table).expect("a route that can be used")).collect()
 }
 
 /// A service with these settings; nothing as long as another one has its journal.
