@@ -2,6 +2,8 @@
 //!
 //! Only the wiring imports this. Each command asks for the part it needs, so that `nodes` works without a
 //! webhook secret. Every problem of that part is reported at once, with the key's name and what to do.
+//!
+//! A service that runs has its settings [`Followed`]: they are read again when a file of theirs says something else.
 
 mod dot_env;
 mod environment;
