@@ -258,6 +258,16 @@ async fn a_form_is_refused_with_the_content_type_to_choose() {
 }
 
 #[tokio::test]
+async fn who_cannot_be_set_to_send_forms_is_not_told_of_them() {
+    let world = World::start().await;
+    let body = "payload=%7B%7D";
+    let headers = program::signed("msg_1", body);
+    let (status, problem) = post(world.address(), headers, body).await;
+    let detail = problem["detail"].as_str().unwrap_or_default();
+    assert!(status == 400 && detail.starts_with("the body is not JSON: "), "{status} {detail}");
+}
+
+#[tokio::test]
 async fn the_scheme_comes_from_the_environment_from_dot_env_and_from_the_file() {
     let tenant = Sandbox::start(flowhook::sandbox::Settings::default()).await.expect("a free port");
     let check = async |program: Program, named: &str| {
