@@ -3,7 +3,9 @@
 //! Everything else in the crate speaks in these types. They hold no behaviour beyond their own
 //! validity: a value of one of these types is well-formed by construction.
 
+use std::cmp::Ordering;
 use std::fmt;
+use std::str::FromStr;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -162,6 +164,28 @@ pub enum Values {
     Fetch(String),
     /// They are what another change replaced, to be restored where what that wrote still stands.
     Undo(Undo),
+    /// They were fetched before there was a change for them, by who compares a source with the flows. In the journal
+    /// they are known, and what was last taken from the route's source for that node.
+    Taken {
+        /// Where they were fetched.
+        url: String,
+        /// What came of it: values that are known.
+        values: Box<Values>,
+    },
+}
+
+impl Values {
+    /// Roughly how many bytes they hold in memory.
+    fn weight(&self) -> usize {
+        let variable = |variable: &Variable| variable.name.len() + variable.value.get().len();
+        match self {
+            Self::Known(variables) => variables.iter().map(variable).sum(),
+            Self::Fetch(url) => url.len(),
+            // Nobody has one delivered.
+            Self::Undo(_) => 0,
+            Self::Taken { url, values } => url.len() + values.weight(),
+        }
+    }
 }
 
 /// What a rollback is to restore.
@@ -217,11 +241,68 @@ pub(crate) fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Opti
     Box::deserialize(deserializer).map(Some)
 }
 
-/// The time at which the source made a change, where it says so: later wins.
+/// A change's place in its source's own order, where the source states one: the higher wins.
 ///
-/// Comparable only between changes of the same route.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct OrderKey(pub Timestamp);
+/// Comparable only between changes of the same route, and only with a key of its kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
+pub enum OrderKey {
+    /// The time at which the source made the change.
+    Time(Timestamp),
+    /// The number that the source counts its revisions by.
+    Revision(u64),
+}
+
+impl PartialOrd for OrderKey {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        match (self, other) {
+            (Self::Time(mine), Self::Time(theirs)) => Some(mine.cmp(theirs)),
+            (Self::Revision(mine), Self::Revision(theirs)) => Some(mine.cmp(theirs)),
+            (Self::Time(_), Self::Revision(_)) | (Self::Revision(_), Self::Time(_)) => None,
+        }
+    }
+}
+
+impl fmt::Display for OrderKey {
+    /// As it stands in the journal and in answers: RFC 3339, or `#` and the number.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Time(time) => write!(f, "{time}"),
+            Self::Revision(number) => write!(f, "#{number}"),
+        }
+    }
+}
+
+/// A text that is no order key.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("`{0}` is no order key: it must be an RFC 3339 time, or `#` and a whole number")]
+pub struct BadOrderKey(String);
+
+impl FromStr for OrderKey {
+    type Err = BadOrderKey;
+
+    fn from_str(text: &str) -> Result<Self, BadOrderKey> {
+        let key = match text.strip_prefix('#') {
+            Some(number) => number.parse().map(Self::Revision).ok(),
+            None => text.parse().map(Self::Time).ok(),
+        };
+        key.ok_or_else(|| BadOrderKey(shorten(text)))
+    }
+}
+
+impl From<OrderKey> for String {
+    fn from(key: OrderKey) -> Self {
+        key.to_string()
+    }
+}
+
+impl TryFrom<String> for OrderKey {
+    type Error = BadOrderKey;
+
+    fn try_from(text: String) -> Result<Self, BadOrderKey> {
+        text.parse()
+    }
+}
 
 /// A change as a route makes it, before it has a sequence number.
 #[derive(Clone, Debug)]
@@ -322,15 +403,8 @@ pub struct Delivery {
 impl Delivery {
     /// Roughly how many bytes it holds in memory.
     pub fn weight(&self) -> usize {
-        let variable = |variable: &Variable| variable.name.len() + variable.value.get().len();
-        let change = |change: &NewChange| match &change.values {
-            Values::Known(variables) => variables.iter().map(variable).sum(),
-            Values::Fetch(url) => url.len(),
-            // No sender has one delivered.
-            Values::Undo(_) => 0,
-        };
         match &self.verdict {
-            Verdict::Changes(changes) => changes.iter().map(change).sum(),
+            Verdict::Changes(changes) => changes.iter().map(|change| change.values.weight()).sum(),
             Verdict::Rejected { body, .. } => body.len(),
         }
     }

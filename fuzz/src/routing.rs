@@ -1,6 +1,6 @@
 //! From a verified body to changes, against the routes as their pages tell them.
 
-use flowhook::change::{FlowId, Mode, NewChange, NodeId, Values};
+use flowhook::change::{FlowId, Mode, NewChange, NodeId, OrderKey, Values};
 use flowhook::route::{Event, Judgement, Native, Routes, Settings};
 use hyper::HeaderMap;
 use jiff::Timestamp;
@@ -83,6 +83,7 @@ fn seen(change: &NewChange) -> Expected {
     let values = match values {
         Values::Fetch(url) => Known::Fetch(url.clone()),
         Values::Undo(undo) => panic!("a route rolls nothing back: {undo:?}"),
+        Values::Taken { .. } => panic!("a route fetches nothing: {values:?}"),
         Values::Known(list) => {
             Known::Values(list.iter().map(|one| (one.name.clone(), one.value.get().to_owned())).collect())
         }
@@ -92,7 +93,11 @@ fn seen(change: &NewChange) -> Expected {
         flow: flow.as_str().to_owned(),
         node: node.as_str().to_owned(),
         values,
-        order: order_key.map_or(Order::None, |key| Order::At(key.0.as_nanosecond())),
+        order: match order_key {
+            None => Order::None,
+            Some(OrderKey::Time(time)) => Order::At(time.as_nanosecond()),
+            Some(OrderKey::Revision(number)) => panic!("the event has no revision: {number}"),
+        },
     }
 }
 

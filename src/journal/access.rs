@@ -7,7 +7,7 @@ use std::future::Future;
 
 use jiff::Timestamp;
 
-use super::{Admitted, Attempt, Effect, JournalError, Mark, Ready, Step};
+use super::{Admitted, Attempt, DriftCursor, Drifted, Effect, JournalError, Mark, Ready, Step, Taken};
 use crate::change::{Delivery, FlowId, NodeId, Seq};
 
 type Result<T> = std::result::Result<T, JournalError>;
@@ -38,7 +38,7 @@ pub struct Committed {
     pub admitted: Vec<Admitted>,
 }
 
-/// The questions that the worker asks. Each fails only when the journal cannot be read.
+/// The questions that the worker asks, and who compares sources and flows. Each fails only when the journal cannot be read.
 pub trait Read: Clone + Send + Sync + 'static {
     /// The pending changes of a flow whose values are known, in order of arrival: the first ones, at most
     /// `at_most` of them, and no more once there are `bytes` of values.
@@ -51,6 +51,37 @@ pub trait Read: Clone + Send + Sync + 'static {
 
     /// The marks of one node.
     fn marks(&self, flow: &FlowId, node: &NodeId) -> impl Future<Output = Result<Vec<Mark>>> + Send;
+
+    /// Flows that have marks, in the order of their ids: at most so many, behind `after`.
+    fn marked_flows(
+        &self,
+        after: Option<&FlowId>,
+        at_most: usize,
+    ) -> impl Future<Output = Result<Vec<FlowId>>> + Send;
+
+    /// The nodes of a flow that have marks.
+    fn marked_nodes(&self, flow: &FlowId) -> impl Future<Output = Result<Vec<NodeId>>> + Send;
+
+    /// What was last taken from a route's source, in the order of flows and nodes: at most so many, behind `after`.
+    fn taken(
+        &self,
+        route: &str,
+        after: Option<(&FlowId, &NodeId)>,
+        at_most: usize,
+    ) -> impl Future<Output = Result<Vec<Taken>>> + Send;
+
+    /// What is recorded of drift, in the order of flows, nodes and targets: at most so many, behind `after`.
+    fn drift(
+        &self,
+        after: Option<DriftCursor<'_>>,
+        at_most: usize,
+    ) -> impl Future<Output = Result<Vec<Drifted>>> + Send;
+
+    /// What is recorded of a flow's drift.
+    fn drift_of(&self, flow: &FlowId) -> impl Future<Output = Result<Vec<Drifted>>> + Send;
+
+    /// Whether any change of a flow is pending, be it one whose values are still to be fetched.
+    fn has_pending(&self, flow: &FlowId) -> impl Future<Output = Result<bool>> + Send;
 
     /// The attempt of a flow whose outcome is not known, if there is one.
     fn open_attempt(&self, flow: &FlowId) -> impl Future<Output = Result<Option<Attempt>>> + Send;

@@ -2,7 +2,7 @@
 
 use sqlx::{Row as _, query};
 
-use super::read::flow_id;
+use super::row::flow_id;
 use super::write::encode;
 use super::{Commit, JournalError};
 use crate::change::{Admission, Delivery, FlowId, NewChange, Seq, Values, Verdict};
@@ -73,12 +73,16 @@ impl Commit<'_> {
     }
 
     pub(super) async fn insert(&mut self, delivery: i64, change: &NewChange) -> Result<Seq> {
-        let (variables, fetch_url, undo) = match &change.values {
-            Values::Known(variables) => (Some(encode(variables)), None, None),
-            Values::Fetch(url) => (None, Some(url.as_str()), None),
-            // What it restores, for people to see.
-            Values::Undo(undo) => (Some(encode(&undo.restores())), None, Some(encode(undo))),
+        let (values, fetch_url, is_taken) = match &change.values {
+            Values::Taken { url, values } => (&**values, Some(url.as_str()), true),
+            Values::Fetch(url) => (&change.values, Some(url.as_str()), false),
+            Values::Known(_) | Values::Undo(_) => (&change.values, None, false),
         };
+        let variables = text_of(values);
+        if let Some(taken) = variables.as_ref().filter(|_| is_taken) {
+            self.take(&change.route, change.flow.as_str(), change.node.as_str(), taken).await?;
+        }
+        let undo = if let Values::Undo(undo) = values { Some(encode(undo)) } else { None };
         let row = query(
             "INSERT INTO changes
                  (delivery, route, flow, node, mode, variables, fetch_url, order_key, undo, state)
@@ -91,7 +95,7 @@ impl Commit<'_> {
         .bind(change.mode.as_str())
         .bind(variables)
         .bind(fetch_url)
-        .bind(change.order_key.map(|key| key.0.to_string()))
+        .bind(change.order_key.map(|key| key.to_string()))
         .bind(undo)
         .fetch_one(self.sql())
         .await?;
@@ -117,5 +121,16 @@ impl Commit<'_> {
         }
         let flows = rows.iter().map(|row| flow_id(row.get(0))).collect::<Result<_>>()?;
         Ok(Admitted { admission: Admission::Accepted { changes: rows.len() }, flows })
+    }
+}
+
+/// The variables of a change as JSON; none while they are to be fetched.
+fn text_of(values: &Values) -> Option<String> {
+    match values {
+        Values::Known(variables) => Some(encode(variables)),
+        // What it restores, for people to see.
+        Values::Undo(undo) => Some(encode(&undo.restores())),
+        Values::Fetch(_) => None,
+        Values::Taken { values, .. } => text_of(values),
     }
 }

@@ -18,33 +18,38 @@
 
 mod access;
 mod admission;
+mod drift;
 mod error;
 mod lock;
+mod marks;
 mod observing;
 mod pause;
 mod prune;
 mod query;
 mod read;
 mod rollback;
+mod row;
 mod settling;
 mod sqlite;
 mod step;
+mod taken;
 mod tally;
 mod verb;
 mod write;
 
 pub use access::{Committed, Read, Write};
 pub use admission::Admitted;
+pub use drift::{Drift, DriftCursor, Drifted};
 pub use error::{Finding, JournalError};
+pub use marks::Mark;
 pub use observing::Purpose;
 pub use pause::{FlowFilter, FlowView, Pause, Reach};
 pub use query::{ChangeFilter, ChangeView, DeliveryView};
 pub use read::{Reader, Ready};
 pub use rollback::{Done, Refused};
 pub use sqlite::{Found, Journal, Location};
-pub use step::{
-    Attempt, Edit, Effect, Ending, Fetched, GateEnd, Mark, Outcome, Plan, Settlement, Step, Target,
-};
+pub use step::{Attempt, Edit, Effect, Ending, Fetched, GateEnd, Outcome, Plan, Settlement, Step, Target};
+pub use taken::Taken;
 pub use tally::Tally;
 pub use verb::{Acted, Chosen, Verb};
 pub use write::{Commit, Writer};

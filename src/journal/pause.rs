@@ -6,7 +6,7 @@
 use serde::Serialize;
 use sqlx::{Row as _, query};
 
-use super::read::{flow_id, time};
+use super::row::{flow_id, time};
 use super::{Acted, Commit, JournalError, Reader};
 use crate::change::FlowId;
 

@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 use sqlx::sqlite::{Sqlite, SqliteRow};
 use sqlx::{QueryBuilder, Row as _};
 
-use super::read::{json, time};
+use super::row::{json, time};
 use super::{JournalError, Reader};
 use crate::change::{FlowId, Seq, State, Undo, Variable};
 use crate::http::shown;

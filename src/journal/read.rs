@@ -6,8 +6,9 @@ use jiff::Timestamp;
 use sqlx::sqlite::{SqlitePool, SqliteRow};
 use sqlx::{Row as _, query};
 
-use super::{Attempt, GateEnd, JournalError, Mark, Read, Tally, Target};
-use crate::change::{Change, FlowId, Mode, NewChange, NodeId, OrderKey, Seq, Values};
+use super::row::{flow_id, json, key, node_id, time};
+use super::{Attempt, DriftCursor, Drifted, GateEnd, JournalError, Mark, Read, Taken, Tally};
+use crate::change::{Change, FlowId, Mode, NewChange, NodeId, Seq, Values};
 
 /// How many of a flow's changes are its latest.
 const LATEST: i64 = 1000;
@@ -137,12 +138,40 @@ impl Read for Reader {
     }
 
     async fn marks(&self, flow: &FlowId, node: &NodeId) -> Result<Vec<Mark>> {
-        let rows = query("SELECT node, target, route, order_key, seq FROM marks WHERE flow = ? AND node = ?")
+        self.marks_of(flow, node).await
+    }
+
+    async fn marked_flows(&self, after: Option<&FlowId>, at_most: usize) -> Result<Vec<FlowId>> {
+        self.flows_with_marks(after, at_most).await
+    }
+
+    async fn marked_nodes(&self, flow: &FlowId) -> Result<Vec<NodeId>> {
+        self.nodes_with_marks(flow).await
+    }
+
+    async fn taken(
+        &self,
+        route: &str,
+        after: Option<(&FlowId, &NodeId)>,
+        at_most: usize,
+    ) -> Result<Vec<Taken>> {
+        self.taken_by(route, after, at_most).await
+    }
+
+    async fn drift(&self, after: Option<DriftCursor<'_>>, at_most: usize) -> Result<Vec<Drifted>> {
+        self.drift_behind(after, at_most).await
+    }
+
+    async fn drift_of(&self, flow: &FlowId) -> Result<Vec<Drifted>> {
+        self.drift_in(flow).await
+    }
+
+    async fn has_pending(&self, flow: &FlowId) -> Result<bool> {
+        let row = query("SELECT EXISTS (SELECT 1 FROM changes WHERE state = 'pending' AND flow = ?)")
             .bind(flow.as_str())
-            .bind(node.as_str())
-            .fetch_all(&self.pool)
+            .fetch_one(&self.pool)
             .await?;
-        rows.iter().map(mark).collect()
+        Ok(row.get(0))
     }
 
     async fn open_attempt(&self, flow: &FlowId) -> Result<Option<Attempt>> {
@@ -192,26 +221,7 @@ impl Read for Reader {
     }
 }
 
-pub(super) fn flow_id(text: &str) -> Result<FlowId> {
-    FlowId::parse(text).map_err(|_bad| JournalError::corrupt(text, "a flow id"))
-}
-
-pub(super) fn time(ms: i64) -> Result<Timestamp> {
-    Timestamp::from_millisecond(ms)
-        .map_err(|_range| JournalError::corrupt(ms.to_string(), "a time in milliseconds"))
-}
-
-fn key(text: Option<&str>) -> Result<Option<Timestamp>> {
-    let parse = |text: &str| text.parse().map_err(|_bad| JournalError::corrupt(text, "an order key"));
-    text.map(parse).transpose()
-}
-
-pub(super) fn json<T: serde::de::DeserializeOwned>(text: &str, expected: &'static str) -> Result<T> {
-    serde_json::from_str(text).map_err(|_bad| JournalError::corrupt(crate::change::shorten(text), expected))
-}
-
 fn change(row: &SqliteRow) -> Result<Change> {
-    let node: &str = row.get("node");
     let undo = row.get::<Option<&str>, _>("undo").map(|text| json(text, "a rollback")).transpose()?;
     let values = match (row.get::<Option<&str>, _>("variables"), row.get::<Option<String>, _>("fetch_url")) {
         (Some(text), _) => undo.map_or_else(
@@ -227,23 +237,12 @@ fn change(row: &SqliteRow) -> Result<Change> {
         what: NewChange {
             route: Arc::from(row.get::<&str, _>("route")),
             flow: flow_id(row.get("flow"))?,
-            node: NodeId::parse(node).map_err(|_bad| JournalError::corrupt(node, "a node id"))?,
+            node: node_id(row.get("node"))?,
             mode: Mode::parse(row.get("mode"))
                 .ok_or_else(|| JournalError::corrupt("mode", "merge or replace"))?,
             values,
-            order_key: key(row.get("order_key"))?.map(OrderKey),
+            order_key: key(row.get("order_key"))?,
         },
-    })
-}
-
-fn mark(row: &SqliteRow) -> Result<Mark> {
-    let target: &str = row.get("target");
-    Ok(Mark {
-        node: row.get("node"),
-        target: Target::decode(target).ok_or_else(|| JournalError::corrupt(target, "a mark's target"))?,
-        route: row.get("route"),
-        order_key: key(row.get("order_key"))?,
-        seq: row.get("seq"),
     })
 }
 

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use sqlx::{Row as _, query};
 
-use super::read::{flow_id, json};
+use super::row::{flow_id, json, node_id};
 use super::{Acted, Commit, JournalError, Plan, Target};
 use crate::change::{FlowId, Mode, NewChange, NodeId, Replaced, Seq, State, Undo, Values, shorten};
 
@@ -83,7 +83,7 @@ impl Commit<'_> {
         let done = Done {
             seq,
             flow: &flow_id(row.get("flow"))?,
-            node: &NodeId::parse(node).map_err(|_bad| JournalError::corrupt(node, "a node id"))?,
+            node: &node_id(node)?,
             state: State::parse(state).ok_or_else(|| JournalError::corrupt(state, "a state"))?,
             plan,
             list: if row.get("is_rollback") { None } else { row.get("variables") },

@@ -1,11 +1,14 @@
 //! What the worker writes about changes: the attempt before a PUT, how they end, what they wait for, and the values
 //! that were fetched for them.
 
+use std::collections::BTreeSet;
+
+use sqlx::sqlite::SqliteRow;
 use sqlx::{Row as _, query};
 
-use super::read::flow_id;
+use super::row::flow_id;
 use super::write::encode;
-use super::{Attempt, Commit, Fetched, JournalError, Mark, Settlement, Tally};
+use super::{Attempt, Commit, Fetched, JournalError, Settlement, Tally};
 use crate::change::{FlowId, Seq, State};
 
 type Result<T> = std::result::Result<T, JournalError>;
@@ -60,23 +63,6 @@ impl Commit<'_> {
         Ok(ended)
     }
 
-    async fn mark(&mut self, flow: &FlowId, mark: &Mark) -> Result<()> {
-        query(
-            "INSERT INTO marks (flow, node, target, route, order_key, seq) VALUES (?, ?, ?, ?, ?, ?)
-             ON CONFLICT (flow, node, target) DO UPDATE
-             SET route = excluded.route, order_key = excluded.order_key, seq = excluded.seq",
-        )
-        .bind(flow.as_str())
-        .bind(&mark.node)
-        .bind(mark.target.encode())
-        .bind(&mark.route)
-        .bind(mark.order_key.map(|key| key.to_string()))
-        .bind(mark.seq)
-        .execute(self.sql())
-        .await?;
-        Ok(())
-    }
-
     pub(super) async fn hold(&mut self, seqs: &[Seq], reason: &str, for_ms: i64) -> Result<()> {
         for seq in seqs {
             query("UPDATE changes SET reason = ?, held_ms = held_ms + ? WHERE seq = ? AND state = 'pending'")
@@ -90,28 +76,58 @@ impl Commit<'_> {
     }
 
     pub(super) async fn fetched(&mut self, url: &str, up_to: Seq, fetched: &Fetched) -> Result<Tally> {
+        match fetched {
+            Fetched::Values(variables) => self.fill(url, up_to, &encode(variables)).await?,
+            Fetched::Nothing(reason) => {
+                query(
+                    "UPDATE changes SET reason = ?
+                     WHERE state = 'pending' AND variables IS NULL AND fetch_url = ? AND seq <= ?",
+                )
+                .bind(reason)
+                .bind(url)
+                .bind(up_to)
+                .execute(self.sql())
+                .await?;
+            }
+            Fetched::Unfit(reason) => return self.fail_thin(url, up_to, reason).await,
+        }
+        Ok(Tally::default())
+    }
+
+    /// Gives thin changes their values, and remembers what was taken for their nodes.
+    async fn fill(&mut self, url: &str, up_to: Seq, value: &str) -> Result<()> {
+        let filled = query(
+            "UPDATE changes SET variables = ?, reason = NULL
+             WHERE state = 'pending' AND variables IS NULL AND fetch_url = ? AND seq <= ?
+             RETURNING route, flow, node",
+        )
+        .bind(value)
+        .bind(url)
+        .bind(up_to)
+        .fetch_all(self.sql())
+        .await?;
+        let place = |row: &SqliteRow| (row.get("route"), row.get("flow"), row.get("node"));
+        let places: BTreeSet<(String, String, String)> = filled.iter().map(place).collect();
+        for (route, flow, node) in &places {
+            self.take(route, flow, node, value).await?;
+        }
+        Ok(())
+    }
+
+    async fn fail_thin(&mut self, url: &str, up_to: Seq, reason: &str) -> Result<Tally> {
         let now = self.now_ms;
-        let update = match fetched {
-            Fetched::Values(variables) => query(
-                "UPDATE changes SET variables = ?, reason = NULL
-                 WHERE state = 'pending' AND variables IS NULL AND fetch_url = ? AND seq <= ?",
-            )
-            .bind(encode(variables)),
-            Fetched::Nothing(reason) => query(
-                "UPDATE changes SET reason = ?
-                 WHERE state = 'pending' AND variables IS NULL AND fetch_url = ? AND seq <= ?",
-            )
-            .bind(reason),
-            Fetched::Unfit(reason) => query(
-                "UPDATE changes SET state = 'failed', settled_at = ?, reason = ?
-                 WHERE state = 'pending' AND variables IS NULL AND fetch_url = ? AND seq <= ? RETURNING flow",
-            )
-            .bind(now)
-            .bind(reason),
-        };
-        // Only what fails has ended, and only that returns its flows.
+        let failed = query(
+            "UPDATE changes SET state = 'failed', settled_at = ?, reason = ?
+             WHERE state = 'pending' AND variables IS NULL AND fetch_url = ? AND seq <= ? RETURNING flow",
+        )
+        .bind(now)
+        .bind(reason)
+        .bind(url)
+        .bind(up_to)
+        .fetch_all(self.sql())
+        .await?;
         let mut ended = Tally::default();
-        for row in update.bind(url).bind(up_to).fetch_all(self.sql()).await? {
+        for row in &failed {
             ended.add(&flow_id(row.get(0))?, 1);
         }
         Ok(ended)

@@ -227,6 +227,7 @@ fn migrator() -> Migrator {
     let all = [
         ("journal", include_str!("migrations/0001_journal.sql")),
         ("verbs", include_str!("migrations/0002_verbs.sql")),
+        ("sources", include_str!("migrations/0003_sources.sql")),
     ];
     let migration = |(number, (name, sql)): (i64, (&'static str, &'static str))| {
         Migration::new(number, Cow::Borrowed(name), MigrationType::Simple, sql.into_sql_str(), false)

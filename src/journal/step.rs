@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::{Acted, Chosen, Reach, Tally, Verb};
+use super::{Acted, Chosen, Drift, Mark, Reach, Tally, Verb};
 use crate::change::{FlowId, Seq, State, Variable, present};
 
 /// What a change contends for: one variable, or with `replace` the whole list.
@@ -35,22 +35,6 @@ impl Target {
             None => (text == "*").then_some(Self::List),
         }
     }
-}
-
-/// What stands so far for one target of one node: who won it, and the highest key. A winner without a key
-/// leaves the key, and the route it is of, where they were.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Mark {
-    /// The node's id.
-    pub node: String,
-    /// What was contended for.
-    pub target: Target,
-    /// The route of the highest key; where there is none, the winner's.
-    pub route: String,
-    /// The highest key, if a winner had one.
-    pub order_key: Option<Timestamp>,
-    /// The winner's sequence number.
-    pub seq: Seq,
 }
 
 /// How a change ends.
@@ -193,6 +177,13 @@ pub enum Step {
         up_to: Seq,
         /// What came back.
         fetched: Fetched,
+    },
+    /// What of a flow does not hold what was last applied to it: all that does not, and with nothing nothing.
+    Drift {
+        /// The flow.
+        flow: FlowId,
+        /// What differs.
+        found: Vec<Drift>,
     },
     /// The tenant's gate was closed. That it opened is not written: an end that is past says so.
     Gate(GateEnd),

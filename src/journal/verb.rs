@@ -169,7 +169,7 @@ impl Commit<'_> {
     async fn find(&mut self, mut sql: QueryBuilder<Sqlite>, state: State) -> Result<Vec<Found>> {
         let rows = sql.build().fetch_all(self.sql()).await?;
         let found = |row: &SqliteRow| {
-            let flow = super::read::flow_id(row.get("flow"))?;
+            let flow = super::row::flow_id(row.get("flow"))?;
             Ok(Found { seq: row.get("seq"), flow, state, url: row.get("url") })
         };
         rows.iter().map(found).collect()

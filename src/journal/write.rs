@@ -159,6 +159,7 @@ impl Commit<'_> {
                 self.hold(seqs, reason, *for_ms).await.map(|()| Tally::default())
             }
             Step::Fetched { url, up_to, fetched } => self.fetched(url, *up_to, fetched).await,
+            Step::Drift { flow, found } => self.drifts(flow, found).await.map(|()| Tally::default()),
             Step::Gate(end) => {
                 query("UPDATE gate SET until = ?, reason = ?")
                     .bind(end.until.as_millisecond())

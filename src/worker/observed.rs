@@ -70,6 +70,8 @@ fn brief(json: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
 
     fn edit(seq: Seq, name: &str, previous: Option<&str>, value: Option<&str>) -> Edit {
@@ -88,9 +90,10 @@ mod tests {
         let mark = |seq| Mark {
             node: "n".to_owned(),
             target: Target::List,
-            route: "default".to_owned(),
-            order_key: None,
+            keys: BTreeMap::new(),
             seq,
+            route: "default".to_owned(),
+            value: None,
         };
         let endings = vec![
             end(1, State::Superseded, None),

@@ -29,7 +29,7 @@ impl Kept {
     }
 
     /// Closes it in order and opens it again.
-    async fn reopened(self) -> Self {
+    pub(crate) async fn reopened(self) -> Self {
         let Self { folder, journal } = self;
         journal.reader.close().await;
         journal.writer.close().await;
@@ -54,11 +54,11 @@ impl Kept {
         admitted
     }
 
-    async fn step(&mut self, step: Step) -> usize {
+    pub(crate) async fn step(&mut self, step: Step) -> usize {
         self.step_at(now(), step).await
     }
 
-    async fn step_at(&mut self, at: Timestamp, step: Step) -> usize {
+    pub(crate) async fn step_at(&mut self, at: Timestamp, step: Step) -> usize {
         match self.effect_at(at, step).await {
             Effect::Written { ended } => ended.total(),
             Effect::Stale | Effect::Acted(_) => 0,
@@ -105,7 +105,7 @@ impl Kept {
         self.journal.reader.delivery("config", id).await.expect("it can be read").is_some()
     }
 
-    async fn prune(&mut self, before: Timestamp) {
+    pub(crate) async fn prune(&mut self, before: Timestamp) {
         self.step(Step::Prune { before, at_most: 100 }).await;
     }
 }
@@ -309,12 +309,15 @@ async fn a_change_ends_once() {
 async fn a_number_never_comes_back_and_a_mark_never_goes() {
     let mut kept = Kept::new().await;
     kept.admit(&delivery("1", &[change_of("f1"), change_of("f1")])).await;
+    let time = "2026-11-22T06:00:00.123456789Z".parse().expect("a time");
+    let keys = [("default", OrderKey::Time(time)), ("b", OrderKey::Revision(u64::MAX))];
     let mark = Mark {
         node: "n".to_owned(),
         target: Target::Variable("a".to_owned()),
-        route: "default".to_owned(),
-        order_key: Some("2026-11-22T06:00:00.123456789Z".parse().expect("a time")),
+        keys: keys.map(|(route, key)| (route.to_owned(), key)).into(),
         seq: 2,
+        route: "b".to_owned(),
+        value: Some("1.10".to_owned()),
     };
     let ended = |seq| Ending { seq, state: State::Published, reason: None };
     let settlement =
@@ -449,16 +452,17 @@ async fn odd_values_come_back_as_they_went_in() {
     ];
     let node = "nöde\0'\"\u{1f44b}";
     let mut kept = Kept::new().await;
-    let key: Timestamp = "2026-11-22T06:00:00.123456789Z".parse().expect("a time");
-    let what = NewChange { order_key: Some(OrderKey(key)), ..change("f1", node, &odd) };
+    let key = OrderKey::Time("2026-11-22T06:00:00.123456789Z".parse().expect("a time"));
+    let what = NewChange { order_key: Some(key), ..change("f1", node, &odd) };
     kept.admit(&delivery("odd\0 id \u{1f44b}", &[what])).await;
     let name = odd[5].0.to_owned();
     let mark = Mark {
         node: node.to_owned(),
         target: Target::Variable(name),
-        route: "default".to_owned(),
-        order_key: Some(key),
+        keys: [("r\0\u{e4}\"".to_owned(), key)].into(),
         seq: 1,
+        route: "default".to_owned(),
+        value: Some(odd[3].1.to_owned()),
     };
     let settlement = Settlement { marks: vec![mark.clone()], ..Settlement::default() };
     kept.step(Step::Settle { flow: flow("f1"), settlement }).await;
@@ -469,7 +473,7 @@ async fn odd_values_come_back_as_they_went_in() {
     let Values::Known(variables) = &what.values else { panic!("its values are known") };
     let back: Vec<_> = variables.iter().map(|v| (v.name.as_str(), v.value.get())).collect();
     assert_eq!(back, odd);
-    assert_eq!((what.node.as_str(), what.order_key), (node, Some(OrderKey(key))));
+    assert_eq!((what.node.as_str(), what.order_key), (node, Some(key)));
     assert_eq!(kept.journal.reader.marks(&flow("f1"), &what.node).await.expect("read"), [mark]);
     assert!(kept.has_delivery("odd\0 id \u{1f44b}").await && !kept.has_delivery("odd").await);
 }
@@ -488,7 +492,7 @@ async fn a_fetch_gives_its_values_to_what_waited_when_it_began() {
 
     let values = Fetched::Values(match change_of("f1").values {
         Values::Known(variables) => variables,
-        other @ (Values::Fetch(_) | Values::Undo(_)) => panic!("{other:?}"),
+        other @ (Values::Fetch(_) | Values::Undo(_) | Values::Taken { .. }) => panic!("{other:?}"),
     });
     let fetched = |url: &str, up_to, fetched| Step::Fetched { url: url.to_owned(), up_to, fetched };
     assert_eq!(kept.step(fetched("http://a/", 3, values)).await, 0);

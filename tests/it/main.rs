@@ -11,6 +11,7 @@ mod check;
 mod cli;
 mod clock;
 mod colour;
+mod compared;
 mod config_api;
 mod crash;
 mod damage;

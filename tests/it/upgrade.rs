@@ -4,7 +4,8 @@ use std::borrow::Cow;
 use std::fs;
 use std::path::Path;
 
-use flowhook::journal::{Found, Journal, Location};
+use flowhook::change::{FlowId, NodeId};
+use flowhook::journal::{Found, Journal, Location, Mark, Read as _};
 use flowhook::sandbox::SAMPLE_NODE;
 use sqlx::migrate::{Migrate as _, Migration, MigrationType, Migrator};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode};
@@ -14,6 +15,8 @@ use crate::program::Program;
 
 /// The schema of the version that knew no pauses, no rollbacks and no observing.
 const FIRST: &str = include_str!("../../src/journal/migrations/0001_journal.sql");
+/// What the next one added: pauses, rollbacks and observing. Of a target it kept the highest key of one route.
+const SECOND: &str = include_str!("../../src/journal/migrations/0002_verbs.sql");
 /// Where sqlx keeps which migrations were made.
 const MIGRATIONS: &str = "_sqlx_migrations";
 
@@ -22,12 +25,20 @@ async fn connect(path: &Path) -> SqliteConnection {
     options.journal_mode(SqliteJournalMode::Wal).connect().await.expect("the file is ours")
 }
 
+/// A journal with nothing in it, as a version with these migrations made it.
+async fn empty(path: &Path, schema: &[(&'static str, &'static str)]) -> SqliteConnection {
+    let mut connection = connect(path).await;
+    let migration = |(number, (name, sql)): (i64, &(&'static str, &'static str))| {
+        Migration::new(number, Cow::Borrowed(*name), MigrationType::Simple, sql.into_sql_str(), false)
+    };
+    let migrator = Migrator::with_migrations((1..).zip(schema).map(migration).collect());
+    migrator.run(&mut connection).await.expect("it was its first start");
+    connection
+}
+
 /// A journal as the first version made it: the first change of the flow `f` has failed, the second is pending.
 async fn first_version(path: &Path) -> SqliteConnection {
-    let mut connection = connect(path).await;
-    let journal =
-        Migration::new(1, Cow::Borrowed("journal"), MigrationType::Simple, FIRST.into_sql_str(), false);
-    Migrator::with_migrations(vec![journal]).run(&mut connection).await.expect("it was its first start");
+    let mut connection = empty(path, &[("journal", FIRST)]).await;
     for (seq, state) in [(1, "failed"), (2, "pending")] {
         let delivery = "INSERT INTO deliveries (id, source, delivery_id, state, received_at)
                         VALUES (?1, 'config', 'old-' || ?1, 'accepted', 1780000000000)";
@@ -76,6 +87,46 @@ async fn what_the_first_version_left_is_taken_over_after_a_stop_and_after_a_kill
         assert_eq!(remembered.trim().parse(), Ok(2), "killed: {killed}");
         service.kill().await;
     }
+}
+
+#[tokio::test]
+async fn the_keys_that_the_second_version_knew_are_known_in_marks_and_in_the_attempt_that_it_left_open() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("journal.db");
+    let mut connection = empty(&path, &[("journal", FIRST), ("verbs", SECOND)]).await;
+    let rows = [
+        "INSERT INTO deliveries (id, source, delivery_id, state, received_at) VALUES (1, 'config', 'old', 'accepted', 0)",
+        "INSERT INTO changes (seq, delivery, route, flow, node, mode, fetch_url, order_key, state)
+         VALUES (7, 1, 'default', 'f', 'n', 'replace', 'http://a/', '2026-11-22T06:00:00.5Z', 'pending')",
+        "INSERT INTO marks (flow, node, target, route, order_key, seq)
+         VALUES ('f', 'n', '=a', 'push', '2026-11-22T06:00:00Z', 3), ('f', 'n', '=b', 'default', NULL, 4)",
+        r#"INSERT INTO attempts (id, flow, base_version, plan, started_at) VALUES ('x', 'f', '14',
+            '{"endings":[],"edits":[],"marks":[{"node":"n","target":{"variable":"a"},"route":"default","order_key":"2026-11-22T06:00:00Z","seq":5},
+              {"node":"n","target":"list","route":"push","order_key":null,"seq":6}]}', 0)"#,
+    ];
+    for row in rows {
+        sqlx::query(row).execute(&mut connection).await.expect("a row");
+    }
+    connection.close().await.expect("closed");
+
+    let journal = Journal::open(&Location::sqlite(&path)).await.expect("it is taken over");
+    let (flow, node) = (FlowId::parse("f").expect("an id"), NodeId::parse("n").expect("an id"));
+    let shown = |marks: &[Mark]| {
+        marks
+            .iter()
+            .map(|mark| format!("{} {:?} {}", mark.target.encode(), mark.keys, mark.seq))
+            .collect::<Vec<_>>()
+    };
+    let time = r#"Time(2026-11-22T06:00:00Z)}"#;
+    let marks = journal.reader.marks(&flow, &node).await.expect("read");
+    assert_eq!(shown(&marks), [format!(r#"=a {{"push": {time} 3"#), "=b {} 4".to_owned()]);
+    let attempt = journal.reader.open_attempt(&flow).await.expect("read").expect("it is open");
+    assert_eq!(shown(&attempt.plan.marks), [format!(r#"=a {{"default": {time} 5"#), "* {} 6".to_owned()]);
+    let change = journal.reader.change(7).await.expect("read").expect("it is there");
+    assert_eq!(
+        (change.mode.as_str(), change.order_key.as_deref()),
+        ("replace", Some("2026-11-22T06:00:00.5Z"))
+    );
 }
 
 #[tokio::test]

@@ -6,10 +6,12 @@ use std::time::Duration;
 
 use flowhook::change::{Admission, Change, Delivery, FlowId, NewChange, NodeId, Seq, State, Values, Verdict};
 use flowhook::journal::{
-    Acted, Admitted, Attempt, ChangeFilter, Chosen, Done, Effect, Ending, Fetched, GateEnd, Mark, Outcome,
-    Reach, Ready, Refused, Settlement, Step, Tally, Verb,
+    Acted, Admitted, Attempt, ChangeFilter, Chosen, Done, Drifted, Effect, Ending, Fetched, GateEnd, Mark,
+    Outcome, Reach, Ready, Refused, Settlement, Step, Taken, Tally, Verb,
 };
 use jiff::Timestamp;
+
+mod compared;
 
 /// How many of a flow's changes are its latest.
 const LATEST: usize = 1000;
@@ -22,6 +24,10 @@ pub(crate) struct Disk {
     last_seq: Seq,
     marks: BTreeMap<(FlowId, String, String), Mark>,
     attempts: BTreeMap<String, Tried>,
+    /// By route, flow and node.
+    taken: BTreeMap<(String, FlowId, NodeId), Taken>,
+    /// By flow, node and the target's name.
+    drift: BTreeMap<(FlowId, NodeId, String), Drifted>,
     pub(crate) gate: Option<GateEnd>,
     /// The flows that are paused; none stands for all.
     pauses: BTreeMap<Option<FlowId>, String>,
@@ -131,12 +137,17 @@ impl Disk {
         self.last_seq += 1;
         let url = match &what.values {
             Values::Known(_) | Values::Undo(_) => None,
-            Values::Fetch(url) => Some(url.clone()),
+            Values::Fetch(url) | Values::Taken { url, .. } => Some(url.clone()),
         };
+        let mut what = what.clone();
+        if let Values::Taken { values, .. } = what.values {
+            what.values = *values;
+            self.take(&what, now);
+        }
         let row = Row {
             source: name.0.clone(),
             delivery: name.1.clone(),
-            change: Change { seq: self.last_seq, what: what.clone(), held_ms: 0 },
+            change: Change { seq: self.last_seq, what, held_ms: 0 },
             url,
             state: State::Pending,
             reason: None,
@@ -190,6 +201,10 @@ impl Disk {
                 Tally::default()
             }
             Step::Fetched { url, up_to, fetched } => self.fetched(url, *up_to, fetched, now),
+            Step::Drift { flow, found } => {
+                self.drifts(flow, found, now);
+                Tally::default()
+            }
             Step::Gate(end) => {
                 let until = Timestamp::from_millisecond(end.until.as_millisecond()).expect("it was a time");
                 self.gate = Some(GateEnd { until, reason: end.reason.clone() });
@@ -249,11 +264,13 @@ impl Disk {
 
     fn fetched(&mut self, url: &str, up_to: Seq, fetched: &Fetched, now: Moment) -> Tally {
         let mut ended = Tally::default();
+        let mut filled = Vec::new();
         for (_, row) in self.changes.range_mut(..=up_to).filter(|(_, row)| row.waits_for(url)) {
             match fetched {
                 Fetched::Values(variables) => {
                     row.change.what.values = Values::Known(variables.clone());
                     row.reason = None;
+                    filled.push(row.change.what.clone());
                 }
                 Fetched::Nothing(reason) => row.reason = Some(reason.clone()),
                 Fetched::Unfit(reason) => {
@@ -263,6 +280,7 @@ impl Disk {
                 }
             }
         }
+        filled.iter().for_each(|what| self.take(what, now));
         ended
     }
 
@@ -320,7 +338,7 @@ impl Disk {
         let what = &row.change.what;
         let list = match &what.values {
             Values::Known(variables) => Some(json(variables)),
-            Values::Fetch(_) | Values::Undo(_) => None,
+            Values::Fetch(_) | Values::Undo(_) | Values::Taken { .. } => None,
         };
         Done {
             seq,
@@ -489,7 +507,7 @@ fn text_of(values: &Values) -> String {
     match values {
         Values::Known(variables) => json(variables),
         Values::Undo(undo) => json(&undo.restores()) + &json(undo),
-        Values::Fetch(_) => String::new(),
+        Values::Fetch(_) | Values::Taken { .. } => String::new(),
     }
 }
 

@@ -6,7 +6,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use flowhook::change::{Delivery, FlowId, NodeId, Seq, State, Values};
-use flowhook::journal::{Attempt, Committed, Effect, JournalError, Mark, Read, Ready, Step, Write};
+use flowhook::journal::{
+    Attempt, Committed, DriftCursor, Drifted, Effect, JournalError, Mark, Read, Ready, Step, Taken, Write,
+};
 use jiff::Timestamp;
 
 use crate::disk::{Disk, Moment, paused_by};
@@ -55,6 +57,7 @@ impl Journal {
             Step::Settle { .. }
             | Step::Hold { .. }
             | Step::Fetched { .. }
+            | Step::Drift { .. }
             | Step::Gate(_)
             | Step::Prune { .. }
             | Step::Act { .. }
@@ -91,7 +94,7 @@ impl Journal {
                     let names = match &other.values {
                         Values::Known(variables) => variables.iter().any(|variable| variable.name == name),
                         Values::Undo(undo) => undo.replaced.iter().any(|of| of.name.as_deref() == Some(name)),
-                        Values::Fetch(_) => false,
+                        Values::Fetch(_) | Values::Taken { .. } => false,
                     };
                     matches!(row.state, State::Published | State::Unchanged)
                         && (&other.flow, &other.node) == (&what.flow, &what.node)
@@ -156,6 +159,35 @@ impl Read for Journal {
         self.look(|disk| disk.marks(flow, node)).await
     }
 
+    async fn marked_flows(&self, after: Option<&FlowId>, at_most: usize) -> Result<Vec<FlowId>> {
+        self.look(|disk| disk.marked_flows(after, at_most)).await
+    }
+
+    async fn marked_nodes(&self, flow: &FlowId) -> Result<Vec<NodeId>> {
+        self.look(|disk| disk.marked_nodes(flow)).await
+    }
+
+    async fn taken(
+        &self,
+        route: &str,
+        after: Option<(&FlowId, &NodeId)>,
+        at_most: usize,
+    ) -> Result<Vec<Taken>> {
+        self.look(|disk| disk.taken(route, after, at_most)).await
+    }
+
+    async fn drift(&self, after: Option<DriftCursor<'_>>, at_most: usize) -> Result<Vec<Drifted>> {
+        self.look(|disk| disk.drift(after, at_most)).await
+    }
+
+    async fn drift_of(&self, flow: &FlowId) -> Result<Vec<Drifted>> {
+        self.look(|disk| disk.drift_of(flow)).await
+    }
+
+    async fn has_pending(&self, flow: &FlowId) -> Result<bool> {
+        self.look(|disk| disk.has_pending(flow)).await
+    }
+
     async fn open_attempt(&self, flow: &FlowId) -> Result<Option<Attempt>> {
         self.look(|disk| disk.open_attempt(flow).cloned()).await
     }
@@ -195,6 +227,7 @@ fn name(step: &Step) -> String {
         }
         Step::Hold { seqs, .. } => format!("hold {seqs:?}"),
         Step::Fetched { url, up_to, .. } => format!("fetched {url} up to {up_to}"),
+        Step::Drift { flow, found } => format!("drift of {flow}: {}", found.len()),
         Step::Gate(end) => format!("gate closed until {}", end.until),
         Step::Prune { .. } => "prune".to_owned(),
         Step::Act { verb, chosen } => format!("{verb:?} {chosen:?}"),

@@ -1,11 +1,12 @@
 //! What must be true when all is calm again.
 
-use std::collections::BTreeMap;
+use std::cmp::Ordering::Greater;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use flowhook::change::{Mode, Replaced, Seq, State, Values, Variable};
 use flowhook::journal::Target;
-use jiff::Timestamp;
 use serde_json::value::RawValue;
 
 use crate::disk::{Disk, Row};
@@ -177,74 +178,83 @@ impl Judge<'_> {
 
     /// Every variable must have the value of the change that wins by the rules of order.
     fn finals(&self) {
-        let mut standing: BTreeMap<(&str, &str, &str), Winner<'_>> = BTreeMap::new();
-        let mut lists: BTreeMap<(&str, &str), Winner<'_>> = BTreeMap::new();
+        let mut variables: BTreeMap<(&str, &str, &str), Vec<&Row>> = BTreeMap::new();
+        let mut lists: BTreeMap<(&str, &str), Vec<&Row>> = BTreeMap::new();
         for row in self.disk.changes.values() {
             if !matches!(row.state, State::Published | State::Unchanged | State::Superseded) {
                 continue;
             }
             let what = &row.change.what;
-            let Values::Known(variables) = &what.values else { continue };
             let (flow, node) = (what.flow.as_str(), what.node.as_str());
-            let key = what.order_key.map(|key| key.0);
-            if what.mode == Mode::Replace {
-                challenge(lists.entry((flow, node)), Winner { key, seq: row.change.seq, value: "", row });
+            if what.mode == Mode::Replace && matches!(what.values, Values::Known(_)) {
+                lists.entry((flow, node)).or_default().push(row);
                 continue;
             }
-            for variable in variables {
-                let challenger = Winner { key, seq: row.change.seq, value: variable.value.get(), row };
-                challenge(standing.entry((flow, node, &variable.name)), challenger);
+            for variable in known(row) {
+                variables.entry((flow, node, &variable.name)).or_default().push(row);
             }
         }
-        for ((flow, node, name), winner) in standing {
-            self.stands(flow, node, name, winner.value, winner.row);
+        for ((.., name), rivals) in variables {
+            self.one_stands(&may_win(rivals), |row| named(row, name));
         }
-        for ((flow, node), winner) in lists {
-            let Values::Known(variables) = &winner.row.change.what.values else { continue };
-            for variable in variables {
-                self.stands(flow, node, &variable.name, variable.value.get(), winner.row);
-            }
+        for rivals in lists.into_values() {
+            self.one_stands(&may_win(rivals), |row| known(row).iter().collect());
         }
     }
 
-    fn stands(&self, flow: &str, node: &str, name: &str, value: &str, winner: &Row) {
+    /// The flow must hold those variables of one of these changes that it wins.
+    fn one_stands<'r>(&self, winners: &[&'r Row], of: impl Fn(&'r Row) -> Vec<&'r Variable>) {
+        let missing = |row: &'r Row| of(row).into_iter().find_map(|variable| self.missing(variable, row));
+        let all: Option<Vec<String>> = winners.iter().map(|row| missing(row)).collect();
+        if let Some(missing) = all {
+            self.ground.violated(missing.join(", and "));
+        }
+    }
+
+    /// What the flow lacks of a winner, if a person has not taken it away.
+    fn missing(&self, variable: &Variable, winner: &Row) -> Option<String> {
+        let what = &winner.change.what;
+        let (flow, node, name) = (what.flow.as_str(), what.node.as_str(), variable.name.as_str());
         let touched = |what: &str| {
             let place = (flow.to_owned(), node.to_owned(), what.to_owned());
             self.held.touched.get(&place).is_some_and(|at| *at + self.behind() >= winner.accepted)
         };
         if touched(name) || touched("*") || self.was_rolled_back(name, winner) {
-            return;
+            return None;
         }
         let found = self.held.flows.get(flow).and_then(|held| held.value(node, name));
-        if found != Some(value) {
-            self.ground.violated(format!(
-                "{flow} {node} {name} is {found:?}, not {value} of change {}",
-                winner.change.seq
-            ));
-        }
+        let value = variable.value.get();
+        (found != Some(value)).then(|| {
+            format!("{flow} {node} {name} is {found:?}, not {value} of change {}", winner.change.seq)
+        })
     }
 }
 
-/// The best so far.
-struct Winner<'d> {
-    key: Option<Timestamp>,
-    seq: Seq,
-    value: &'d str,
-    row: &'d Row,
+fn known(row: &Row) -> &[Variable] {
+    if let Values::Known(variables) = &row.change.what.values { variables } else { &[] }
 }
 
-/// The higher key wins; with equal ones, or none, the later number.
-fn challenge<'d, K: Ord>(
-    entry: std::collections::btree_map::Entry<'_, K, Winner<'d>>,
-    challenger: Winner<'d>,
-) {
-    entry
-        .and_modify(|best| {
-            if (challenger.key, challenger.seq) >= (best.key, best.seq) {
-                *best = Winner { ..challenger };
-            }
-        })
-        .or_insert(challenger);
+fn named<'r>(row: &'r Row, name: &str) -> Vec<&'r Variable> {
+    known(row).iter().filter(|variable| variable.name == name).collect()
+}
+
+/// Those of some changes, in the order of their arrival, of which one must win. Of one route it is the one with the
+/// highest key, and of several of those the last. What keys of two routes mean for each other is a matter of when
+/// each was carried out; but what is below the highest of its own route never wins.
+fn may_win(rivals: Vec<&Row>) -> Vec<&Row> {
+    let route = |row: &Row| row.change.what.order_key.map(|_| Arc::clone(&row.change.what.route));
+    let key = |row: &Row| row.change.what.order_key;
+    let is_beaten = |row: &&Row| {
+        rivals
+            .iter()
+            .any(|other| route(other) == route(row) && key(other).partial_cmp(&key(row)) == Some(Greater))
+    };
+    let mut best: Vec<&Row> = rivals.iter().copied().filter(|row| !is_beaten(row)).collect();
+    let routes: BTreeSet<_> = best.iter().map(|row| route(row)).collect();
+    if routes.len() == 1 {
+        best = best.pop().into_iter().collect();
+    }
+    best
 }
 
 /// What of a rollback a flow holds: for each variable, or the whole list, whether it is as it is to be, and whether

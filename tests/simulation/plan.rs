@@ -21,6 +21,8 @@ pub(crate) struct Plan {
     pub(crate) faults: f64,
     /// How likely a change is thin.
     pub(crate) thin: f64,
+    /// How likely a change is one of a second route, whose keys say nothing of the first one's.
+    pub(crate) other_route: f64,
     /// All changes, and all who meddle, are about the same few variables of one node.
     pub(crate) narrow: bool,
     /// How likely a change is one that cannot be carried out.
@@ -102,6 +104,7 @@ impl Plan {
             requests_per_minute: None,
             faults: 0.0,
             thin: 0.12,
+            other_route: 0.0,
             narrow: false,
             mistakes: 0.0,
             latency_ms: 80,
@@ -159,6 +162,7 @@ impl Plan {
             requests_per_minute: ground.chance(0.1).then(|| ground.pick(&[120, 600])),
             faults: ground.pick(&[0.0, 0.0, 0.02, 0.1, 0.35]),
             thin: ground.pick(&[0.0, 0.1, 0.1, 0.6]),
+            other_route: ground.pick(&[0.0, 0.0, 0.4]),
             narrow: ground.chance(0.4),
             mistakes: ground.pick(&[0.0, 0.05]),
             latency_ms: ground.pick(&[0, 5, 80, 800]),

@@ -11,8 +11,8 @@ use flowhook::change::{
     Delivery, FlowId, Mode, NewChange, NodeId, OrderKey, Seq, State, Values, Variable, Verdict,
 };
 use flowhook::journal::{
-    Attempt, ChangeFilter, Chosen, Edit, Ending, Fetched, GateEnd, Journal, Location, Mark, Outcome, Plan,
-    Reach, Read as _, Reader, Settlement, Step, Target, Verb, Write as _,
+    Attempt, ChangeFilter, Chosen, Drift, Edit, Ending, Fetched, GateEnd, Journal, Location, Mark, Outcome,
+    Plan, Reach, Read as _, Reader, Settlement, Step, Target, Verb, Write as _,
 };
 use jiff::{SignedDuration, Timestamp};
 
@@ -20,6 +20,7 @@ use crate::disk::{Disk, Moment};
 
 const FLOWS: [&str; 2] = ["f1", "f2"];
 const NODES: [&str; 2] = ["n1", "n2"];
+const ROUTES: [&str; 2] = ["default", "other"];
 const URLS: [&str; 2] = ["https://config.example/1", "https://config.example/2"];
 /// How many runs, and how many commits in each.
 const RUNS: u64 = 12;
@@ -50,18 +51,29 @@ impl Maker {
         (0..count).map(variable).map(|variable| variable.expect("JSON")).collect()
     }
 
+    fn order_key(&mut self) -> Option<OrderKey> {
+        match self.rng.u8(..4) {
+            0 => Some(OrderKey::Revision(self.rng.u64(..))),
+            1 => Some(OrderKey::Time(self.now)),
+            _ => None,
+        }
+    }
+
     fn delivery(&mut self) -> Delivery {
         let change = |this: &mut Self| NewChange {
-            route: Arc::from("default"),
+            route: Arc::from(this.pick(&ROUTES)),
             flow: flow(this.pick(&FLOWS)),
             node: node(this.pick(&NODES)),
             mode: if this.rng.u8(..5) == 0 { Mode::Replace } else { Mode::Merge },
-            values: if this.rng.u8(..4) == 0 {
-                Values::Fetch(this.pick(&URLS).to_owned())
-            } else {
-                Values::Known(this.variables())
+            values: match this.rng.u8(..8) {
+                0 | 1 => Values::Fetch(this.pick(&URLS).to_owned()),
+                2 => Values::Taken {
+                    url: this.pick(&URLS).to_owned(),
+                    values: Box::new(Values::Known(this.variables())),
+                },
+                _ => Values::Known(this.variables()),
             },
-            order_key: this.rng.bool().then_some(OrderKey(this.now)),
+            order_key: this.order_key(),
         };
         let verdict = if self.rng.u8(..8) == 0 {
             Verdict::Rejected { reason: "odd".to_owned(), body: Bytes::from_static(b"{}") }
@@ -90,18 +102,37 @@ impl Maker {
         seqs.into_iter().map(ending).collect()
     }
 
-    fn mark(&mut self) -> Mark {
-        let target = match self.pick(&["*", "a", "b"]) {
+    fn target(&mut self) -> Target {
+        match self.pick(&["*", "a", "b"]) {
             "*" => Target::List,
             name => Target::Variable(name.to_owned()),
-        };
-        Mark {
-            node: self.pick(&NODES).to_owned(),
-            target,
-            route: "default".to_owned(),
-            order_key: self.rng.bool().then_some(self.now),
-            seq: self.rng.i64(1..50),
         }
+    }
+
+    fn mark(&mut self) -> Mark {
+        let keys = ROUTES.iter().filter_map(|route| Some(((*route).to_owned(), self.order_key()?)));
+        Mark {
+            keys: keys.collect(),
+            node: self.pick(&NODES).to_owned(),
+            target: self.target(),
+            seq: self.rng.i64(1..50),
+            route: self.pick(&ROUTES).to_owned(),
+            value: self.rng.bool().then(|| "1.10".to_owned()),
+        }
+    }
+
+    fn drift(&mut self) -> Step {
+        let drift = |this: &mut Self| Drift {
+            node: node(this.pick(&NODES)),
+            target: this.target(),
+            ours: this.rng.bool().then(|| this.rng.u8(..3).to_string()),
+            there: this.rng.bool().then(|| this.rng.u8(..3).to_string()),
+            route: this.pick(&ROUTES).to_owned(),
+        };
+        let mut found: Vec<Drift> = (0..self.rng.usize(..4)).map(|_| drift(self)).collect();
+        found.sort_by_key(|drift| (drift.node.clone(), drift.target.clone()));
+        found.dedup_by_key(|drift| (drift.node.clone(), drift.target.clone()));
+        Step::Drift { flow: flow(self.pick(&FLOWS)), found }
     }
 
     fn attempt(&mut self, disk: &Disk) -> Option<Step> {
@@ -120,7 +151,7 @@ impl Maker {
         let raw = |json: &str| serde_json::value::RawValue::from_string(json.to_owned()).ok();
         let own_list = match &disk.changes[&seq].change.what.values {
             Values::Known(variables) => serde_json::value::to_raw_value(variables).ok(),
-            Values::Fetch(_) | Values::Undo(_) => raw("[ 7 ]"),
+            Values::Fetch(_) | Values::Undo(_) | Values::Taken { .. } => raw("[ 7 ]"),
         };
         let (target, value) = match self.rng.u8(..6) {
             0 => return None,
@@ -181,7 +212,7 @@ impl Maker {
     }
 
     fn step(&mut self, disk: &Disk) -> Step {
-        match self.rng.u8(..12) {
+        match self.rng.u8(..13) {
             0..3 => self.attempt(disk).unwrap_or(Step::Probe),
             3..6 => self.settle(disk),
             6 => {
@@ -205,6 +236,7 @@ impl Maker {
             },
             9 => self.act(disk),
             10 => Step::Rollback { seqs: [self.seqs(disk), self.seqs(disk)].concat() },
+            11 => self.drift(),
             _ => self.pause(),
         }
     }
@@ -225,11 +257,19 @@ fn said_by_disk(disk: &Disk, now: Timestamp) -> Vec<String> {
         said.extend(NODES.iter().map(|at| format!("{:?}", disk.marks(&flow, &node(at)))));
         said.push(format!("{:?}", disk.open_attempt(&flow)));
         said.push(format!("{:?} {}", disk.wanted_urls(&flow), disk.is_paused(&flow)));
+        said.push(format!("{:?} {}", disk.marked_nodes(&flow), disk.has_pending(&flow)));
+        said.push(format!("{:?} {:?}", disk.drift_of(&flow), disk.marked_flows(Some(&flow), 9)));
+        let behind = (&flow, &node(NODES[0]));
+        said.extend(ROUTES.map(|route| format!("{:?}", disk.taken(route, Some(behind), 9))));
+        let target = Target::Variable("a".to_owned());
+        said.push(format!("{:?}", disk.drift(Some((behind.0, behind.1, &target)), 2)));
         said.push(format!("{:?}", disk.last_published(&flow)));
         said.extend(["14", "15"].map(|version| disk.was_lost_at(&flow, version).to_string()));
         said.extend(moments(now).map(|since| disk.others_were_served(&flow, since).to_string()));
     }
     said.extend(URLS.iter().map(|url| format!("{:?}", disk.waiting_for(url))));
+    said.extend(ROUTES.map(|route| format!("{:?}", disk.taken(route, None, 3))));
+    said.push(format!("{:?} {:?}", disk.drift(None, 3), disk.marked_flows(None, 1)));
     said.push(format!("{:?} {} {:?}", disk.gate, disk.pending_count(), disk.pending_tally()));
     said.push(format!("{:?}", disk.flows_with_work()));
     for (seq, row) in disk.changes.iter().rev() {
@@ -251,6 +291,17 @@ async fn said_by_sqlite(reader: &Reader, now: Timestamp) -> Vec<String> {
         said.push(format!("{:?}", reader.open_attempt(&flow).await.expect("read").as_ref()));
         let is_paused = reader.is_paused(&flow).await.expect("read");
         said.push(format!("{:?} {is_paused}", reader.wanted_urls(&flow).await.expect("read")));
+        let has_pending = reader.has_pending(&flow).await.expect("read");
+        said.push(format!("{:?} {has_pending}", reader.marked_nodes(&flow).await.expect("read")));
+        let drift = reader.drift_of(&flow).await.expect("read");
+        said.push(format!("{drift:?} {:?}", reader.marked_flows(Some(&flow), 9).await.expect("read")));
+        let behind = (&flow, &node(NODES[0]));
+        for route in ROUTES {
+            said.push(format!("{:?}", reader.taken(route, Some(behind), 9).await.expect("read")));
+        }
+        let target = Target::Variable("a".to_owned());
+        let behind = Some((behind.0, behind.1, &target));
+        said.push(format!("{:?}", reader.drift(behind, 2).await.expect("read")));
         said.push(format!("{:?}", reader.last_published(&flow).await.expect("read")));
         for version in ["14", "15"] {
             said.push(reader.was_lost_at(&flow, version).await.expect("read").to_string());
@@ -262,6 +313,11 @@ async fn said_by_sqlite(reader: &Reader, now: Timestamp) -> Vec<String> {
     for url in URLS {
         said.push(format!("{:?}", reader.waiting_for(url).await.expect("read")));
     }
+    for route in ROUTES {
+        said.push(format!("{:?}", reader.taken(route, None, 3).await.expect("read")));
+    }
+    let drift = reader.drift(None, 3).await.expect("read");
+    said.push(format!("{drift:?} {:?}", reader.marked_flows(None, 1).await.expect("read")));
     let gate = reader.gate().await.expect("read");
     let (count, tally) = (reader.pending_count().await.expect("read"), reader.pending().await.expect("read"));
     said.push(format!("{gate:?} {count} {tally:?}"));

@@ -117,7 +117,8 @@ impl Senders {
             Timestamp::from_second(1_795_334_000 + i64::try_from(self.ground.below(30)).unwrap_or(0))
                 .expect("a time")
         };
-        let order_key = keyed.then(|| OrderKey(key()));
+        let order_key = keyed.then(|| OrderKey::Time(key()));
+        let route = if self.ground.chance(self.plan.other_route) { "other" } else { "default" };
         let values = if self.ground.chance(self.plan.thin) {
             let mut tenant = self.tenant.state();
             let value = tenant.configured.entry(id.clone()).or_default();
@@ -133,7 +134,7 @@ impl Senders {
             self.ground.pick(self.plan.nodes())
         };
         NewChange {
-            route: Arc::from("default"),
+            route: Arc::from(route),
             flow: FlowId::parse(&id).expect("a flow id"),
             node: NodeId::parse(node).expect("a node id"),
             mode: if replaced { Mode::Replace } else { Mode::Merge },

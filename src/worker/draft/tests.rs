@@ -1,5 +1,6 @@
 //! How changes end, and how an attempt without an answer is decided.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::{Decision, Draft, all_superseded, decide, draft};
@@ -42,7 +43,8 @@ fn replace(seq: Seq, node: &str, assignments: &str) -> Change {
 
 fn mark(node: &str, variable: &str, seq: Seq) -> Mark {
     let target = Target::Variable(variable.to_owned());
-    Mark { node: node.to_owned(), target, route: "default".to_owned(), order_key: None, seq }
+    let (keys, route) = (BTreeMap::new(), "default".to_owned());
+    Mark { node: node.to_owned(), target, keys, seq, route, value: None }
 }
 
 fn drafted(changes: &[Change], marks: &[Mark]) -> Draft {
@@ -172,7 +174,7 @@ fn marks_of_one_node_say_nothing_of_another() {
 #[test]
 fn marks_move_with_unchanged_too() {
     let draft = drafted(&[merge(3, "n", "a=1")], &[mark("n", "a", 2)]);
-    assert_eq!(draft.plan.marks, [mark("n", "a", 3)]);
+    assert_eq!(draft.plan.marks, [Mark { value: Some("1".to_owned()), ..mark("n", "a", 3) }]);
 }
 
 #[test]

@@ -30,7 +30,7 @@ const NO_LIST: &str = "[]";
 pub(super) fn undo_of(change: &Change) -> Option<&Undo> {
     match &change.what.values {
         Values::Undo(undo) => Some(undo),
-        Values::Known(_) | Values::Fetch(_) => None,
+        Values::Known(_) | Values::Fetch(_) | Values::Taken { .. } => None,
     }
 }
 
@@ -238,7 +238,8 @@ impl Judged<'_> {
     }
 }
 
-/// The marks that move: those of what is restored, as for changes without a key.
+/// The marks that move: those of what is restored, as for changes without a key. The value that was last applied
+/// stays in them: a rollback is a person's word, and shows as drift from what the source wants.
 fn marks_of(judged: &Judged<'_>, marks: &[Mark]) -> Vec<Mark> {
     let mut won: BTreeMap<Seq, Change> = BTreeMap::new();
     for (name, winner) in &judged.winners {
@@ -250,7 +251,16 @@ fn marks_of(judged: &Judged<'_>, marks: &[Mark]) -> Vec<Mark> {
             variables.push(Variable { name: (*name).to_owned(), value: RawValue::NULL.to_owned() });
         }
     }
-    marks_after(&fold(&won.values().collect::<Vec<_>>(), marks))
+    let mut moved = marks_after(&fold(&won.values().collect::<Vec<_>>(), marks));
+    let before: BTreeMap<&Target, &Mark> = marks.iter().map(|mark| (&mark.target, mark)).collect();
+    for mark in &mut moved {
+        let before = before.get(&mark.target);
+        mark.value = before.and_then(|before| before.value.clone());
+        if let Some(before) = before {
+            mark.route.clone_from(&before.route);
+        }
+    }
+    moved
 }
 
 /// The restorations that these edits are, one a node; they are sorted by node.

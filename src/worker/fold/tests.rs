@@ -31,7 +31,12 @@ fn replace(seq: Seq, names: &str) -> Change {
 }
 
 fn keyed(key: i64, mut change: Change) -> Change {
-    change.what.order_key = Some(OrderKey(Timestamp::from_second(key).expect("a time")));
+    change.what.order_key = Some(OrderKey::Time(Timestamp::from_second(key).expect("a time")));
+    change
+}
+
+fn numbered(revision: u64, mut change: Change) -> Change {
+    change.what.order_key = Some(OrderKey::Revision(revision));
     change
 }
 
@@ -114,13 +119,49 @@ fn keys_of_two_routes_and_missing_keys_leave_it_to_the_order_of_arrival() {
 }
 
 #[test]
-fn a_winner_without_a_key_does_not_let_older_keys_in_again() {
-    let between = merge(2, "x");
-    check(&[keyed(10, merge(1, "x")), between.clone()], &[keyed(5, merge(3, "x"))], "");
-    check(&[keyed(10, merge(1, "x")), between.clone()], &[keyed(10, merge(3, "x"))], "x:3");
-    check(&[], &[keyed(10, merge(1, "x")), between, keyed(5, merge(3, "x"))], "x:2");
+fn keys_of_two_kinds_leave_it_to_the_order_of_arrival_and_the_newer_kind_counts_from_then_on() {
+    check(&[], &[keyed(10, merge(1, "x")), numbered(5, merge(2, "x"))], "x:2");
+    check(&[numbered(5, merge(2, "x"))], &[keyed(10, merge(1, "x"))], "");
+    check(&[keyed(10, merge(1, "x")), numbered(5, merge(2, "x"))], &[numbered(4, merge(3, "x"))], "");
+}
+
+#[test]
+fn of_one_route_the_higher_revision_wins_whatever_the_order_of_arrival() {
+    check(&[], &[numbered(10, merge(1, "x")), numbered(9, merge(2, "x"))], "x:1");
+    check(&[numbered(9, merge(2, "x"))], &[numbered(10, merge(1, "x"))], "x:1");
+}
+
+#[test]
+fn a_winner_in_between_does_not_let_older_keys_in_again() {
+    for between in [merge(2, "x"), routed("b", merge(2, "x")), routed("b", keyed(3, merge(2, "x")))] {
+        check(&[keyed(10, merge(1, "x")), between.clone()], &[keyed(5, merge(3, "x"))], "");
+        check(&[keyed(10, merge(1, "x")), between.clone()], &[keyed(10, merge(3, "x"))], "x:3");
+        check(&[], &[keyed(10, merge(1, "x")), between, keyed(5, merge(3, "x"))], "x:2");
+    }
     check(&[keyed(10, merge(1, "x")), replace(2, "")], &[keyed(5, merge(3, "x y"))], "y:3");
     check(&[keyed(10, replace(1, "")), replace(2, "")], &[keyed(5, merge(3, "x"))], "");
+    check(&[keyed(10, merge(1, "x")), routed("b", replace(2, "x"))], &[keyed(5, merge(3, "x"))], "");
+}
+
+/// The values that the marks hold after these changes were published one by one.
+fn applied(published: &[Change]) -> String {
+    let mut marks = Vec::new();
+    for change in published {
+        marks = moved(&marks, &fold(&[change], &marks));
+    }
+    let shown = |mark: &Mark| {
+        format!("{} {} {}", mark.target.encode(), mark.value.as_deref().unwrap_or("-"), mark.route)
+    };
+    marks.iter().map(shown).collect::<Vec<_>>().join(", ")
+}
+
+#[test]
+fn a_mark_holds_the_value_that_was_last_applied_and_whose_it_was() {
+    assert_eq!(applied(&[merge(1, "x y"), routed("b", merge(2, "x"))]), "=x 2 b, =y 1 default");
+    assert_eq!(applied(&[keyed(5, merge(2, "x")), keyed(4, merge(3, "x"))]), "=x 2 default");
+    let list = r#"* [{"name":"x","value":2}] b"#;
+    assert_eq!(applied(&[merge(1, "x y"), routed("b", replace(2, "x"))]), format!("{list}, =x 2 b, =y - b"));
+    assert_eq!(applied(&[routed("b", replace(2, "x")), merge(3, "x")]), format!("{list}, =x 3 default"));
 }
 
 #[test]
@@ -158,25 +199,28 @@ struct Model {
     values: BTreeMap<String, String>,
 }
 
-/// The winner's number, and the highest key with its route.
+/// The winner's number, the highest key of each route, and the value.
 #[derive(Clone, Debug, PartialEq)]
-struct Stands(Seq, Option<(Arc<str>, i64)>);
+struct Stands(Seq, BTreeMap<String, OrderKey>, Option<String>);
 
 impl Model {
     fn loses(change: &Change, stands: Option<&Stands>) -> bool {
-        let Some(Stands(seq, highest)) = stands else { return false };
-        match (&change.what.order_key, highest) {
-            (Some(mine), Some((route, highest))) if *route == change.what.route => {
-                let mine = mine.0.as_second();
-                mine < *highest || mine == *highest && change.seq < *seq
+        let Some(Stands(seq, highest, _)) = stands else { return false };
+        match (change.what.order_key, highest.get(&*change.what.route).copied()) {
+            (Some(OrderKey::Time(mine)), Some(OrderKey::Time(highest))) if mine != highest => mine < highest,
+            (Some(OrderKey::Revision(mine)), Some(OrderKey::Revision(highest))) if mine != highest => {
+                mine < highest
             }
             _ => change.seq < *seq,
         }
     }
 
-    fn won_by(change: &Change, before: Option<&Stands>) -> Stands {
-        let own = change.what.order_key.map(|key| (Arc::clone(&change.what.route), key.0.as_second()));
-        Stands(change.seq, own.or_else(|| before.and_then(|Stands(_, highest)| highest.clone())))
+    fn won_by(change: &Change, before: Option<&Stands>, value: Option<String>) -> Stands {
+        let mut highest = before.map(|Stands(_, highest, _)| highest.clone()).unwrap_or_default();
+        if let Some(key) = change.what.order_key {
+            highest.insert(change.what.route.to_string(), key);
+        }
+        Stands(change.seq, highest, value)
     }
 
     fn apply(&mut self, change: &Change) {
@@ -188,17 +232,19 @@ impl Model {
                 if self.variables.values().any(|stands| Self::loses(change, Some(stands))) {
                     return;
                 }
-                self.list = Some(Self::won_by(change, self.list.as_ref()));
-                for stands in self.variables.values_mut() {
-                    *stands = Self::won_by(change, Some(stands));
-                }
+                let list = serde_json::to_string(known(&change.what)).expect("variables are JSON");
+                self.list = Some(Self::won_by(change, self.list.as_ref(), Some(list)));
                 self.values = values(&change.what);
+                for (name, stands) in &mut self.variables {
+                    *stands = Self::won_by(change, Some(stands), self.values.get(name).cloned());
+                }
             }
             Mode::Merge => {
                 for (name, value) in values(&change.what) {
                     let before = self.variables.get(&name);
                     if !Self::loses(change, before) {
-                        self.variables.insert(name.clone(), Self::won_by(change, before));
+                        let won = Self::won_by(change, before, Some(value.clone()));
+                        self.variables.insert(name.clone(), won);
                         self.values.insert(name, value);
                     }
                 }
@@ -208,10 +254,8 @@ impl Model {
 
     /// Compares what stands with the journal's marks.
     fn assert_stands_as(&self, marks: &[Mark]) {
-        let stands = |mark: &Mark| {
-            let key = mark.order_key.map(|key| (Arc::from(mark.route.as_str()), key.as_second()));
-            (mark.target.clone(), Stands(mark.seq, key))
-        };
+        let stands =
+            |mark: &Mark| (mark.target.clone(), Stands(mark.seq, mark.keys.clone(), mark.value.clone()));
         let marks: BTreeMap<Target, Stands> = marks.iter().map(stands).collect();
         let variables = self.variables.iter();
         let expected: BTreeMap<Target, Stands> = variables
@@ -249,12 +293,14 @@ impl Node {
 /// A change without its number: mode, variables, key, route.
 fn arbitrary_change() -> impl Strategy<Value = Change> {
     let names = prop_oneof![Just("x"), Just("y"), Just("x y"), Just("x y z"), Just("")];
-    let key = proptest::option::weighted(0.7, 0..5_i64);
+    let time = (0..5_i64).prop_map(|at| OrderKey::Time(Timestamp::from_second(at).expect("a time")));
+    let key = prop_oneof![4 => time, 1 => (0..5_u64).prop_map(OrderKey::Revision)];
+    let key = proptest::option::weighted(0.7, key);
     (proptest::bool::weighted(0.2), names, key, proptest::bool::weighted(0.3)).prop_map(
         |(is_replace, names, key, other_route)| {
-            let change = if is_replace { replace(0, names) } else { merge(0, names) };
-            let change = if other_route { routed("b", change) } else { change };
-            key.map_or(change.clone(), |key| keyed(key, change))
+            let mut change = if is_replace { replace(0, names) } else { merge(0, names) };
+            change.what.order_key = key;
+            if other_route { routed("b", change) } else { change }
         },
     )
 }

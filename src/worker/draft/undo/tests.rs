@@ -1,10 +1,13 @@
 //! What rollbacks restore, what they leave alone, and how they end.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::super::{Decision, decide, draft};
 use super::together;
-use crate::change::{Change, FlowId, Mode, NewChange, NodeId, Replaced, Seq, Undo, Values, Variable};
+use crate::change::{
+    Change, FlowId, Mode, NewChange, NodeId, OrderKey, Replaced, Seq, Undo, Values, Variable,
+};
 use crate::flow::Document;
 use crate::journal::{Attempt, Mark, Target};
 
@@ -64,7 +67,8 @@ fn merge(seq: Seq) -> Change {
 }
 
 fn mark(target: Target, seq: Seq) -> Mark {
-    Mark { node: "n".to_owned(), target, route: "default".to_owned(), order_key: None, seq }
+    let (keys, route) = (BTreeMap::new(), "default".to_owned());
+    Mark { node: "n".to_owned(), target, keys, seq, route, value: None }
 }
 
 /// Drafts the rollbacks onto a list: how they end, and the list that is PUT; `None` for no PUT.
@@ -154,15 +158,14 @@ fn what_arrived_later_and_is_published_already_is_not_rolled_over() {
 }
 
 #[test]
-fn the_marks_of_what_is_restored_move_and_keep_the_highest_key() {
-    let key = "2026-01-05T06:00:00Z".parse().expect("a time");
-    let keyed = Mark { order_key: Some(key), ..mark(Target::Variable("a".to_owned()), 1) };
+fn the_marks_of_what_is_restored_move_and_keep_the_highest_keys_and_the_value() {
+    let keys = BTreeMap::from([("default".to_owned(), OrderKey::Revision(7))]);
+    let value = Some("2".to_owned());
+    let keyed = Mark { keys, value, ..mark(Target::Variable("a".to_owned()), 1) };
     let base = document(7, &list("a=2 b=3"));
     let marks = [keyed, mark(Target::Variable("b".to_owned()), 2)];
     let plan = draft(&base, &[undo(5, "a:1>2 b:1>9")], &marks).expect("it can be drafted").plan;
-    let moved: Vec<_> =
-        plan.marks.iter().map(|mark| (mark.target.encode(), mark.seq, mark.order_key)).collect();
-    assert_eq!(moved, [("=a".to_owned(), 5, Some(key))]);
+    assert_eq!(plan.marks, [Mark { seq: 5, ..marks[0].clone() }], "the value is still what was applied");
     let rows = list("a=2 b=3");
     let plan = draft(&base, &[undo_list(5, None, &rows)], &marks).expect("it can be drafted").plan;
     let moved: Vec<_> = plan.marks.iter().map(|mark| (mark.target.encode(), mark.seq)).collect();

@@ -1,0 +1,117 @@
+//! Drift: where a flow does not hold what was last applied to it, and nobody but a person can have done that.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use sqlx::sqlite::SqliteRow;
+use sqlx::{Row as _, query};
+
+use super::row::{flow_id, node_id, target, time};
+use super::{Commit, JournalError, Reader, Target};
+use crate::change::{FlowId, NodeId};
+
+type Result<T> = std::result::Result<T, JournalError>;
+
+/// One target of a flow that does not hold what was last applied.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Drift {
+    /// The node.
+    pub node: NodeId,
+    /// What of it differs.
+    pub target: Target,
+    /// The JSON text that was last applied; none if there was to be nothing.
+    pub ours: Option<String>,
+    /// The JSON text that the flow holds; none if it holds nothing.
+    pub there: Option<String>,
+    /// The route whose value was last applied.
+    pub route: String,
+}
+
+/// A drift that is recorded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Drifted {
+    /// The flow.
+    pub flow: FlowId,
+    /// What of it differs.
+    pub drift: Drift,
+    /// When it was first seen.
+    pub since: Timestamp,
+}
+
+/// The last drift of a page: the next one begins behind it.
+pub type DriftCursor<'a> = (&'a FlowId, &'a NodeId, &'a Target);
+
+impl Commit<'_> {
+    /// Records what of a flow differs now, in place of all that did. What differed before keeps its time.
+    pub(super) async fn drifts(&mut self, flow: &FlowId, found: &[Drift]) -> Result<()> {
+        let now = self.now_ms;
+        let gone = query("DELETE FROM drift WHERE flow = ? RETURNING node, target, since")
+            .bind(flow.as_str())
+            .fetch_all(self.sql())
+            .await?;
+        let known = |row: &SqliteRow| ((row.get("node"), row.get("target")), row.get("since"));
+        let known: BTreeMap<(String, String), i64> = gone.iter().map(known).collect();
+        for drift in found {
+            let place = (drift.node.as_str().to_owned(), drift.target.encode());
+            query(
+                "INSERT INTO drift (flow, node, target, ours, there, route, since) VALUES (?, ?, ?, ?, ?, ?, ?)",
+            )
+            .bind(flow.as_str())
+            .bind(&place.0)
+            .bind(&place.1)
+            .bind(&drift.ours)
+            .bind(&drift.there)
+            .bind(&drift.route)
+            .bind(known.get(&place).copied().unwrap_or(now))
+            .execute(self.sql())
+            .await?;
+        }
+        Ok(())
+    }
+}
+
+impl Reader {
+    pub(super) async fn drift_behind(
+        &self,
+        after: Option<DriftCursor<'_>>,
+        at_most: usize,
+    ) -> Result<Vec<Drifted>> {
+        let (flow, node, target) = match after {
+            Some((flow, node, target)) => (flow.as_str(), node.as_str(), target.encode()),
+            None => ("", "", String::new()),
+        };
+        let rows = query(
+            "SELECT flow, node, target, ours, there, route, since FROM drift
+             WHERE (flow, node, target) > (?, ?, ?) ORDER BY flow, node, target LIMIT ?",
+        )
+        .bind(flow)
+        .bind(node)
+        .bind(target)
+        .bind(i64::try_from(at_most).unwrap_or(i64::MAX))
+        .fetch_all(&self.pool)
+        .await?;
+        rows.iter().map(drifted).collect()
+    }
+
+    pub(super) async fn drift_in(&self, flow: &FlowId) -> Result<Vec<Drifted>> {
+        let rows = query(
+            "SELECT flow, node, target, ours, there, route, since FROM drift
+             WHERE flow = ? ORDER BY node, target",
+        )
+        .bind(flow.as_str())
+        .fetch_all(&self.pool)
+        .await?;
+        rows.iter().map(drifted).collect()
+    }
+}
+
+fn drifted(row: &SqliteRow) -> Result<Drifted> {
+    let drift = Drift {
+        node: node_id(row.get("node"))?,
+        target: target(row.get("target"))?,
+        ours: row.get("ours"),
+        there: row.get("there"),
+        route: row.get("route"),
+    };
+    Ok(Drifted { flow: flow_id(row.get("flow"))?, drift, since: time(row.get("since"))? })
+}

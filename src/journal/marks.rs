@@ -1,0 +1,122 @@
+//! Marks: for each target of a node who won it, the highest keys, and the value that was last applied.
+//!
+//! They are never pruned: what is old must not win after the row of what beat it is gone.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use sqlx::sqlite::SqliteRow;
+use sqlx::{Row as _, query};
+
+use super::row::{flow_id, json, node_id, target};
+use super::write::encode;
+use super::{Commit, JournalError, Reader, Target};
+use crate::change::{FlowId, NodeId, OrderKey, Seq};
+
+type Result<T> = std::result::Result<T, JournalError>;
+
+/// What stands so far for one target of one node. A winner without a key, or of another route, leaves the keys where
+/// they were.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "Kept")]
+pub struct Mark {
+    /// The node's id.
+    pub node: String,
+    /// What was contended for.
+    pub target: Target,
+    /// The highest key of each route that ever won it by one.
+    pub keys: BTreeMap<String, OrderKey>,
+    /// The winner's sequence number.
+    pub seq: Seq,
+    /// The route of the value.
+    pub route: String,
+    /// The JSON text that was last applied, or found to be there; none if it is not known, or was taken away with the
+    /// list that it was in. A rollback wins and leaves it as it was: what it restores is not what the source wants.
+    pub value: Option<String>,
+}
+
+/// A mark as it stands in an attempt's plan, which may be one that an earlier version left open.
+#[derive(Deserialize)]
+struct Kept {
+    node: String,
+    target: Target,
+    #[serde(default)]
+    keys: BTreeMap<String, OrderKey>,
+    /// The highest key, which was that of one route alone.
+    order_key: Option<OrderKey>,
+    seq: Seq,
+    route: String,
+    value: Option<String>,
+}
+
+impl From<Kept> for Mark {
+    fn from(kept: Kept) -> Self {
+        let Kept { node, target, mut keys, order_key, seq, route, value } = kept;
+        keys.extend(order_key.map(|key| (route.clone(), key)));
+        Self { node, target, keys, seq, route, value }
+    }
+}
+
+impl Commit<'_> {
+    pub(super) async fn mark(&mut self, flow: &FlowId, mark: &Mark) -> Result<()> {
+        query(
+            "INSERT INTO marks (flow, node, target, route, keys, seq, value) VALUES (?, ?, ?, ?, ?, ?, ?)
+             ON CONFLICT (flow, node, target) DO UPDATE
+             SET route = excluded.route, keys = excluded.keys, seq = excluded.seq, value = excluded.value",
+        )
+        .bind(flow.as_str())
+        .bind(&mark.node)
+        .bind(mark.target.encode())
+        .bind(&mark.route)
+        .bind(encode(&mark.keys))
+        .bind(mark.seq)
+        .bind(&mark.value)
+        .execute(self.sql())
+        .await?;
+        Ok(())
+    }
+}
+
+impl Reader {
+    pub(super) async fn marks_of(&self, flow: &FlowId, node: &NodeId) -> Result<Vec<Mark>> {
+        let rows =
+            query("SELECT node, target, route, keys, seq, value FROM marks WHERE flow = ? AND node = ?")
+                .bind(flow.as_str())
+                .bind(node.as_str())
+                .fetch_all(&self.pool)
+                .await?;
+        rows.iter().map(mark).collect()
+    }
+
+    pub(super) async fn flows_with_marks(
+        &self,
+        after: Option<&FlowId>,
+        at_most: usize,
+    ) -> Result<Vec<FlowId>> {
+        let rows = query("SELECT DISTINCT flow FROM marks WHERE flow > ? ORDER BY flow LIMIT ?")
+            .bind(after.map_or("", FlowId::as_str))
+            .bind(i64::try_from(at_most).unwrap_or(i64::MAX))
+            .fetch_all(&self.pool)
+            .await?;
+        rows.iter().map(|row| flow_id(row.get(0))).collect()
+    }
+
+    pub(super) async fn nodes_with_marks(&self, flow: &FlowId) -> Result<Vec<NodeId>> {
+        let rows = query("SELECT DISTINCT node FROM marks WHERE flow = ? ORDER BY node")
+            .bind(flow.as_str())
+            .fetch_all(&self.pool)
+            .await?;
+        rows.iter().map(|row| node_id(row.get(0))).collect()
+    }
+}
+
+fn mark(row: &SqliteRow) -> Result<Mark> {
+    Ok(Mark {
+        node: row.get("node"),
+        target: target(row.get("target"))?,
+        route: row.get("route"),
+        keys: json(row.get("keys"), "the keys of routes")?,
+        seq: row.get("seq"),
+        value: row.get("value"),
+    })
+}

@@ -1,0 +1,27 @@
+-- Per variable the winner so far, the highest key of each route, and the value that was last applied.
+ALTER TABLE marks ADD COLUMN keys TEXT NOT NULL DEFAULT '{}'; -- a JSON object: route, and its highest key
+ALTER TABLE marks ADD COLUMN value TEXT; -- as JSON; NULL if none is known, or if it was taken away with its list
+UPDATE marks SET keys = json_object(route, order_key) WHERE order_key IS NOT NULL;
+ALTER TABLE marks DROP COLUMN order_key;
+
+-- What was last taken from a route's source for a node: values that were fetched, as they became a change.
+CREATE TABLE taken (
+    route    TEXT    NOT NULL,
+    flow     TEXT    NOT NULL,
+    node     TEXT    NOT NULL,
+    value    TEXT    NOT NULL,      -- as the change has it in `variables`
+    taken_at INTEGER NOT NULL,
+    PRIMARY KEY (route, flow, node)
+) WITHOUT ROWID;
+
+-- Where flows do not hold what was last applied to them: a person or a rollback did it.
+CREATE TABLE drift (
+    flow   TEXT    NOT NULL,
+    node   TEXT    NOT NULL,
+    target TEXT    NOT NULL,        -- as in `marks`
+    ours   TEXT,                    -- what was last applied, as JSON; NULL if there was to be nothing
+    there  TEXT,                    -- what the flow holds, as JSON; NULL if it holds nothing
+    route  TEXT    NOT NULL,        -- whose value was last applied
+    since  INTEGER NOT NULL,        -- when it was first seen
+    PRIMARY KEY (flow, node, target)
+) WITHOUT ROWID;
