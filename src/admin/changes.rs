@@ -15,8 +15,8 @@ use crate::journal::{ChangeFilter, ChangeView, Reader};
 use crate::server::problem;
 use crate::tenant::Gate;
 
-/// How many changes a page has, unless asked otherwise.
-const PAGE: u32 = 50;
+/// How many entries a page has, unless asked otherwise.
+pub(super) const PAGE: u32 = 50;
 /// How many it has at most.
 pub(super) const PAGE_AT_MOST: u32 = 500;
 
@@ -68,7 +68,7 @@ pub(super) fn given(value: Option<String>) -> Option<String> {
     value.filter(|value| !value.is_empty())
 }
 
-fn time(text: &str) -> Result<Timestamp, String> {
+pub(super) fn time(text: &str) -> Result<Timestamp, String> {
     let shown = shorten(text);
     text.parse().map_err(|_bad| format!("`since` must be a time as in `2026-01-05T06:00:00Z`, not `{shown}`"))
 }
@@ -143,27 +143,5 @@ pub(super) async fn known(reader: &Reader, seq: Seq) -> Result<ChangeView, Respo
         Ok(Some(change)) => Ok(change),
         Ok(None) => Err(problem(StatusCode::NOT_FOUND, &format!("There is no change {seq}."))),
         Err(error) => Err(unreadable(&error)),
-    }
-}
-
-pub(super) async fn delivery(
-    State(reader): State<Reader>,
-    State(gate): State<Gate>,
-    named: Result<Path<(String, String)>, PathRejection>,
-) -> Response {
-    let (source, id) = match named {
-        Ok(Path(named)) => named,
-        Err(bad) => return problem(StatusCode::BAD_REQUEST, &bad.body_text()),
-    };
-    match reader.delivery(&source, &id).await {
-        Ok(Some(mut delivery)) => {
-            explain(&gate, &mut delivery.changes);
-            Json(delivery).into_response()
-        }
-        Ok(None) => {
-            let known = format!("Source `{}` has sent no delivery `{}`.", shorten(&source), shorten(&id));
-            problem(StatusCode::NOT_FOUND, &known)
-        }
-        Err(error) => unreadable(&error),
     }
 }

@@ -6,6 +6,7 @@
 //! | `/readyz` | 200 if deliveries can be accepted, whatever the tenant does; else 503 |
 //! | `/api/changes?state=&flow=&source=&since=&limit=&cursor=` | changes, newest first, and the cursor of the next page |
 //! | `/api/changes/{seq}` | one change |
+//! | `/api/deliveries?state=&source=&since=&limit=&cursor=` | deliveries, newest first: which were rejected, and why |
 //! | `/api/deliveries/{source}/{id}` | one delivery with its changes, and the body of a rejected one |
 //! | `/api/flows?limit=&cursor=` | the flows that have pending or failed changes or are paused, and whether all flows are |
 //! | `POST /api/changes/{seq}/retry`, `…/discard` | the change, after it was retried or discarded |
@@ -21,6 +22,7 @@
 mod access;
 mod acting;
 mod changes;
+mod deliveries;
 mod page;
 mod pausing;
 mod rolling_back;
@@ -82,7 +84,8 @@ pub fn router(admin: Admin) -> Router {
         .route("/changes/{seq}/rollback", post(rolling_back::one))
         .route("/changes/{seq}/retry", post(|admin, seq| acting::one(Verb::Retry, admin, seq)))
         .route("/changes/{seq}/discard", post(|admin, seq| acting::one(Verb::Discard, admin, seq)))
-        .route("/deliveries/{source}/{id}", get(changes::delivery))
+        .route("/deliveries", get(deliveries::list))
+        .route("/deliveries/{source}/{id}", get(deliveries::one))
         .route("/flows", get(pausing::list))
         .route("/flows/{flow}/pause", post(pausing::pause_one))
         .route("/flows/{flow}/resume", post(pausing::resume_one))

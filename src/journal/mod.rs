@@ -18,6 +18,7 @@
 
 mod access;
 mod admission;
+mod deliveries;
 mod drift;
 mod error;
 mod lock;
@@ -39,6 +40,7 @@ mod write;
 
 pub use access::{Committed, Read, Write};
 pub use admission::Admitted;
+pub use deliveries::{DeliveryFilter, DeliverySummary, Standing};
 pub use drift::{Drift, DriftCursor, Drifted};
 pub use error::{Finding, JournalError};
 pub use marks::Mark;

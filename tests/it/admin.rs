@@ -284,6 +284,34 @@ async fn a_rejected_delivery_is_shown_with_its_reason_and_its_body() {
 }
 
 #[tokio::test]
+async fn deliveries_are_listed_newest_first_and_those_that_were_rejected_by_themselves() {
+    let rejected = |id: &str| rejected(id, "the body is not JSON", "?");
+    let deliveries = [rejected("1"), delivery("2", &[change_of("f1")]), rejected("3"), rejected("4")];
+    let running = Running::over(&deliveries, &[], &[]).await;
+    let check = async |query: &str, expected: &[&str]| -> Value {
+        let page = running.get(&format!("/api/deliveries{query}")).await.json();
+        let ids: Vec<_> = page["deliveries"].as_array().into_iter().flatten().map(|one| &one["id"]).collect();
+        assert_eq!(ids, expected, "{query}: {page}");
+        page
+    };
+    check("", &["4", "3", "2", "1"]).await;
+    check("?state=accepted", &["2"]).await;
+    check("?source=other", &[]).await;
+    check("?since=2100-01-01T00:00:00Z", &[]).await;
+    let first = check("?state=rejected&source=config&limit=2", &["4", "3"]).await;
+    assert_eq!(first["deliveries"][0]["reason"], "the body is not JSON", "{first}");
+    let next = format!("?state=rejected&limit=2&cursor={}", first["next_cursor"]);
+    let last = check(&next, &["1"]).await;
+    assert!(last.get("next_cursor").is_none(), "{last}");
+    for (query, told) in
+        [("?state=gone", "`accepted` or `rejected`"), ("?limit=0", "`limit`"), ("?flow=f1", "flow")]
+    {
+        assert_problem(&running.get(&format!("/api/deliveries{query}")).await, 400, told);
+    }
+    running.stop().await;
+}
+
+#[tokio::test]
 async fn a_service_with_a_full_backlog_is_well_and_not_ready() {
     let full = [delivery("1", &[change_of("f1"), change_of("f1")])];
     let running = Running::over(&full, &[], &[("FLOWHOOK_QUEUE_CAPACITY", "2")]).await;
