@@ -1,9 +1,8 @@
 //! What the worker writes about changes: the attempt before a PUT, how they end, what they wait for, and the values
 //! that were fetched for them.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
-use sqlx::sqlite::SqliteRow;
 use sqlx::{Row as _, query};
 
 use super::row::flow_id;
@@ -99,17 +98,20 @@ impl Commit<'_> {
         let filled = query(
             "UPDATE changes SET variables = ?, reason = NULL
              WHERE state = 'pending' AND variables IS NULL AND fetch_url = ? AND seq <= ?
-             RETURNING route, flow, node",
+             RETURNING route, flow, node, seq",
         )
         .bind(value)
         .bind(url)
         .bind(up_to)
         .fetch_all(self.sql())
         .await?;
-        let place = |row: &SqliteRow| (row.get("route"), row.get("flow"), row.get("node"));
-        let places: BTreeSet<(String, String, String)> = filled.iter().map(place).collect();
-        for (route, flow, node) in &places {
-            self.take(route, flow, node, value).await?;
+        let mut last: BTreeMap<(&str, &str, &str), Seq> = BTreeMap::new();
+        for row in &filled {
+            let seq = last.entry((row.get("route"), row.get("flow"), row.get("node"))).or_default();
+            *seq = (*seq).max(row.get("seq"));
+        }
+        for (place, seq) in last {
+            self.take(place, seq, value).await?;
         }
         Ok(())
     }

@@ -172,7 +172,7 @@ impl Receiver {
             }
             Admission::Duplicate => Ok(Answer::Duplicate { id }),
             // The journal rejects nothing by itself; if it says so, nothing of ours is pending.
-            Admission::Rejected => Err(Refusal::unavailable(Unavailable::NotStored)),
+            Admission::Rejected | Admission::Stale => Err(Refusal::unavailable(Unavailable::NotStored)),
         }
     }
 
@@ -188,7 +188,7 @@ impl Receiver {
         match self.store(delivery, Verdict::Rejected { reason: reason.clone(), body }).await? {
             // What was accepted under this id stays accepted, whatever this attempt looks like.
             Admission::Duplicate => Ok(Answer::Duplicate { id: delivery.id().to_owned() }),
-            Admission::Accepted { .. } | Admission::Rejected => Err(refusal(reason)),
+            Admission::Accepted { .. } | Admission::Rejected | Admission::Stale => Err(refusal(reason)),
         }
     }
 

@@ -184,6 +184,10 @@ impl Read for Journal {
         self.look(|disk| disk.drift_of(flow)).await
     }
 
+    async fn last_change(&self, flow: &FlowId) -> Result<Option<Seq>> {
+        self.look(|disk| disk.last_change(flow)).await
+    }
+
     async fn has_pending(&self, flow: &FlowId) -> Result<bool> {
         self.look(|disk| disk.has_pending(flow)).await
     }

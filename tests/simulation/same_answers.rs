@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use fastrand::Rng;
 use flowhook::change::{
-    Delivery, FlowId, Mode, NewChange, NodeId, OrderKey, Seq, State, Values, Variable, Verdict,
+    Delivery, FlowId, Mode, NewChange, NodeId, OrderKey, Seen, Seq, State, Values, Variable, Verdict,
 };
 use flowhook::journal::{
     Attempt, ChangeFilter, Chosen, Drift, Edit, Ending, Fetched, GateEnd, Journal, Location, Mark, Outcome,
@@ -59,21 +59,23 @@ impl Maker {
         }
     }
 
-    fn delivery(&mut self) -> Delivery {
-        let change = |this: &mut Self| NewChange {
-            route: Arc::from(this.pick(&ROUTES)),
-            flow: flow(this.pick(&FLOWS)),
-            node: node(this.pick(&NODES)),
-            mode: if this.rng.u8(..5) == 0 { Mode::Replace } else { Mode::Merge },
-            values: match this.rng.u8(..8) {
-                0 | 1 => Values::Fetch(this.pick(&URLS).to_owned()),
-                2 => Values::Taken {
-                    url: this.pick(&URLS).to_owned(),
-                    values: Box::new(Values::Known(this.variables())),
-                },
-                _ => Values::Known(this.variables()),
-            },
-            order_key: this.order_key(),
+    /// What was seen of a place, rightly or not.
+    fn seen(&mut self, disk: &Disk, route: &str, flow: &FlowId, node: &NodeId) -> Seen {
+        let taken = disk.taken(route, None, usize::MAX);
+        let taken = taken.iter().find(|taken| (&taken.flow, &taken.node) == (flow, node));
+        let seen = Seen { last: disk.last_change(flow), taken: taken.map(|taken| taken.seq) };
+        match self.rng.u8(..8) {
+            0 => Seen { last: seen.last.map(|last| last - 1), ..seen },
+            1 => Seen { taken: seen.taken.map(|taken| taken - 1), ..seen },
+            _ => seen,
+        }
+    }
+
+    fn delivery(&mut self, disk: &Disk) -> Delivery {
+        let change = |this: &mut Self| {
+            let (route, flow, node) = (this.pick(&ROUTES), flow(this.pick(&FLOWS)), node(this.pick(&NODES)));
+            let seen = this.seen(disk, route, &flow, &node);
+            this.change(route, flow, node, seen)
         };
         let verdict = if self.rng.u8(..8) == 0 {
             Verdict::Rejected { reason: "odd".to_owned(), body: Bytes::from_static(b"{}") }
@@ -82,6 +84,26 @@ impl Maker {
         };
         let id = format!("d{}", self.rng.u8(..30));
         Delivery { source: Arc::from(self.pick(&["one", "two"])), id, received_at: self.now, verdict }
+    }
+
+    fn change(&mut self, route: &str, flow: FlowId, node: NodeId, seen: Seen) -> NewChange {
+        NewChange {
+            route: Arc::from(route),
+            flow,
+            node,
+            mode: if self.rng.u8(..5) == 0 { Mode::Replace } else { Mode::Merge },
+            values: match self.rng.u8(..8) {
+                0 | 1 => Values::Fetch(self.pick(&URLS).to_owned()),
+                2 => Values::Taken {
+                    url: self.pick(&URLS).to_owned(),
+                    values: Box::new(Values::Known(self.variables())),
+                    taken: Box::new(Values::Known(self.variables())),
+                    seen,
+                },
+                _ => Values::Known(self.variables()),
+            },
+            order_key: self.order_key(),
+        }
     }
 
     fn seqs(&mut self, disk: &Disk) -> Vec<Seq> {
@@ -258,6 +280,7 @@ fn said_by_disk(disk: &Disk, now: Timestamp) -> Vec<String> {
         said.push(format!("{:?}", disk.open_attempt(&flow)));
         said.push(format!("{:?} {}", disk.wanted_urls(&flow), disk.is_paused(&flow)));
         said.push(format!("{:?} {}", disk.marked_nodes(&flow), disk.has_pending(&flow)));
+        said.push(format!("{:?}", disk.last_change(&flow)));
         said.push(format!("{:?} {:?}", disk.drift_of(&flow), disk.marked_flows(Some(&flow), 9)));
         let behind = (&flow, &node(NODES[0]));
         said.extend(ROUTES.map(|route| format!("{:?}", disk.taken(route, Some(behind), 9))));
@@ -293,6 +316,7 @@ async fn said_by_sqlite(reader: &Reader, now: Timestamp) -> Vec<String> {
         said.push(format!("{:?} {is_paused}", reader.wanted_urls(&flow).await.expect("read")));
         let has_pending = reader.has_pending(&flow).await.expect("read");
         said.push(format!("{:?} {has_pending}", reader.marked_nodes(&flow).await.expect("read")));
+        said.push(format!("{:?}", reader.last_change(&flow).await.expect("read")));
         let drift = reader.drift_of(&flow).await.expect("read");
         said.push(format!("{drift:?} {:?}", reader.marked_flows(Some(&flow), 9).await.expect("read")));
         let behind = (&flow, &node(NODES[0]));
@@ -347,7 +371,7 @@ async fn the_journal_in_memory_says_what_the_one_in_sqlite_says() {
             maker.now += SignedDuration::from_secs(maker.rng.i64(0..30));
             let moment = Moment { wall: maker.now, elapsed: Duration::ZERO };
             let step = maker.step(&disk);
-            let deliveries = if maker.rng.bool() { vec![maker.delivery()] } else { Vec::new() };
+            let deliveries = if maker.rng.bool() { vec![maker.delivery(&disk)] } else { Vec::new() };
             let wanted: Vec<&Delivery> = deliveries.iter().collect();
             let committed = writer.commit(maker.now, &[&step], &wanted).await.expect("a commit");
             let effect = disk.step(&step, moment);
