@@ -57,10 +57,11 @@ fn judged(set: &Set, body: &[u8]) -> Expected {
         node: set.node.map(|id| NodeId::parse(id).expect("a good id")),
         fetch_url: set.fetch_url.map(str::to_owned),
         allowed_flows: set.allowed.map(|id| [flow(id)].into()),
+        ..Native::default()
     };
     let at = Timestamp::from_second(NOW_S).expect("a time of our age");
     let event = Event { source: "config", headers: &HeaderMap::new(), body, at };
-    match Routes::new(Settings { native }).judge(&event) {
+    match Routes::new(Settings { native, routes: Vec::new() }).judge(&event) {
         Judgement::Ignored => Expected::Ignored,
         Judgement::NotJson(reason) => {
             assert!(!reason.is_empty());

@@ -1,24 +1,96 @@
 //! How a route gets values that its events do not carry.
 
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::header::{HeaderMap, HeaderName, HeaderValue};
+use secrecy::ExposeSecret as _;
 use serde_json::value::RawValue;
 
-use super::schema::{Mismatch, SCHEMA};
-use crate::change::Variable;
+use super::definition::FetchDefinition;
+use super::mapping::Mapping;
+use super::problem::Problems;
+use super::schema::Mismatch;
+use super::value::Value;
+use crate::change::{Variable, shorten};
 use crate::http::Manner;
 
+/// The longest that settings may let a call take, in seconds.
+const TIMEOUT_AT_MOST_S: u64 = 60;
+/// The longest answer that settings may allow, in bytes: 16 MiB.
+const ANSWER_BYTES_AT_MOST: usize = 16 * 1_024 * 1_024;
+/// What a call says of itself: settings do not.
+const OURS: [&str; 5] = ["host", "content-length", "transfer-encoding", "connection", "accept-encoding"];
+
 /// How the values of a route's thin changes are fetched, and what it reads out of the answer.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Fetching {
     /// How the request is made.
     pub manner: Manner,
+    mapping: Arc<Mapping>,
+}
+
+/// As the built-in routes do it.
+impl Default for Fetching {
+    fn default() -> Self {
+        Self { manner: Manner::default(), mapping: Arc::new(Mapping::Native) }
+    }
 }
 
 impl Fetching {
+    pub(super) fn new(definition: &FetchDefinition, mapping: Mapping, problems: &mut Problems) -> Self {
+        let mut manner = Manner { headers: headers(definition, problems), ..Manner::default() };
+        if let Some(seconds) = definition.timeout_seconds {
+            if !(1..=TIMEOUT_AT_MOST_S).contains(&seconds) {
+                problems
+                    .add("fetch.timeout_seconds", format!("must be 1 to {TIMEOUT_AT_MOST_S}, not {seconds}"));
+            }
+            manner.timeout = Duration::from_secs(seconds);
+        }
+        if let Some(bytes) = definition.max_bytes {
+            if !(1..=ANSWER_BYTES_AT_MOST).contains(&bytes) {
+                problems.add("fetch.max_bytes", format!("must be 1 to {ANSWER_BYTES_AT_MOST}, not {bytes}"));
+            }
+            manner.max_bytes = bytes;
+        }
+        Self { manner, mapping: Arc::new(mapping) }
+    }
+
     /// The values that the route takes from an answer.
     ///
     /// # Errors
     /// [`Mismatch`] when they are not there or of another type.
     pub fn read(&self, answer: &RawValue) -> Result<Vec<Variable>, Mismatch> {
-        SCHEMA.variables("the answer", answer)
+        let variables = self.mapping.read("the answer", &Value::new(answer))?;
+        if variables.is_empty() && !self.mapping.is_whole() {
+            return Err(Mismatch::None);
+        }
+        Ok(variables)
     }
+}
+
+/// All of them are taken for secret.
+fn headers(definition: &FetchDefinition, problems: &mut Problems) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    for (name, value) in &definition.headers {
+        let key = format!("fetch.headers.{}", shorten(name));
+        let Ok(name) = name.parse::<HeaderName>() else {
+            problems.add(key, "is no name of a header: use letters, digits and `-`");
+            continue;
+        };
+        if OURS.contains(&name.as_str()) {
+            problems.add(key, "is for us to say: remove it");
+            continue;
+        }
+        // What it is stays unsaid: it may be a secret.
+        let Ok(mut value) = HeaderValue::from_str(value.expose_secret()) else {
+            problems.add(key, "cannot be sent: its value has a line break or another control character");
+            continue;
+        };
+        value.set_sensitive(true);
+        if headers.insert(name, value).is_some() {
+            problems.add(key, "is there twice, spelt in two ways: keep one");
+        }
+    }
+    headers
 }

@@ -4,7 +4,7 @@
 use jiff::Timestamp;
 
 use super::Revision;
-use super::members::{Members, string};
+use super::value::Value;
 
 /// What comes before a branch's name in `ref`.
 const BRANCHES: &str = "refs/heads/";
@@ -20,28 +20,28 @@ pub(super) struct Pushed {
 
 /// The push to the default branch, if that is what the body tells of. A push to another branch, a tag, a
 /// branch that was deleted, or a body that could be read in two ways is none.
-pub(super) fn pushed(body: &Members<'_>) -> Option<Pushed> {
-    let text = |members: &Members<'_>, name| members.get(name).ok().flatten().and_then(string);
-    let repository = Members::of(body.get("repository").ok().flatten()?)?;
-    let default_branch = text(&repository, "default_branch")?;
+pub(super) fn pushed(body: &Value<'_>) -> Option<Pushed> {
+    let text = |of: &Value<'_>, name| of.get(name).ok().flatten().and_then(Value::text);
+    let repository = body.get("repository").ok().flatten()?;
+    let default_branch = text(repository, "default_branch")?;
     if text(body, "ref")?.strip_prefix(BRANCHES) != Some(default_branch.as_str()) {
         return None;
     }
-    let seconds = repository.get("pushed_at").ok()?.and_then(|raw| raw.get().parse().ok());
+    let seconds = repository.get("pushed_at").ok()?.and_then(|value| value.raw().get().parse().ok());
     let at = seconds.and_then(|seconds| Timestamp::from_second(seconds).ok());
     Some(Pushed { revision: Revision::commit(&text(body, "after")?)?, at })
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Members, pushed};
+    use super::{Value, pushed};
 
     const COMMIT: &str = "6dcb09b5b57875f334f61aebed695e2e4193db5e";
 
     #[track_caller]
     fn check(body: &str, expected: Option<&str>) {
         let raw = serde_json::from_str(body).expect("JSON");
-        let pushed = pushed(&Members::of(raw).expect("an object"));
+        let pushed = pushed(&Value::new(raw));
         assert_eq!(pushed.as_ref().map(|pushed| pushed.revision.as_str()), expected, "{body}");
     }
 
@@ -64,7 +64,7 @@ mod tests {
             let body = push("refs/heads/main", "main", COMMIT);
             let body = body.replace("{\"default", &format!("{{{pushed_at}\"default"));
             let raw = serde_json::from_str(&body).expect("JSON");
-            pushed(&Members::of(raw).expect("an object")).map(|pushed| pushed.at.map(|at| at.as_second()))
+            pushed(&Value::new(raw)).map(|pushed| pushed.at.map(|at| at.as_second()))
         };
         assert_eq!(at(""), Some(None));
         assert_eq!(at(r#""pushed_at":1557933657,"#), Some(Some(1_557_933_657)));

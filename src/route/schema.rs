@@ -1,11 +1,15 @@
 //! The variables that a configuration must have, and their types.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use serde_json::value::RawValue;
 
-use super::members::{Members, Twice};
+use super::value::{Unclear, Value};
 use crate::change::{Variable, shorten};
+
+/// The most bytes of values that a route carries on: 16 MiB. Several pointers may lead to the same value.
+pub(super) const VALUES_BYTES_MAX: usize = 16 * 1_024 * 1_024;
 
 /// A variable's type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,14 +55,37 @@ pub enum Mismatch {
         /// What it is, shortened.
         found: String,
     },
-    /// A variable is there twice.
+    /// Nothing is where a variable should be.
+    #[error("`{name}` is missing: nothing is at {place}")]
+    Absent {
+        /// The variable.
+        name: String,
+        /// Where it was looked for.
+        place: String,
+    },
+    /// Nothing is where the variables, or a patch, should be.
+    #[error("nothing is at {0}")]
+    NothingAt(String),
+    /// It has none of the variables, each of which may be missing.
+    #[error("it has none of the route's variables")]
+    None,
+    /// Something is there twice.
     #[error("`{0}` is there twice")]
     Twice(String),
+    /// An object has more members than anybody means it to have.
+    #[error("{0}")]
+    Crowded(String),
+    /// The values are larger than anybody means them to be.
+    #[error("the route's values are more than {VALUES_BYTES_MAX} bytes in all")]
+    Heavy,
 }
 
-impl From<Twice> for Mismatch {
-    fn from(twice: Twice) -> Self {
-        Self::Twice(twice.name().to_owned())
+impl From<Unclear> for Mismatch {
+    fn from(unclear: Unclear) -> Self {
+        match unclear {
+            Unclear::Twice(name) => Self::Twice(name),
+            Unclear::Crowded => Self::Crowded(unclear.to_string()),
+        }
     }
 }
 
@@ -84,9 +111,10 @@ impl Schema {
     /// # Errors
     /// [`Mismatch`] naming the variable.
     pub fn variables(&self, what: &str, config: &RawValue) -> Result<Vec<Variable>, Mismatch> {
-        let members = Members::of(config).ok_or_else(|| Mismatch::NotAnObject(what.to_owned()))?;
+        let config = Value::new(config);
+        config.members()?.ok_or_else(|| Mismatch::NotAnObject(what.to_owned()))?;
         let variable = |(name, kind): &(&'static str, Type)| {
-            let value = members.get(name)?.ok_or(Mismatch::Missing(name))?;
+            let value = config.get(name)?.ok_or(Mismatch::Missing(name))?.raw();
             check(name, *kind, value)?;
             Ok(Variable { name: (*name).to_owned(), value: value.to_owned() })
         };
@@ -131,16 +159,21 @@ impl Schema {
 /// # Errors
 /// [`Mismatch`].
 pub fn object(what: &str, config: &RawValue) -> Result<Vec<Variable>, Mismatch> {
-    let members = Members::of(config).ok_or_else(|| Mismatch::NotAnObject(what.to_owned()))?;
+    members(what, &Value::new(config))
+}
+
+/// The same for a value that is looked into already.
+pub(super) fn members(what: &str, config: &Value<'_>) -> Result<Vec<Variable>, Mismatch> {
+    let members = config.members()?.ok_or_else(|| Mismatch::NotAnObject(what.to_owned()))?;
     let mut names = BTreeSet::new();
-    let variable = |(name, value): (Option<String>, &RawValue)| {
-        let name = name.ok_or_else(|| Mismatch::NotText(what.to_owned()))?;
-        if !names.insert(name.clone()) {
-            return Err(Mismatch::Twice(name));
+    let variable = |(name, value): &(Option<Cow<'_, str>>, Value<'_>)| {
+        let name = name.as_deref().ok_or_else(|| Mismatch::NotText(what.to_owned()))?;
+        if !names.insert(name.to_owned()) {
+            return Err(Mismatch::Twice(name.to_owned()));
         }
-        Ok(Variable { name, value: value.to_owned() })
+        Ok(Variable { name: name.to_owned(), value: value.raw().to_owned() })
     };
-    members.into_iter().map(variable).collect()
+    members.iter().map(variable).collect()
 }
 
 fn check(name: &str, kind: Type, value: &RawValue) -> Result<(), Mismatch> {

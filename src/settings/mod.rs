@@ -68,7 +68,7 @@ impl Settings {
             admin: read.admin(),
             sources,
             warnings,
-            routes: route::Settings { native: routes },
+            routes: route::Settings { native: routes, routes: Vec::new() },
             journal: read.journal(),
             queue: read.queue(),
             worker: read.worker(),

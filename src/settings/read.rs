@@ -184,6 +184,7 @@ impl<'l> Read<'l> {
             node: self.id(NODE_ID, node),
             allowed_flows: self.id(ALLOWED_FLOWS, allowed),
             fetch_url: self.layers.get(FETCH_URL).map(str::to_owned),
+            ..route::Native::default()
         };
         if let Some(text) = &settings.fetch_url
             && let Some(url) = self.url(FETCH_URL, text)
