@@ -34,6 +34,7 @@
 //! | `cursor` | walks the members and elements on the path; skips the rest whole |
 //! | `spelling` | JSON strings: raw text to decoded text |
 //! | `value`, `decimal` | when two values are the same |
+//! | `version` | which of two versions is the older |
 //! | `layout` | the text re-indented, for diffs |
 //! | `tokens` | the tokens of a JSON text, for `value` and `layout` |
 
@@ -50,6 +51,7 @@ mod restore;
 mod spelling;
 mod tokens;
 mod value;
+mod version;
 
 pub use document::{Document, NodeSummary};
 pub use edit::NodeEdit;
@@ -58,3 +60,4 @@ pub use layout::laid_out;
 pub use node::Node;
 pub use restore::Restore;
 pub use value::same_value;
+pub use version::{has_moved, is_older};
