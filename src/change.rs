@@ -190,7 +190,7 @@ pub struct Seen {
 
 impl Values {
     /// Roughly how many bytes they hold in memory.
-    fn weight(&self) -> usize {
+    pub fn weight(&self) -> usize {
         let variable = |variable: &Variable| variable.name.len() + variable.value.get().len();
         match self {
             Self::Known(variables) => variables.iter().map(variable).sum(),

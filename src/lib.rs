@@ -37,7 +37,7 @@
 //! | 6 | `commands/` |
 //! | 5 | `exit.rs` |
 //! | 4 | [`service`], [`settings`] |
-//! | 3 | [`receiver`], [`worker`], [`admin`] |
+//! | 3 | [`receiver`], [`worker`], [`reconcile`], [`admin`] |
 //! | 2 | [`source`], [`route`], [`queue`], [`tenant`], [`config_api`], [`server`] |
 //! | 1 | [`journal`], [`flow`] |
 //! | 0 | [`change`], [`clock`], [`backoff`], [`http`], [`live`] |
@@ -54,6 +54,7 @@ pub mod journal;
 pub mod live;
 pub mod queue;
 pub mod receiver;
+pub mod reconcile;
 pub mod route;
 pub mod sandbox;
 pub mod server;
