@@ -7,6 +7,7 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 use flowhook::settings::Layers;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 
+use crate::commands::log::LogFilter;
 use crate::commands::{
     apply, changes, check, completions, demo, discard, health, man, nodes, pause, resume, retry, rollback,
     sandbox, send, serve, sign,
@@ -92,10 +93,10 @@ impl Command {
     }
 
     /// Runs it to its end.
-    pub(crate) async fn run(self, layers: Layers) -> Result<(), Failed> {
+    pub(crate) async fn run(self, layers: Layers, log: LogFilter) -> Result<(), Failed> {
         match self {
             Self::Demo => demo::run(&layers).await,
-            Self::Serve(args) => serve::run(&args, layers).await,
+            Self::Serve(args) => serve::run(&args, layers, log).await,
             Self::Check(args) => check::run(&args, &layers).await,
             Self::Apply(args) => apply::run(args, &layers).await,
             Self::Nodes(args) => nodes::run(&args, &layers).await,

@@ -18,6 +18,7 @@ use anstyle::AnsiColor;
 use clap::Parser as _;
 
 use cli::Cli;
+use commands::log::LogFilter;
 use exit::{Exit, Failed};
 use flowhook::settings::{Layers, Settings};
 
@@ -59,9 +60,11 @@ fn tell_in_json(error: &str, exit: Exit) {
 fn run(cli: Cli) -> Result<(), Failed> {
     let layers = Layers::load(cli.config.as_deref());
     // A filter that is none is reported by the command, with whatever else is wrong.
-    let filter = Settings::log(&layers).ok().flatten();
-    commands::begin_log(filter.unwrap_or_else(|| cli.command.log()));
+    let log = LogFilter::begin(Settings::log(&layers).ok().flatten(), cli.command.log());
     let runtime = tokio::runtime::Runtime::new()
         .map_err(|error| Failed::new(Exit::Other, anyhow::Error::new(error).context("cannot start")))?;
-    runtime.block_on(cli.command.run(layers))
+    let ended = runtime.block_on(cli.command.run(layers, log));
+    // What may still be read from a disk or a server of files that does not answer is not waited for.
+    runtime.shutdown_background();
+    ended
 }

@@ -4,6 +4,8 @@
 //! cannot have any of them has touched nothing else. End: new deliveries are refused while those under way
 //! are answered, then turns in flight finish, then what they wrote is committed.
 
+mod reloading;
+
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
@@ -18,16 +20,17 @@ use tokio_util::task::AbortOnDropHandle;
 use crate::admin::{self, Admin};
 use crate::clock::Clock;
 use crate::config_api::ConfigApi;
-use crate::journal::{Journal, JournalError, Purpose, Reader, Tally};
+use crate::journal::{Journal, JournalError, Location, Purpose, Reader, Tally};
 use crate::live::Live;
 use crate::queue::{self, Ledger};
-use crate::receiver::{self, Receiver};
+use crate::receiver::{self, Intake, Receiver};
 use crate::route::Routes;
 use crate::server::descriptors::{affordable, raise};
 use crate::server::{self, CONNECTIONS, Ended, Limits};
 use crate::settings::Settings;
 use crate::tenant::{self, Gate, Tenant};
 use crate::worker::{Fetcher, Worker, keep_gate, restore_gate};
+pub use reloading::Reloading;
 
 /// The admin listener serves few: operators, probes, a scraper.
 pub const ADMIN_CONNECTIONS: usize = 64;
@@ -48,6 +51,7 @@ pub struct Service {
     /// Where the admin API listens.
     pub admin_address: SocketAddr,
     tenant: Arc<Tenant>,
+    reloading: Reloading,
     /// The journal's writer ends when the last of these is gone.
     ledger: Ledger,
     clock: Clock,
@@ -120,12 +124,18 @@ impl Service {
         let shutting_down = CancellationToken::new();
         let no_more_deliveries = CancellationToken::new();
 
-        let routes = Live::new(Routes::new(settings.routes));
+        let routes = Routes::new(settings.routes);
+        let reloading = Reloading {
+            routes: Live::new(routes.clone()),
+            intake: Live::new(Intake { sources: settings.sources, routes }),
+            token: Live::new(settings.admin.token),
+            tenant: Arc::clone(&tenant),
+        };
         let writing = tokio::spawn(writing.run());
         let worker = Worker::new(
             settings.worker,
             Arc::clone(&tenant),
-            Fetcher::new(ConfigApi::new()?, routes.clone()),
+            Fetcher::new(ConfigApi::new()?, reloading.routes.clone()),
             reader.clone(),
             ledger.clone(),
             wakeups,
@@ -133,8 +143,7 @@ impl Service {
         );
         let worker = tokio::spawn(worker.run(no_more_deliveries.clone()));
         let receiver = receiver::router(Receiver {
-            sources: Live::new(settings.sources),
-            routes,
+            intake: reloading.intake.clone(),
             queue,
             clock: clock.clone(),
             settings: settings.receiver,
@@ -144,7 +153,7 @@ impl Service {
             reader: reader.clone(),
             ledger: ledger.clone(),
             gate: tenant.gate().clone(),
-            token: settings.admin.token,
+            token: reloading.token.clone(),
             webhooks: address,
             purpose: settings.purpose,
             shutting_down: shutting_down.clone(),
@@ -155,17 +164,12 @@ impl Service {
         };
         let listeners =
             [serve(public, receiver, places_for_senders()), serve(private, admin, ADMIN_CONNECTIONS)];
-        tracing::info!(
-            server.listen = %address,
-            server.admin_listen = %admin_address,
-            journal.path = %settings.journal.path().display(),
-            change.pending = waiting,
-            "flowhook is ready"
-        );
+        tell_ready([address, admin_address], &settings.journal, waiting);
         Ok(Self {
             address,
             admin_address,
             tenant,
+            reloading,
             ledger,
             clock,
             reader,
@@ -176,6 +180,11 @@ impl Service {
             writing,
             beside: None,
         })
+    }
+
+    /// What new settings replace while it runs.
+    pub fn reloading(&self) -> Reloading {
+        self.reloading.clone()
     }
 
     /// Has `work` call the tenant beside the worker, through the same gate and with the same token. If its
@@ -249,6 +258,16 @@ impl Service {
             Err(_elapsed) => tracing::warn!("the disk does not answer; stopped without waiting for it"),
         }
     }
+}
+
+fn tell_ready([public, private]: [SocketAddr; 2], journal: &Location, pending: usize) {
+    tracing::info!(
+        server.listen = %public,
+        server.admin_listen = %private,
+        journal.path = %journal.path().display(),
+        change.pending = pending,
+        "flowhook is ready"
+    );
 }
 
 /// Logs how a task ended, if not in order.

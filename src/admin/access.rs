@@ -1,7 +1,5 @@
 //! Who may use the admin API: who has the bearer token; where none is set, who is on this machine and no web page.
 
-use std::sync::Arc;
-
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
@@ -11,15 +9,16 @@ use secrecy::{ExposeSecret as _, SecretString};
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
+use crate::live::Live;
 use crate::server::problem;
 
 /// What a request must bring; nothing where no token is set. Kept as its digest, so that comparing takes
 /// the same time whatever the lengths.
 #[derive(Debug)]
-pub(super) struct Token(Option<[u8; 32]>);
+struct Token(Option<[u8; 32]>);
 
 impl Token {
-    pub(super) fn new(token: Option<SecretString>) -> Self {
+    fn new(token: Option<&SecretString>) -> Self {
         Self(token.map(|token| Sha256::digest(token.expose_secret()).into()))
     }
 
@@ -44,7 +43,12 @@ impl Token {
 }
 
 /// Lets a request with the right token through.
-pub(super) async fn check(State(token): State<Arc<Token>>, request: Request, next: Next) -> Response {
+pub(super) async fn check(
+    State(token): State<Live<Option<SecretString>>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let token = Token::new(token.get().as_ref().as_ref());
     if token.is_forgeable(&request) {
         let why = "A browser sent this, and any web page could have: set FLOWHOOK_ADMIN_TOKEN, or use the flowhook \
                    command.";

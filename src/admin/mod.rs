@@ -28,7 +28,6 @@ mod pausing;
 mod rolling_back;
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 
 use axum::extract::{FromRef, State};
 use axum::response::{IntoResponse as _, Response};
@@ -40,6 +39,7 @@ use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 use crate::journal::{JournalError, Purpose, Reader, Verb};
+use crate::live::Live;
 use crate::queue::Ledger;
 use crate::server::problem;
 use crate::tenant::Gate;
@@ -63,7 +63,7 @@ pub struct Admin {
     /// Says what changes wait for that no turn has looked at.
     pub gate: Gate,
     /// What `/api` wants as bearer token.
-    pub token: Option<SecretString>,
+    pub token: Live<Option<SecretString>>,
     /// Where webhooks are received.
     pub webhooks: SocketAddr,
     /// What the service does with changes.
@@ -74,7 +74,6 @@ pub struct Admin {
 
 /// The admin listener's paths.
 pub fn router(admin: Admin) -> Router {
-    let token = access::Token::new(admin.token.clone());
     let api = Router::new()
         .route("/changes", get(changes::list))
         .route("/changes/{seq}", get(changes::one))
@@ -93,7 +92,7 @@ pub fn router(admin: Admin) -> Router {
         .route("/resume", post(pausing::resume_all))
         .fallback(no_such_path)
         .method_not_allowed_fallback(method_not_allowed)
-        .layer(middleware::from_fn_with_state(Arc::new(token), access::check));
+        .layer(middleware::from_fn_with_state(admin.token.clone(), access::check));
     Router::new()
         .route("/healthz", get(healthy))
         .route("/readyz", get(ready))

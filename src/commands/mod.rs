@@ -13,12 +13,14 @@ mod fault;
 pub(crate) mod health;
 mod input;
 mod listener;
+pub(crate) mod log;
 pub(crate) mod man;
 pub(crate) mod nodes;
 pub(crate) mod pause;
 mod pausing;
 mod practice;
 mod preflight;
+mod reloading;
 pub(crate) mod resume;
 pub(crate) mod retry;
 pub(crate) mod rollback;
@@ -34,21 +36,8 @@ use std::io;
 use flowhook::change::FlowId;
 use flowhook::flow::Document;
 use flowhook::tenant::{Failure, Kind, Pass, Tenant};
-use tracing_subscriber::filter::Targets;
-use tracing_subscriber::layer::SubscriberExt as _;
-use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::exit::{Exit, Failed};
-
-/// Logs go to standard error, so that standard output is the command's own; in colour if that is a terminal
-/// and nothing speaks against it (`NO_COLOR`).
-pub(crate) fn begin_log(filter: Targets) {
-    let lines = tracing_subscriber::fmt::layer()
-        .with_writer(io::stderr)
-        .with_ansi(anstream::AutoStream::choice(&io::stderr()) != anstream::ColorChoice::Never)
-        .with_target(false);
-    tracing_subscriber::registry().with(lines).with(filter).init();
-}
 
 /// A tenant for a command that does one thing and does not wait.
 struct OneShot {

@@ -6,13 +6,14 @@ use flowhook::clock::Clock;
 use flowhook::journal::Purpose;
 use flowhook::sandbox::{self, Sandbox};
 use flowhook::service::Service;
-use flowhook::settings::{Layers, Settings};
+use flowhook::settings::{Followed, Layers};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
+use super::log::LogFilter;
 use super::preflight::{self, Finding, Verdict};
-use super::signals::Signals;
-use super::{practice, print};
+use super::signals::{Hangups, Signals};
+use super::{practice, print, reloading};
 use crate::exit::{Exit, Failed};
 
 /// The settings that also hold for practice. Above all not the journal: what is pending in a real one would
@@ -41,13 +42,16 @@ pub(crate) struct Args {
     observe: bool,
 }
 
-pub(crate) async fn run(args: &Args, mut layers: Layers) -> Result<(), Failed> {
+pub(crate) async fn run(args: &Args, mut layers: Layers, log: LogFilter) -> Result<(), Failed> {
     // Before anything else: a signal that comes while the service starts must not kill it half-way.
-    let mut signals = Signals::listen().map_err(|error| Failed::new(Exit::Other, error))?;
+    let not_heard = |error: io::Error| Failed::new(Exit::Other, error);
+    let mut signals = Signals::listen().map_err(not_heard)?;
+    let mut hangups = Hangups::listen().map_err(not_heard)?;
     // Dropped at the end: the practice tenant and its folder live as long as the service.
     let practice = if args.sandbox { Some(Practice::begin(&mut layers).await?) } else { None };
-    let mut settings = Settings::service(&layers).map_err(|mut problems| {
-        if layers.is_empty() {
+    let is_first_contact = layers.is_empty();
+    let (mut settings, followed) = Followed::begin(layers).map_err(|mut problems| {
+        if is_first_contact {
             problems.add("(to try flowhook without any settings: flowhook serve --sandbox)");
         }
         problems
@@ -65,11 +69,19 @@ pub(crate) async fn run(args: &Args, mut layers: Layers) -> Result<(), Failed> {
     if let Some(practice) = &practice {
         print(&practice.snippet(&service))?;
     }
+    let reloading = service.reloading();
+    let following = async {
+        match &practice {
+            None => reloading::follow(followed, reloading, log, &mut hangups).await,
+            Some(_) => practise(&mut hangups).await,
+        }
+    };
     let stop = CancellationToken::new();
     let mut running = std::pin::pin!(service.run(stop.clone().cancelled_owned()));
     tokio::select! {
         ended = &mut running => return Ok(ended?),
         () = signals.next() => stop.cancel(),
+        () = following => {}
     }
     tokio::select! {
         ended = &mut running => Ok(ended?),
@@ -80,6 +92,14 @@ pub(crate) async fn run(args: &Args, mut layers: Layers) -> Result<(), Failed> {
                 "a second signal ended the service at once; what is journaled is safe, and the next start goes on with it"
             ),
         )),
+    }
+}
+
+/// The settings of a practice tenant are those of its start.
+async fn practise(hangups: &mut Hangups) {
+    loop {
+        hangups.next().await;
+        tracing::warn!("settings are not read again with --sandbox: restart to have them taken");
     }
 }
 

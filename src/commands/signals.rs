@@ -1,4 +1,4 @@
-//! The signals that ask the program to stop.
+//! The signals that the program is sent: to stop, and to read its settings again.
 
 use std::io;
 
@@ -22,6 +22,24 @@ impl Signals {
         tokio::select! {
             _ = self.interrupt.recv() => {}
             _ = self.terminate.recv() => {}
+        }
+    }
+}
+
+/// SIGHUP.
+pub(super) struct Hangups(Signal);
+
+impl Hangups {
+    /// Listens from now on: it ends the program no more, also where nobody waits for the next one.
+    pub(super) fn listen() -> io::Result<Self> {
+        Ok(Self(signal(SignalKind::hangup())?))
+    }
+
+    /// The next one.
+    pub(super) async fn next(&mut self) {
+        if self.0.recv().await.is_none() {
+            // There will be no other.
+            std::future::pending::<()>().await;
         }
     }
 }

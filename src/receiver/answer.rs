@@ -6,6 +6,7 @@ use hyper::StatusCode;
 use serde::Serialize;
 
 use super::log::Told;
+use crate::change::shorten;
 
 /// A delivery that was taken or need not be. The body is its JSON, for example
 /// `{"status":"accepted","id":"msg_1","changes":1}`.
@@ -21,6 +22,12 @@ pub(super) enum Answer {
     },
     /// It was accepted before.
     Duplicate { id: String },
+    /// It is kept and not carried out, and its sender must not think that it has to do with that.
+    Rejected {
+        id: String,
+        #[serde(skip)]
+        reason: String,
+    },
     /// It is genuine and no route wants it. Success all the same: senders disable a hook that
     /// refuses what it did not ask for.
     Ignored,
@@ -28,13 +35,18 @@ pub(super) enum Answer {
 
 impl IntoResponse for Answer {
     fn into_response(self) -> Response {
-        let (status, sentence) = match self {
-            Self::Accepted { status, .. } => (status, "the delivery was accepted"),
-            Self::Duplicate { .. } => (StatusCode::OK, "the delivery had been accepted before"),
-            Self::Ignored => (StatusCode::OK, "the delivery was ignored, as no route wants it"),
+        let (status, sentence, reason) = match &self {
+            Self::Accepted { status, .. } => (*status, "the delivery was accepted", None),
+            Self::Duplicate { .. } => (StatusCode::OK, "the delivery had been accepted before", None),
+            Self::Rejected { reason, .. } => (
+                StatusCode::OK,
+                "the delivery was rejected, which its sender is not to mind",
+                Some(shorten(reason)),
+            ),
+            Self::Ignored => (StatusCode::OK, "the delivery was ignored, as no route wants it", None),
         };
         let mut response = (status, Json(self)).into_response();
-        response.extensions_mut().insert(Told { sentence, reason: None });
+        response.extensions_mut().insert(Told { sentence, reason });
         response
     }
 }
@@ -56,7 +68,11 @@ mod tests {
             Answer::Accepted { id: id.clone(), changes: 2, status: StatusCode::ACCEPTED },
             r#"{"status":"accepted","id":"msg_1","changes":2}"#,
         );
-        check(Answer::Duplicate { id }, r#"{"status":"duplicate","id":"msg_1"}"#);
+        check(Answer::Duplicate { id: id.clone() }, r#"{"status":"duplicate","id":"msg_1"}"#);
+        check(
+            Answer::Rejected { id, reason: "it is not JSON".to_owned() },
+            r#"{"status":"rejected","id":"msg_1"}"#,
+        );
         check(Answer::Ignored, r#"{"status":"ignored"}"#);
     }
 

@@ -17,8 +17,12 @@ const GROWTH: usize = 4;
 ///
 /// For what is beyond a few KiB it takes one of `pieces` after the other, as it comes: they bound what those bodies
 /// take together that nobody has verified.
-pub(super) async fn read(body: Body, settings: &Settings, pieces: &Places) -> Result<Bytes, Refusal> {
-    let limit = settings.body_bytes;
+pub(super) async fn read(
+    body: Body,
+    limit: usize,
+    settings: &Settings,
+    pieces: &Places,
+) -> Result<Bytes, Refusal> {
     if body.size_hint().lower() > limit as u64 {
         return Err(Refusal::TooLarge { limit });
     }
@@ -103,6 +107,7 @@ mod tests {
     use crate::receiver::Settings;
     use crate::receiver::refusal::{Refusal, Unavailable};
     use crate::server::places::Places;
+    use crate::source::BODY_BYTES;
 
     const LIMIT: usize = 10;
     const SHORT: usize = 4;
@@ -129,11 +134,11 @@ mod tests {
     }
 
     fn settings() -> Settings {
-        Settings { body_bytes: LIMIT, short_body_bytes: SHORT, ..Settings::default() }
+        Settings { short_body_bytes: SHORT, ..Settings::default() }
     }
 
     async fn read_alone(body: Body) -> Result<Bytes, Refusal> {
-        read(body, &settings(), &Places::new("tests", 1)).await
+        read(body, LIMIT, &settings(), &Places::new("tests", 1)).await
     }
 
     #[tokio::test]
@@ -159,8 +164,8 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_long_body_that_dawdles_gives_way_to_the_next_long_one() {
         let (settings, places) = (settings(), Places::new("tests", 1));
-        let dawdling = read(Body::new(Stalled(SHORT + 1)), &settings, &places);
-        let next = read(Body::from(vec![b'x'; LIMIT]), &settings, &places);
+        let dawdling = read(Body::new(Stalled(SHORT + 1)), LIMIT, &settings, &places);
+        let next = read(Body::from(vec![b'x'; LIMIT]), LIMIT, &settings, &places);
         let (dawdling, next) = tokio::join!(dawdling, next);
         let is_to_come_back = matches!(dawdling, Err(Refusal::Unavailable { why: Unavailable::GaveWay, .. }));
         assert!(is_to_come_back, "{dawdling:?}");
@@ -196,7 +201,7 @@ mod tests {
             let places = Arc::clone(&places);
             senders.spawn(async move {
                 let body = Body::new(Gradual(10, Box::pin(sleep(BIT_EVERY))));
-                read(body, &Settings::default(), &places).await.map(|body| body.len())
+                read(body, BODY_BYTES, &Settings::default(), &places).await.map(|body| body.len())
             });
         }
         let refused = senders.join_all().await.into_iter().filter(Result::is_err).count();
@@ -208,7 +213,7 @@ mod tests {
         let (settings, places) = (settings(), Places::new("tests", 1));
         let _taken = places.take().await;
         let begun = tokio::time::Instant::now();
-        let body = read(Body::from(vec![b'x'; SHORT]), &settings, &places).await.expect("it is whole");
+        let body = read(Body::from(vec![b'x'; SHORT]), LIMIT, &settings, &places).await.expect("it is whole");
         assert_eq!((body.len(), begun.elapsed()), (SHORT, Duration::ZERO));
     }
 }

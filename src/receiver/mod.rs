@@ -7,8 +7,8 @@
 //! | status | when |
 //! |---|---|
 //! | 202 | its changes are on disk; 200 where the sender's scheme knows no other success |
-//! | 200 | it was accepted before, or no route wants it |
-//! | 400, 422 | it is not JSON, or a route refuses it; kept as rejected, with the reason |
+//! | 200 | it was accepted before, no route wants it, or it is a handshake |
+//! | 400, 422 | it is not JSON, or a route refuses it; kept as rejected, with the reason; 200 if its source wants that |
 //! | 401 | nothing says that a source signed it |
 //! | 404, 405, 408, 413, 415 | what came is not a delivery at all |
 //! | 503 | it cannot be stored now; come back |
@@ -16,7 +16,9 @@
 //! Never 410 or 3xx: senders take the first as "disable the hook", and some take the second as success.
 
 mod answer;
+mod at_arrival;
 mod body;
+mod greeting;
 mod log;
 mod refusal;
 mod verified;
@@ -37,13 +39,13 @@ use crate::live::Live;
 use crate::queue::Queue;
 use crate::route::{Event, Judgement, Routes};
 use crate::server::places::Places;
-use crate::source::{Sources, Verified};
+use crate::source::{OnRejected, Sources, Verified};
 
 use answer::Answer;
+use at_arrival::AtArrival;
+use greeting::Greetings;
 use refusal::{Refusal, Unavailable};
 
-/// The longest body, in bytes: 1 MiB.
-pub const BODY_BYTES: usize = 1_024 * 1_024;
 /// A body of at most so many bytes is short, and each connection may have one: 8 KiB.
 pub const SHORT_BODY_BYTES: usize = 8 * 1_024;
 /// What is beyond that comes in pieces of so many bytes, 16 KiB, each of which needs a place.
@@ -78,8 +80,6 @@ pub const STATUSES: [StatusCode; 11] = [
 /// What a request may cost us.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Settings {
-    /// The longest body, in bytes: 413 beyond it. Default [`BODY_BYTES`].
-    pub body_bytes: usize,
     /// A body of at most so many bytes is short. Default [`SHORT_BODY_BYTES`].
     pub short_body_bytes: usize,
     /// The most pieces, of [`PIECE_BYTES`], of longer bodies on their way to us at once: 503 for the one that takes
@@ -95,7 +95,6 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Self {
-            body_bytes: BODY_BYTES,
             short_body_bytes: SHORT_BODY_BYTES,
             pieces: PIECES,
             body_read: BODY_READ,
@@ -104,13 +103,21 @@ impl Default for Settings {
     }
 }
 
+/// Who may call, and what their deliveries mean. They are swapped as one: a delivery that one state of the settings
+/// verifies must not be judged by another, whose routes may not want anything of its source.
+#[derive(Debug)]
+pub struct Intake {
+    /// Who may call.
+    pub sources: Sources,
+    /// What their deliveries mean.
+    pub routes: Routes,
+}
+
 /// What the receiver works with.
 #[derive(Debug)]
 pub struct Receiver {
-    /// Who may call.
-    pub sources: Live<Sources>,
-    /// What their deliveries mean.
-    pub routes: Live<Routes>,
+    /// Who may call, and what their deliveries mean.
+    pub intake: Live<Intake>,
     /// Where deliveries become durable.
     pub queue: Queue,
     /// The time of day, for freshness.
@@ -129,6 +136,7 @@ pub fn router(receiver: Receiver) -> Router {
         .layer(middleware::from_fn(log::each_request))
         .with_state(Shared(Arc::new(Open {
             pieces: Places::new("pieces of long bodies", receiver.settings.pieces),
+            greetings: Greetings::new(),
             receiver,
         })))
 }
@@ -142,9 +150,15 @@ struct Open {
     receiver: Receiver,
     /// Places for the pieces of bodies that are long and that nobody has verified yet.
     pieces: Places,
+    /// How many handshakes were answered that nobody has verified.
+    greetings: Greetings,
 }
 
-async fn deliver(State(Shared(open)): State<Shared>, delivery: Verified) -> Result<Answer, Refusal> {
+async fn deliver(
+    State(Shared(open)): State<Shared>,
+    AtArrival(intake): AtArrival,
+    delivery: Verified,
+) -> Result<Answer, Refusal> {
     let receiver = &open.receiver;
     let event = Event {
         source: delivery.source(),
@@ -152,7 +166,7 @@ async fn deliver(State(Shared(open)): State<Shared>, delivery: Verified) -> Resu
         body: delivery.body(),
         at: delivery.received_at(),
     };
-    match receiver.routes.get().judge(&event) {
+    match intake.routes.judge(&event) {
         Judgement::Changes(changes) => receiver.accept(&delivery, changes).await,
         Judgement::Ignored => Ok(Answer::Ignored),
         Judgement::NotJson(_) if delivery.is_form() => {
@@ -176,19 +190,24 @@ impl Receiver {
         }
     }
 
-    /// Keeps a delivery that cannot be carried out, so that a person can see it, and refuses it; if
-    /// it cannot even be kept, the sender has to come back.
+    /// Keeps a delivery that cannot be carried out, so that a person can see it, and refuses it, unless its sender
+    /// is not to know; if it cannot even be kept, the sender has to come back.
     async fn reject(
         &self,
         delivery: &Verified,
         reason: String,
         refusal: fn(String) -> Refusal,
     ) -> Result<Answer, Refusal> {
-        let body = delivery.body().clone();
+        let (id, body) = (delivery.id().to_owned(), delivery.body().clone());
         match self.store(delivery, Verdict::Rejected { reason: reason.clone(), body }).await? {
             // What was accepted under this id stays accepted, whatever this attempt looks like.
-            Admission::Duplicate => Ok(Answer::Duplicate { id: delivery.id().to_owned() }),
-            Admission::Accepted { .. } | Admission::Rejected | Admission::Stale => Err(refusal(reason)),
+            Admission::Duplicate => Ok(Answer::Duplicate { id }),
+            Admission::Accepted { .. } | Admission::Rejected | Admission::Stale => {
+                match delivery.rejected() {
+                    OnRejected::Refused => Err(refusal(reason)),
+                    OnRejected::Success => Ok(Answer::Rejected { id, reason }),
+                }
+            }
         }
     }
 

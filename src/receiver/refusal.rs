@@ -28,8 +28,8 @@ pub(super) enum Refusal {
     NoSuchPath,
     #[error("there is no such source")]
     NoSuchSource,
-    #[error("it was not posted")]
-    NotPost,
+    #[error("it came by a method that its source does not use")]
+    Method { allowed: String },
     #[error("its body has a content encoding")]
     Encoded,
     #[error("its body is longer than {limit} bytes")]
@@ -61,6 +61,8 @@ pub(super) enum Unavailable {
     Late,
     #[error("its long body took longest of all while another came")]
     GaveWay,
+    #[error("there were too many handshakes in this minute that nobody had signed")]
+    Handshakes,
 }
 
 impl Refusal {
@@ -72,7 +74,7 @@ impl Refusal {
     fn status(&self) -> StatusCode {
         match self {
             Self::NoSuchPath | Self::NoSuchSource => StatusCode::NOT_FOUND,
-            Self::NotPost => StatusCode::METHOD_NOT_ALLOWED,
+            Self::Method { .. } => StatusCode::METHOD_NOT_ALLOWED,
             Self::Encoded => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
@@ -89,7 +91,7 @@ impl Refusal {
         match self {
             Self::NoSuchPath => "Deliveries go to /hooks/ and the name of a source.".into(),
             Self::NoSuchSource => "There is no source of that name.".into(),
-            Self::NotPost => "Deliveries come by POST.".into(),
+            Self::Method { allowed } => format!("Deliveries come by {allowed}.").into(),
             Self::Encoded => "The body must come without a content encoding.".into(),
             Self::TooLarge { limit } => format!("The body is longer than {limit} bytes.").into(),
             Self::TooSlow => "The body did not arrive in time.".into(),
@@ -104,7 +106,10 @@ impl Refusal {
     /// The header that HTTP wants with the status, if any.
     fn header(&self) -> Option<(HeaderName, HeaderValue)> {
         match self {
-            Self::NotPost => Some((ALLOW, HeaderValue::from_static("POST"))),
+            Self::Method { allowed } => {
+                let allowed = HeaderValue::from_str(allowed).expect("methods are visible ASCII");
+                Some((ALLOW, allowed))
+            }
             Self::Encoded => Some((ACCEPT_ENCODING, HeaderValue::from_static("identity"))),
             Self::Unverified(_) => Some((WWW_AUTHENTICATE, HeaderValue::from_static("Signature"))),
             Self::Unavailable { retry_after_s, .. } => Some((RETRY_AFTER, (*retry_after_s).into())),
@@ -138,7 +143,7 @@ mod tests {
     use hyper::StatusCode;
     use serde_json::{Value, json};
 
-    use super::{Refusal, Unavailable};
+    use super::{Refusal, Unavailable, WWW_AUTHENTICATE};
     use crate::receiver::STATUSES;
     use crate::source::VerifyError;
 
@@ -146,8 +151,8 @@ mod tests {
     fn next(refusal: &Refusal) -> Option<Refusal> {
         match refusal {
             Refusal::NoSuchPath => Some(Refusal::NoSuchSource),
-            Refusal::NoSuchSource => Some(Refusal::NotPost),
-            Refusal::NotPost => Some(Refusal::Encoded),
+            Refusal::NoSuchSource => Some(Refusal::Method { allowed: "POST".to_owned() }),
+            Refusal::Method { .. } => Some(Refusal::Encoded),
             Refusal::Encoded => Some(Refusal::TooLarge { limit: 1 }),
             Refusal::TooLarge { .. } => Some(Refusal::TooSlow),
             Refusal::TooSlow => Some(Refusal::Interrupted(axum::Error::new(io::Error::other("it broke")))),
@@ -187,7 +192,7 @@ mod tests {
     #[tokio::test]
     async fn every_cause_of_401_reads_the_same() {
         let (first, _) = problem(Refusal::Unverified(VerifyError::WrongSignature)).await;
-        for cause in [VerifyError::NotFresh { age_s: 301 }, VerifyError::MissingHeader("webhook-id")] {
+        for cause in [VerifyError::NotFresh { age_s: 301 }, VerifyError::MissingHeader(WWW_AUTHENTICATE)] {
             assert_eq!(problem(Refusal::Unverified(cause)).await.0, first);
         }
     }

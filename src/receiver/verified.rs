@@ -1,43 +1,64 @@
 //! The gates before a delivery, in the order of the contract: each is cheaper than the next, and
-//! only the last two touch the body.
+//! only the last ones touch the body.
+//!
+//! A handshake that comes unsigned is the one thing that is read without having been verified: only where the
+//! source's scheme has one, only a short body that its headers announce, and nothing of it is kept.
 
 use axum::RequestExt as _;
 use axum::extract::{FromRequest, Path, Request};
 use hyper::header::{CONTENT_ENCODING, TRANSFER_ENCODING};
 use hyper::{HeaderMap, Method};
 
+use super::at_arrival::AtArrival;
+use super::greeting::NoDelivery;
 use super::log::Trail;
 use super::refusal::{Refusal, Unavailable};
 use super::{Shared, body};
 use crate::source::Verified;
 
 impl FromRequest<Shared> for Verified {
-    type Rejection = Refusal;
+    type Rejection = NoDelivery;
 
-    async fn from_request(mut request: Request, Shared(open): &Shared) -> Result<Self, Refusal> {
+    async fn from_request(mut request: Request, Shared(open): &Shared) -> Result<Self, NoDelivery> {
         let receiver = &open.receiver;
         if receiver.shutting_down.is_cancelled() {
-            return Err(Refusal::unavailable(Unavailable::ShuttingDown));
+            return Err(Refusal::unavailable(Unavailable::ShuttingDown).into());
         }
         let path: Result<Path<String>, _> = request.extract_parts().await;
-        let sources = receiver.sources.get();
-        let source = path.ok().and_then(|Path(name)| sources.find(&name));
+        let AtArrival(intake) = AtArrival::of(request.extensions_mut(), receiver);
+        let source = path.ok().and_then(|Path(name)| intake.sources.find(&name));
         let source = source.ok_or(Refusal::NoSuchSource)?;
         let trail = Trail::of(&request);
         trail.leads_to(source.name());
 
         let (head, body) = request.into_parts();
-        if head.method != Method::POST {
-            return Err(Refusal::NotPost);
+        if let Some(greeting) = source.greets_method(&head.method, &head.headers) {
+            open.greetings.admit()?;
+            return Err(NoDelivery::Greeted(greeting));
+        }
+        let terms = source.terms();
+        if !terms.takes(&head.method) {
+            return Err(Refusal::Method { allowed: terms.allow() }.into());
         }
         if is_encoded(&head.headers) {
-            return Err(Refusal::Encoded);
+            return Err(Refusal::Encoded.into());
         }
-        let body = body::read(body, &receiver.settings, &open.pieces).await?;
+        // What a GET's body means, nobody has ever said.
+        let limit = if head.method == Method::GET { 0 } else { terms.body_bytes };
+        let body = body::read(body, limit, &receiver.settings, &open.pieces).await?;
+        if source.may_greet(&head.headers)
+            && let Some(greeting) = source.greets_unsigned(&body)
+        {
+            open.greetings.admit()?;
+            return Err(NoDelivery::Greeted(greeting));
+        }
         let verified =
             source.verify(&head.headers, body, receiver.clock.now()).map_err(Refusal::Unverified)?;
         trail.verified_as(verified.id());
-        Ok(verified)
+        match source.greets(&verified) {
+            Some(greeting) => Err(NoDelivery::Greeted(greeting)),
+            None => Ok(verified),
+        }
     }
 }
 

@@ -1,5 +1,8 @@
 //! Every setting: its two names, its default, what it is.
 
+/// The variable that names the settings file; it is no setting of its own.
+pub const CONFIG_VARIABLE: &str = "FLOWHOOK_CONFIG";
+
 /// A setting.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Key {
@@ -46,12 +49,14 @@ keys! {
         "where the variables of an event without `data.config` are fetched; may hold `{flow_id}`, `{node_id}` and `{revision}`, the commit of a git push";
     ALLOWED_FLOWS = "FLOWHOOK_ALLOWED_FLOWS", "route.allowed_flows", "any",
         "the flows that may be changed, comma-separated: bounds what a leaked webhook secret can do";
+    RECONCILE_SECONDS = "FLOWHOOK_RECONCILE_SECONDS", "route.reconcile_seconds", "300",
+        "how often what is fetched is compared with the flow when no event comes; `0` for never";
     WEBHOOK_SECRET = "FLOWHOOK_WEBHOOK_SECRET", "source.secret", "required",
-        "what the configuration system signs with; several, comma-separated, while rotating";
+        "what the configuration system signs with; several, comma-separated, while rotating. Not required where the file has sources of its own";
     WEBHOOK_SECRET_FILE = "FLOWHOOK_WEBHOOK_SECRET_FILE", "source.secret_file", "none",
         "a file that holds the secrets instead, one a line";
     WEBHOOK_SCHEME = "FLOWHOOK_WEBHOOK_SCHEME", "source.scheme", "standard-webhooks",
-        "how the configuration system signs: `standard-webhooks` or `github`";
+        "how the configuration system signs: `standard-webhooks`, `github` or another preset";
     LISTEN = "FLOWHOOK_LISTEN", "server.listen", "127.0.0.1:8080", "where webhooks are received";
     ADMIN_LISTEN = "FLOWHOOK_ADMIN_LISTEN", "server.admin_listen", "127.0.0.1:8081",
         "where the admin API listens; off loopback only with a token";
@@ -66,3 +71,8 @@ keys! {
     LOG = "FLOWHOOK_LOG", "log.filter", "info",
         "what is logged: `off`, `error`, `warn`, `info`, `debug`, `trace`, or `module=level,…`; without it, commands other than `serve` log from `warn`";
 }
+
+/// What only a start takes: a service that runs keeps what it has, since others have been told of it, or it holds what
+/// another value would need.
+pub(super) const AT_START: [&Key; 8] =
+    [BASE_URL, TOKEN_URL, ALLOW_HTTP, LISTEN, ADMIN_LISTEN, JOURNAL, QUEUE_CAPACITY, RETENTION_DAYS];

@@ -3,10 +3,19 @@
 //! Only the wiring imports this. Each command asks for the part it needs, so that `nodes` works without a
 //! webhook secret. Every problem of that part is reported at once, with the key's name and what to do.
 
+mod dot_env;
+mod environment;
+mod file;
+mod files;
+mod followed;
 mod keys;
 mod layers;
 mod problems;
 mod read;
+mod routes;
+mod secrets;
+mod sources;
+mod thing;
 mod warnings;
 
 use std::net::SocketAddr;
@@ -16,12 +25,14 @@ use tracing_subscriber::filter::Targets;
 
 use crate::source::Sources;
 use crate::{admin, journal, queue, receiver, route, tenant, worker};
-pub use keys::{KEYS, Key};
-pub use layers::{CONFIG_VARIABLE, Layers};
+use files::Files;
+pub use followed::{Followed, Look};
+pub use keys::{CONFIG_VARIABLE, KEYS, Key};
+pub use layers::Layers;
 pub use problems::{Problem, Problems};
 use read::Read;
 
-/// The name of the one source.
+/// The name of the source that the single settings make.
 pub const SOURCE: &str = "config";
 
 /// What the service needs.
@@ -49,6 +60,8 @@ pub struct Settings {
     pub tenant: tenant::Settings,
     /// Whether it publishes, or only tells what it would publish; no setting says so but `serve --observe`.
     pub purpose: journal::Purpose,
+    /// What is logged, if that is set.
+    pub log: Option<Targets>,
 }
 
 impl Settings {
@@ -57,26 +70,34 @@ impl Settings {
     /// # Errors
     /// [`Problems`], all at once.
     pub fn service(layers: &Layers) -> Result<Self, Problems> {
+        Self::read(layers).0
+    }
+
+    /// The same, with the files that all of it was read from.
+    fn read(layers: &Layers) -> (Result<Self, Problems>, Files) {
         let mut read = Read::begin(layers);
-        let (sources, mut warnings) = read.sources();
-        let routes = read.routes();
-        warnings.extend(layers.warnings.iter().cloned());
-        warnings.extend(sources.find(SOURCE).and_then(|source| warnings::replays(source.scheme(), &routes)));
+        let callers = read.callers();
+        let native = read.native();
+        let routes = read.described_routes(&callers, &native);
+        let listen = read.listen();
+        read.check_tokens(&callers, listen);
+        let warnings = warnings::all(layers, &callers, &native, &routes);
         let settings = Self {
-            listen: read.listen(),
+            listen,
             receiver: receiver::Settings::default(),
             admin: read.admin(),
-            sources,
+            sources: sources::named(callers),
             warnings,
-            routes: route::Settings { native: routes, routes: Vec::new() },
+            routes: route::Settings { native, routes },
             journal: read.journal(),
             queue: read.queue(),
             worker: read.worker(),
             tenant: read.tenant(),
             purpose: journal::Purpose::default(),
+            log: read.log(),
         };
         read.check_apart(settings.listen, settings.admin.listen);
-        read.problems.or(settings)
+        (read.problems.or(settings), read.files)
     }
 
     /// What a command that only speaks with the tenant needs.
@@ -95,7 +116,7 @@ impl Settings {
     /// [`Problems`], all at once.
     pub fn routes(layers: &Layers) -> Result<route::Native, Problems> {
         let mut read = Read::begin(layers);
-        let routes = read.routes();
+        let routes = read.native();
         read.problems.or(routes)
     }
 
@@ -105,7 +126,7 @@ impl Settings {
     /// [`Problems`], all at once.
     pub fn sources(layers: &Layers) -> Result<Sources, Problems> {
         let mut read = Read::begin(layers);
-        let (sources, _warnings) = read.sources();
+        let sources = sources::named(read.callers());
         read.problems.or(sources)
     }
 
@@ -145,7 +166,7 @@ impl Settings {
     /// [`Problems`] when it is not a filter. All other settings report it too, so that who asks for those
     /// may go on without it until then.
     pub fn log(layers: &Layers) -> Result<Option<Targets>, Problems> {
-        let mut read = Read { layers, problems: Problems::default() };
+        let mut read = Read { problems: Problems::default(), ..Read::begin(layers) };
         let filter = read.log();
         read.problems.or(filter)
     }

@@ -24,13 +24,7 @@ impl Problems {
 
     /// What was read, or nothing: then its problems are here too, those that are not here yet.
     pub fn take<T>(&mut self, read: Result<T, Self>) -> Option<T> {
-        let add = |problems: Self| {
-            for problem in problems.0 {
-                if !self.0.contains(&problem) {
-                    self.0.push(problem);
-                }
-            }
-        };
+        let add = |problems: Self| problems.0.into_iter().for_each(|problem| self.push(problem));
         read.map_err(add).ok()
     }
 
@@ -44,8 +38,11 @@ impl Problems {
         self.0.is_empty()
     }
 
+    /// Adds a problem, unless it is known.
     pub(super) fn push(&mut self, problem: Problem) {
-        self.0.push(problem);
+        if !self.0.contains(&problem) {
+            self.0.push(problem);
+        }
     }
 
     pub(super) fn or<T>(self, value: T) -> Result<T, Self> {

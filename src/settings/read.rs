@@ -1,10 +1,8 @@
 //! Reads each room's settings out of the layers, and collects what is wrong with them.
 
-use std::collections::BTreeSet;
-use std::fs::File;
-use std::io::{self, Read as _};
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
+use std::path::Path;
 use std::str::FromStr;
 
 use jiff::SignedDuration;
@@ -12,17 +10,16 @@ use reqwest::Url;
 use secrecy::SecretString;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 
+use super::files::{Files, SECRET_BYTES};
 use super::keys::{
-    ADMIN_LISTEN, ADMIN_TOKEN, ADMIN_TOKEN_FILE, ALLOW_HTTP, ALLOWED_FLOWS, BASE_URL, CLIENT_ID,
-    CLIENT_SECRET, CLIENT_SECRET_FILE, FETCH_URL, FLOW_ID, JOURNAL, Key, LISTEN, LOG, NODE_ID,
-    QUEUE_CAPACITY, REQUESTS_PER_MINUTE, RETENTION_DAYS, TOKEN_URL, WEBHOOK_SCHEME, WEBHOOK_SECRET,
-    WEBHOOK_SECRET_FILE,
+    ADMIN_LISTEN, ADMIN_TOKEN, ADMIN_TOKEN_FILE, ALLOW_HTTP, BASE_URL, CLIENT_ID, CLIENT_SECRET,
+    CLIENT_SECRET_FILE, JOURNAL, Key, LISTEN, LOG, QUEUE_CAPACITY, REQUESTS_PER_MINUTE, RETENTION_DAYS,
+    TOKEN_URL,
 };
-use super::{Layers, Problem, Problems, SOURCE};
-use crate::change::{BadId, FlowId, NodeId, shorten};
+use super::{Layers, Problem, Problems};
+use crate::change::{BadId, shorten};
 use crate::http::{is_on_loopback, shown};
-use crate::source::{Scheme, Secret, Source, Sources};
-use crate::{admin, journal, queue, route, tenant, worker};
+use crate::{admin, journal, queue, tenant, worker};
 
 /// The longest retention, a hundred years: whatever the time of day, what is that long ago has a date. The
 /// shortest is a day: a sender that repeats a delivery within it is told that it is a duplicate.
@@ -34,21 +31,28 @@ const AT_LEAST_1: &str = "a number of at least 1";
 pub(super) struct Read<'l> {
     pub(super) layers: &'l Layers,
     pub(super) problems: Problems,
+    /// What was read, the layers' own files included.
+    pub(super) files: Files,
 }
 
 impl<'l> Read<'l> {
     /// Begins with what is wrong with the layers themselves, and with the one setting that all need.
     pub(super) fn begin(layers: &'l Layers) -> Self {
-        let mut read = Self { layers, problems: layers.problems.clone() };
+        let mut read = Self { layers, problems: layers.problems.clone(), files: layers.files.clone() };
         read.log();
         read
     }
 
-    fn problem(&mut self, key: &Key, what: &str) {
+    pub(super) fn problem(&mut self, key: &Key, what: &str) {
         self.problems.push(Problem::new(&self.layers.name(key), what));
     }
 
-    fn text(&self, key: &'static Key) -> String {
+    /// What is wrong at a place in the settings file.
+    pub(super) fn wrong(&mut self, path: &str, what: &str) {
+        self.problems.push(Problem::new(&self.layers.place(path), what));
+    }
+
+    pub(super) fn text(&self, key: &'static Key) -> String {
         self.layers.get(key).unwrap_or(key.default).to_owned()
     }
 
@@ -71,7 +75,7 @@ impl<'l> Read<'l> {
     }
 
     /// The value, or its default, as a number within bounds.
-    fn number<N: FromStr + PartialOrd>(
+    pub(super) fn number<N: FromStr + PartialOrd>(
         &mut self,
         key: &'static Key,
         expected: &str,
@@ -86,7 +90,7 @@ impl<'l> Read<'l> {
     }
 
     /// The value, or what the file holds that the other key names.
-    fn secret_text(&mut self, key: &'static Key, file: &'static Key) -> Option<String> {
+    pub(super) fn secret_text(&mut self, key: &'static Key, file: &'static Key) -> Option<String> {
         let path = match (self.layers.get(key), self.layers.get(file)) {
             (Some(text), None) => return Some(text.to_owned()),
             (None, None) => return None,
@@ -96,7 +100,7 @@ impl<'l> Read<'l> {
             }
             (None, Some(path)) => path.to_owned(),
         };
-        match read_secret(&path) {
+        match self.files.read(Path::new(&path), SECRET_BYTES) {
             Ok(text) => Some(text),
             Err(error) => {
                 let what = "write the secret there, readable for this user";
@@ -133,80 +137,7 @@ impl<'l> Read<'l> {
         filter
     }
 
-    pub(super) fn sources(&mut self) -> (Sources, Vec<String>) {
-        let scheme = Scheme::parse(&self.text(WEBHOOK_SCHEME));
-        let scheme =
-            scheme.map_err(|error| self.problem(WEBHOOK_SCHEME, &format!("names no scheme: {error}"))).ok();
-        let missing =
-            self.layers.get(WEBHOOK_SECRET).is_none() && self.layers.get(WEBHOOK_SECRET_FILE).is_none();
-        if missing {
-            self.problem(WEBHOOK_SECRET, &format!("is not set: it is {}", WEBHOOK_SECRET.about));
-        }
-        let in_file = self.layers.get(WEBHOOK_SECRET).is_none();
-        let separator = if in_file { '\n' } else { ',' };
-        let key = if in_file { WEBHOOK_SECRET_FILE } else { WEBHOOK_SECRET };
-        // What a good secret is, only the scheme says.
-        let (Some(text), Some(scheme)) = (self.secret_text(WEBHOOK_SECRET, WEBHOOK_SECRET_FILE), scheme)
-        else {
-            return Default::default();
-        };
-        let mut secrets = Vec::new();
-        for (index, text) in text.trim_end_matches(['\r', '\n']).split(separator).enumerate() {
-            let line = if in_file { text.strip_suffix('\r').unwrap_or(text) } else { text };
-            match Secret::parse(scheme, line) {
-                Ok(secret) => secrets.push(secret),
-                Err(error) => self.problem(key, &format!("is wrong at number {}: {error}", index + 1)),
-            }
-        }
-        if secrets.is_empty() {
-            return Default::default();
-        }
-        match Source::new(SOURCE, scheme, secrets) {
-            Ok(source) => {
-                let warnings = source.warnings().map(|short| format!("{}: {short}", key.variable)).collect();
-                (Sources::new([source]).unwrap_or_default(), warnings)
-            }
-            Err(error) => {
-                self.problem(key, &format!("cannot be used: {error}"));
-                Default::default()
-            }
-        }
-    }
-
-    pub(super) fn routes(&mut self) -> route::Native {
-        let flow = self.layers.get(FLOW_ID).map(FlowId::parse);
-        let node = self.layers.get(NODE_ID).map(NodeId::parse);
-        let allowed = self.layers.get(ALLOWED_FLOWS).map(|list| {
-            list.split(',').map(|id| FlowId::parse(id.trim())).collect::<Result<BTreeSet<_>, _>>()
-        });
-        let settings = route::Native {
-            flow: self.id(FLOW_ID, flow),
-            node: self.id(NODE_ID, node),
-            allowed_flows: self.id(ALLOWED_FLOWS, allowed),
-            fetch_url: self.layers.get(FETCH_URL).map(str::to_owned),
-            ..route::Native::default()
-        };
-        if let Some(text) = &settings.fetch_url
-            && let Some(url) = self.url(FETCH_URL, text)
-            && url.host_str().is_some_and(|host| host.contains('{'))
-        {
-            self.problem(FETCH_URL, "has a placeholder in its host, which an event must not choose: name it");
-        } else if let Some(unknown) = settings.fetch_url.as_deref().and_then(route::unknown_placeholder) {
-            let known = "it knows {flow_id}, {node_id} and {revision}";
-            self.problem(FETCH_URL, &format!("has a placeholder `{}`: {known}", shorten(unknown)));
-        }
-        if let (Some(flow), Some(allowed)) = (&settings.flow, &settings.allowed_flows)
-            && !allowed.contains(flow)
-        {
-            self.problem(
-                FLOW_ID,
-                &format!("is `{flow}`, which is not among FLOWHOOK_ALLOWED_FLOWS: add it there"),
-            );
-        }
-        settings
-    }
-
-    fn id<T>(&mut self, key: &Key, parsed: Option<Result<T, BadId>>) -> Option<T> {
+    pub(super) fn id<T>(&mut self, key: &Key, parsed: Option<Result<T, BadId>>) -> Option<T> {
         parsed?.map_err(|bad| self.problem(key, &format!("cannot be used: {bad}"))).ok()
     }
 
@@ -258,7 +189,7 @@ impl<'l> Read<'l> {
         text.trim_end_matches('/').to_owned()
     }
 
-    fn url(&mut self, key: &'static Key, text: &str) -> Option<Url> {
+    pub(super) fn url(&mut self, key: &'static Key, text: &str) -> Option<Url> {
         let url =
             Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
         if url.is_none() {
@@ -320,16 +251,4 @@ impl<'l> Read<'l> {
 
 fn unspecified() -> SocketAddr {
     SocketAddr::from(([127, 0, 0, 1], 0))
-}
-
-/// A file that is longer than this holds no secret.
-const SECRET_FILE_BYTES: u64 = 64 * 1024;
-
-fn read_secret(path: &str) -> io::Result<String> {
-    let mut text = String::new();
-    File::open(path)?.take(SECRET_FILE_BYTES + 1).read_to_string(&mut text)?;
-    if text.len() as u64 > SECRET_FILE_BYTES {
-        return Err(io::Error::other(format!("it is longer than {SECRET_FILE_BYTES} bytes")));
-    }
-    Ok(text)
 }

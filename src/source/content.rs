@@ -1,7 +1,7 @@
 //! What a signature covers: parts of a delivery, one after the other.
 
 /// A part of the signed content.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Part {
     /// The delivery's id.
     Id,
@@ -9,13 +9,13 @@ pub(super) enum Part {
     Timestamp,
     /// The body's raw bytes.
     Body,
-    /// A text that is the same in every delivery.
-    Literal(&'static str),
+    /// A text that is the same in every delivery; never empty.
+    Literal(String),
 }
 
 /// What one delivery has for the parts that its scheme signs.
 pub(super) struct Content<'a> {
-    pub(super) parts: &'static [Part],
+    pub(super) parts: &'a [Part],
     /// Empty where the scheme does not sign it; so is the timestamp.
     pub(super) id: &'a str,
     pub(super) timestamp: &'a str,
@@ -31,5 +31,10 @@ impl Content<'_> {
             Part::Body => self.body,
             Part::Literal(text) => text.as_bytes(),
         })
+    }
+
+    /// The signed bytes in one piece.
+    pub(super) fn whole(&self) -> Vec<u8> {
+        self.pieces().collect::<Vec<_>>().concat()
     }
 }

@@ -1,22 +1,31 @@
 //! A signature's bytes as text.
 
 use base64::Engine as _;
-use base64::prelude::BASE64_STANDARD;
+use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
+use serde::Deserialize;
 
 /// How a sender writes the bytes of a signature.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub(super) enum Encoding {
     /// The standard alphabet, padded (RFC 4648, section 4).
     Base64,
+    /// The alphabet for URLs, not padded (RFC 4648, section 5).
+    Base64url,
     /// Two digits a byte. Written in lower case; read in either, as libraries do not agree on one.
     Hex,
+    /// The bytes themselves: a token.
+    #[serde(skip)]
+    Text,
 }
 
 impl Encoding {
     pub(super) fn encode(self, bytes: &[u8]) -> String {
         match self {
             Self::Base64 => BASE64_STANDARD.encode(bytes),
+            Self::Base64url => BASE64_URL_SAFE_NO_PAD.encode(bytes),
             Self::Hex => hex::encode(bytes),
+            Self::Text => String::from_utf8_lossy(bytes).into_owned(),
         }
     }
 
@@ -24,7 +33,9 @@ impl Encoding {
     pub(super) fn decode(self, text: &str) -> Option<Vec<u8>> {
         match self {
             Self::Base64 => BASE64_STANDARD.decode(text).ok(),
+            Self::Base64url => BASE64_URL_SAFE_NO_PAD.decode(text).ok(),
             Self::Hex => hex::decode(text).ok(),
+            Self::Text => Some(text.into()),
         }
     }
 }

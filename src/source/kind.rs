@@ -2,30 +2,47 @@
 
 use super::algorithm::Algorithm;
 use super::encoding::Encoding;
-use super::key::KeyEncoding;
+use super::key::{BadSecret, KeyEncoding, PUBLIC, SYMMETRIC};
 
 /// A kind of signature.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Kind {
     /// How a secret's text becomes the key.
     pub(super) key: KeyEncoding,
     /// What the key does with the content.
     pub(super) algorithm: Algorithm,
     /// What marks such a signature in its header.
-    pub(super) prefix: &'static str,
+    pub(super) prefix: String,
     /// How the bytes after it are written.
     pub(super) encoding: Encoding,
 }
 
 /// A signature that may be ours.
-pub(super) struct Candidate {
-    pub(super) kind: &'static Kind,
+pub(super) struct Candidate<'r> {
+    pub(super) kind: &'r Kind,
     pub(super) bytes: Vec<u8>,
 }
 
 impl Kind {
+    /// The key that a secret's text stands for.
+    pub(super) fn key(&self, text: &str) -> Result<Vec<u8>, BadSecret> {
+        let key = self.key.decode(text, self.mark())?;
+        self.algorithm.check_key(&key)?;
+        Ok(key)
+    }
+
+    /// What marks the keys of this kind.
+    pub(super) fn mark(&self) -> &'static str {
+        match self.algorithm {
+            Algorithm::Ed25519 => PUBLIC,
+            Algorithm::HmacSha1 | Algorithm::HmacSha256 | Algorithm::HmacSha512 | Algorithm::Token => {
+                SYMMETRIC
+            }
+        }
+    }
+
     /// The signature after the mark, if it can be one.
-    pub(super) fn candidate(&'static self, text: &str) -> Option<Candidate> {
+    pub(super) fn candidate(&self, text: &str) -> Option<Candidate<'_>> {
         let bytes = self.encoding.decode(text).filter(|bytes| self.algorithm.fits(bytes.len()))?;
         Some(Candidate { kind: self, bytes })
     }

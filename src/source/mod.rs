@@ -4,34 +4,52 @@
 //! signs with. [`Source::verify`] is the only way to a [`Verified`] delivery, and everything behind the
 //! receiver takes nothing else: what has no signature cannot be parsed, stored or looked up.
 //!
-//! A scheme is a row of data ([`presets`], of the knobs in [`row`]): another sender is another row, not another
-//! code path. Where a sender does what none did before, it takes a new variant of one knob ([`key`], [`algorithm`],
-//! [`encoding`], [`id`], [`time`], [`content`]), and an arm where that knob is turned.
+//! A scheme is data: a [`SchemeDefinition`], of those that come with us in `presets.toml` or of somebody's own. Another
+//! sender is another definition, not another code path. Where a sender does what none did before, it takes a new
+//! variant of one knob ([`key`], [`algorithm`], [`encoding`], [`id`], [`time`], [`content`], [`handshake`]), and an arm
+//! where that knob is turned. What a definition must hold so that a signature means something is in [`build`].
 
 mod algorithm;
+mod build;
 mod content;
+mod definition;
 mod encoding;
+mod explain;
+mod fault;
+mod handshake;
 mod id;
 mod key;
 mod kind;
+mod pointer;
 mod presets;
 mod refusal;
 mod request;
 mod row;
 mod scheme;
+mod scheme_definition;
 mod secret;
 mod sign;
+mod template;
+mod terms;
 mod time;
+mod verified;
 mod verify;
 
 use std::collections::HashMap;
+use std::fmt;
 
+pub use definition::Definition;
+pub use explain::Check;
+pub use handshake::{Greeting, HANDSHAKE_BYTES};
 pub use key::BadSecret;
 pub use refusal::{BadDeliveryId, DELIVERY_ID_MAX_BYTES, VerifyError};
-pub use scheme::{Scheme, UnknownScheme};
+pub use scheme::{BadScheme, Scheme, UnknownScheme};
+pub use scheme_definition::SchemeDefinition;
 pub use secret::{SECRET_MIN_BYTES, Secret, ShortSecret};
 pub use sign::CannotSign;
-pub use verify::Verified;
+pub use terms::{BODY_BYTES, BODY_BYTES_MAX, Method, OnRejected, TOLERANCE_S, TOLERANCE_S_MAX, Terms};
+pub use verified::Verified;
+pub use verify::Step;
 
 use crate::change::{SourceName, shorten};
 
@@ -40,6 +58,8 @@ use crate::change::{SourceName, shorten};
 pub const SECRETS_MAX: usize = 4;
 /// The longest name of a source, in bytes.
 pub const NAME_MAX_BYTES: usize = 64;
+/// Names of what makes changes by itself, in whose name nobody can call.
+pub const RESERVED: [&str; 2] = ["operator", "reconcile"];
 
 /// A configuration system that calls us. Its `Debug` shows no secret.
 #[derive(Debug)]
@@ -48,6 +68,7 @@ pub struct Source {
     scheme: Scheme,
     /// 1 to [`SECRETS_MAX`]; the first signs, any verifies.
     secrets: Vec<Secret>,
+    terms: Terms,
 }
 
 impl Source {
@@ -57,14 +78,18 @@ impl Source {
     /// [`BadSource`] when the name could not stand in `/hooks/{source}`, and when there is no secret
     /// (there is no mode in which signatures are optional) or more than [`SECRETS_MAX`].
     pub fn new(name: &str, scheme: Scheme, secrets: Vec<Secret>) -> Result<Self, BadSource> {
-        if !is_name(name) {
-            return Err(BadSource::Name { name: shorten(name) });
-        }
+        check_name(name)?;
         match secrets.len() {
             0 => Err(BadSource::NoSecret { name: name.into() }),
-            1..=SECRETS_MAX => Ok(Self { name: name.into(), scheme, secrets }),
+            1..=SECRETS_MAX => Ok(Self { name: name.into(), scheme, secrets, terms: Terms::default() }),
             given => Err(BadSource::TooManySecrets { name: name.into(), given }),
         }
+    }
+
+    /// On other terms than the usual ones.
+    #[must_use]
+    pub fn on(self, terms: Terms) -> Self {
+        Self { terms, ..self }
     }
 
     /// Its name, as in `POST /hooks/{source}`.
@@ -73,21 +98,53 @@ impl Source {
     }
 
     /// How it signs.
-    pub fn scheme(&self) -> Scheme {
-        self.scheme
+    pub fn scheme(&self) -> &Scheme {
+        &self.scheme
     }
 
-    /// What is to be said about its secrets at start-up.
-    pub fn warnings(&self) -> impl Iterator<Item = ShortSecret> {
-        self.secrets.iter().filter_map(Secret::shortness)
+    /// What is agreed with it beside that.
+    pub fn terms(&self) -> &Terms {
+        &self.terms
+    }
+
+    /// What is to be said about how it signs at start-up.
+    pub fn warnings(&self) -> impl Iterator<Item = Warning> {
+        let dated = self.scheme.is_dated().then(|| Warning::Dated(self.scheme.clone()));
+        dated.into_iter().chain(self.secrets.iter().filter_map(Secret::shortness).map(Warning::Short))
     }
 }
 
-fn is_name(name: &str) -> bool {
+/// What is not as it should be with a source that can be used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Warning {
+    /// A secret is easy to guess.
+    Short(ShortSecret),
+    /// It signs with SHA-1.
+    Dated(Scheme),
+}
+
+impl fmt::Display for Warning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Short(short) => short.fmt(f),
+            Self::Dated(scheme) => write!(
+                f,
+                "`{}` signs with HMAC-SHA1, which holds and is dated: where the sender has another way, use that",
+                scheme.name()
+            ),
+        }
+    }
+}
+
+fn check_name(name: &str) -> Result<(), BadSource> {
     let follows = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_');
-    name.len() <= NAME_MAX_BYTES
+    let is_name = name.len() <= NAME_MAX_BYTES
         && name.as_bytes().first().is_some_and(u8::is_ascii_alphanumeric)
-        && name.bytes().all(follows)
+        && name.bytes().all(follows);
+    if !is_name {
+        return Err(BadSource::Name { name: shorten(name) });
+    }
+    if RESERVED.contains(&name) { Err(BadSource::Reserved { name: name.into() }) } else { Ok(()) }
 }
 
 /// A source that cannot be one.
@@ -117,6 +174,46 @@ pub enum BadSource {
         name: String,
         /// How many it was given.
         given: usize,
+    },
+    /// The name is taken.
+    #[error("source name `{name}` is ours, for changes that we make ourselves: choose another one")]
+    Reserved {
+        /// The name.
+        name: String,
+    },
+    /// Its scheme is none.
+    #[error("source `{name}`: {why}")]
+    Scheme {
+        /// The source.
+        name: String,
+        /// What is wrong.
+        why: UnknownScheme,
+    },
+    /// A secret is none.
+    #[error("source `{name}`, secret number {number}: {why}")]
+    Secret {
+        /// The source.
+        name: String,
+        /// Which of its secrets, from 1.
+        number: usize,
+        /// What is wrong.
+        why: BadSecret,
+    },
+    /// A number is out of bounds.
+    #[error("source `{name}`: `{key}` must be a number from 1 to {most}")]
+    Number {
+        /// The source.
+        name: String,
+        /// The setting.
+        key: &'static str,
+        /// The greatest that it may be.
+        most: u64,
+    },
+    /// No delivery could come.
+    #[error("source `{name}`: `methods` is empty: name `POST`, or how else its deliveries come")]
+    NoMethod {
+        /// The source.
+        name: String,
     },
     /// Two sources would share one path.
     #[error("source `{name}` is there twice: rename one of them")]
@@ -165,8 +262,8 @@ mod tests {
     const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 
     fn source(name: &str, secrets: usize) -> Result<Source, BadSource> {
-        let scheme = Scheme::STANDARD_WEBHOOKS;
-        let secrets = (0..secrets).map(|_| Secret::parse(scheme, SECRET).expect("a good secret")).collect();
+        let scheme = Scheme::standard_webhooks();
+        let secrets = (0..secrets).map(|_| Secret::parse(&scheme, SECRET).expect("a good secret")).collect();
         Source::new(name, scheme, secrets)
     }
 
@@ -194,6 +291,8 @@ mod tests {
         check("..", false);
         check("con fig", false);
         check("naïve", false);
+        check("operator", false);
+        check("reconcile", false);
     }
 
     #[test]

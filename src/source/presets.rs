@@ -1,54 +1,23 @@
-//! The table of schemes, one row each. A new sender is a new row here, and a file of deliveries as it signs
-//! them, `fixtures/signatures/NAME.json`.
+//! The presets: definitions that come with us, in the words of settings.
 
-use hyper::StatusCode;
+use std::collections::BTreeMap;
+use std::sync::{Arc, LazyLock};
 
-use super::algorithm::Algorithm::HmacSha256;
-use super::content::Part::{Body, Id as SignedId, Literal, Timestamp};
-use super::encoding::Encoding;
-use super::id::{Id, IdSource};
-use super::key::KeyEncoding;
-use super::kind::Kind;
-use super::request::SignatureHeader;
+use super::build;
 use super::row::Row;
-use super::time::{Time, TimeSource};
+use super::scheme_definition::SchemeDefinition;
 
-/// Every scheme.
-pub(super) static ROWS: &[&Row] = &[&STANDARD_WEBHOOKS, &GITHUB];
+/// The preset of those who follow the specification.
+pub(super) const STANDARD_WEBHOOKS: &str = "standard-webhooks";
 
-/// The tolerance is that of the reference libraries; the specification only asks for some.
-/// <https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md>
-pub(super) static STANDARD_WEBHOOKS: Row = Row {
-    name: "standard-webhooks",
-    signature: SignatureHeader { names: &["webhook-signature"], separator: Some(' ') },
-    kinds: &[Kind {
-        key: KeyEncoding::Standard,
-        algorithm: HmacSha256,
-        prefix: "v1,",
-        encoding: Encoding::Base64,
-    }],
-    content: &[SignedId, Literal("."), Timestamp, Literal("."), Body],
-    time: Some(Time { source: TimeSource::Header(&["webhook-timestamp"]), per_second: 1, tolerance_s: 300 }),
-    id: Some(Id { source: IdSource::Header(&["webhook-id"]), length: None }),
-    accepted: StatusCode::ACCEPTED,
-    form: None,
-};
-
-/// The id is the same when a person has GitHub send the delivery again. The `X-Hub-Signature` beside it is
-/// SHA-1 for receivers of long ago.
-/// <https://docs.github.com/en/webhooks/using-webhooks/validating-webhook-deliveries>
-pub(super) static GITHUB: Row = Row {
-    name: "github",
-    signature: SignatureHeader { names: &["x-hub-signature-256"], separator: None },
-    kinds: &[Kind {
-        key: KeyEncoding::Utf8,
-        algorithm: HmacSha256,
-        prefix: "sha256=",
-        encoding: Encoding::Hex,
-    }],
-    content: &[Body],
-    time: None,
-    id: Some(Id { source: IdSource::Header(&["x-github-delivery"]), length: None }),
-    accepted: StatusCode::ACCEPTED,
-    form: Some("payload="),
-};
+/// Every preset by its name.
+pub(super) static ROWS: LazyLock<BTreeMap<String, Arc<Row>>> = LazyLock::new(|| {
+    let definitions: BTreeMap<String, SchemeDefinition> =
+        toml::from_str(include_str!("presets.toml")).expect("a test reads the presets");
+    let row = |(name, definition): (String, SchemeDefinition)| {
+        let row =
+            build::row(&name, &definition).expect("a test holds the presets to what all schemes must hold");
+        (name, Arc::new(row))
+    };
+    definitions.into_iter().map(row).collect()
+});

@@ -11,13 +11,14 @@ use super::time::Time;
 use super::{Scheme, Secret, Source};
 
 impl Source {
-    /// The headers that make `body` a delivery of this source, signed with its first secret.
+    /// The headers that make `body` a delivery of this source, signed with the first of its secrets that can sign.
     ///
     /// # Errors
     /// As [`Scheme::sign`].
     pub fn sign(&self, id: &str, at: Timestamp, body: &[u8]) -> Result<HeaderMap, CannotSign> {
-        let secret = self.secrets.first().expect("a source has at least one secret");
-        self.scheme.sign(secret, id, at, body)
+        let refused = self.secrets.iter().map(|secret| self.scheme.sign(secret, id, at, body));
+        let mut tried = refused.skip_while(|tried| matches!(tried, Err(CannotSign::PublicKey)));
+        tried.next().unwrap_or(Err(CannotSign::PublicKey))
     }
 }
 
@@ -27,7 +28,7 @@ impl Scheme {
     /// # Errors
     /// [`CannotSign`] when the delivery would not verify whatever its signature.
     pub fn sign(
-        self,
+        &self,
         secret: &Secret,
         id: &str,
         at: Timestamp,
@@ -39,7 +40,7 @@ impl Scheme {
             Some(time) => time.text(at).ok_or(CannotSign::BeforeTime)?,
             None => String::new(),
         };
-        let content = Content { parts: row.content, id, timestamp: &timestamp, body };
+        let content = Content { parts: &row.content, id, timestamp: &timestamp, body };
 
         let mut request = Outgoing::default();
         if let Some(Id { source, .. }) = &row.id {
@@ -48,7 +49,7 @@ impl Scheme {
         if let Some(Time { source, .. }) = &row.time {
             source.write(&timestamp, &mut request);
         }
-        request.items.push(secret.sign(&content));
+        request.items.push(secret.sign(&content).ok_or(CannotSign::PublicKey)?);
         Ok(request.finish(&row.signature))
     }
 }
@@ -62,4 +63,7 @@ pub enum CannotSign {
     /// Timestamps start at 1970.
     #[error("the time to sign is before 1970: set the clock")]
     BeforeTime,
+    /// Only the sender has the key that signs.
+    #[error("the secret is a public key, which signs nothing: give the source a shared one too, `whsec_`")]
+    PublicKey,
 }

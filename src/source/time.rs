@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use jiff::Timestamp;
 
+use super::pointer::Pointer;
 use super::refusal::VerifyError;
 use super::request::{Incoming, Names, Outgoing};
 
@@ -12,34 +13,45 @@ const TIMESTAMP_MAX_DIGITS: usize = 16;
 const MILLISECONDS_PER_SECOND: i64 = 1_000;
 
 /// How a scheme tells the time of signing, as a whole number since 1970.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Time {
     pub(super) source: TimeSource,
     /// How many of its units make a second: 1, or 1,000 where it counts milliseconds.
     pub(super) per_second: i64,
-    /// How far it may be from now, before or after, in seconds; the bound is allowed.
-    pub(super) tolerance_s: i64,
 }
 
 /// Where a time is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum TimeSource {
     /// In a header of its own.
     Header(Names),
+    /// In the signature's header: the item that is marked with this text.
+    Item(String),
+    /// In the body. It is read when the signature has held.
+    Body(Pointer),
 }
 
 impl TimeSource {
     /// The time as it came.
-    fn read<'a>(self, request: &Incoming<'a>) -> Result<Cow<'a, str>, VerifyError> {
+    fn read<'a>(&self, request: &Incoming<'a>) -> Result<Cow<'a, str>, VerifyError> {
         match self {
             Self::Header(names) => request.line(names).map(Cow::Borrowed),
+            Self::Item(mark) => request.item(mark).map(Cow::Borrowed),
+            Self::Body(pointer) => {
+                let value = pointer.find(request.body);
+                value
+                    .map(|value| Cow::Borrowed(value.get()))
+                    .ok_or_else(|| VerifyError::MissingMember { pointer: pointer.to_string() })
+            }
         }
     }
 
-    /// Puts the time where it belongs.
-    pub(super) fn write(self, time: &str, request: &mut Outgoing) {
+    /// Puts the time where it belongs. What is in the body is the body's business.
+    pub(super) fn write(&self, time: &str, request: &mut Outgoing) {
         match self {
             Self::Header(names) => request.add_line(names, time),
+            Self::Item(mark) => request.items.push(format!("{mark}{time}")),
+            Self::Body(_) => {}
         }
     }
 }
@@ -50,12 +62,12 @@ pub(super) struct SignedAt<'a> {
     pub(super) text: Cow<'a, str>,
     /// In the units of the scheme.
     units: i64,
-    time: &'static Time,
+    time: &'a Time,
 }
 
 impl Time {
     /// When the request says that it was signed.
-    pub(super) fn read<'a>(&'static self, request: &Incoming<'a>) -> Result<SignedAt<'a>, VerifyError> {
+    pub(super) fn read<'a>(&'a self, request: &Incoming<'a>) -> Result<SignedAt<'a>, VerifyError> {
         let text = self.source.read(request)?;
         let units = whole_number(&text)?;
         Ok(SignedAt { text, units, time: self })
@@ -73,15 +85,13 @@ impl Time {
 }
 
 impl SignedAt<'_> {
-    /// In whole units, as the sender has nothing finer and as the reference libraries do.
-    pub(super) fn check_fresh(&self, now: Timestamp) -> Result<(), VerifyError> {
-        let Time { per_second, tolerance_s, .. } = self.time;
+    /// How long ago it was signed, in seconds, if that is not too long ago nor too far ahead: in whole units, as
+    /// the sender has nothing finer and as the reference libraries do.
+    pub(super) fn check_fresh(&self, now: Timestamp, tolerance_s: i64) -> Result<i64, VerifyError> {
+        let per_second = self.time.per_second;
         let age = self.time.units(now) - self.units;
-        if age.abs() > tolerance_s * per_second {
-            Err(VerifyError::NotFresh { age_s: age / per_second })
-        } else {
-            Ok(())
-        }
+        let age_s = age / per_second;
+        if age.abs() > tolerance_s * per_second { Err(VerifyError::NotFresh { age_s }) } else { Ok(age_s) }
     }
 }
 

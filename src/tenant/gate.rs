@@ -54,6 +54,8 @@ struct State {
 #[derive(Clone, Debug)]
 struct Closed {
     until: Instant,
+    /// When it would end if our client were not refused; nothing where only that closed it.
+    until_at_any_rate: Option<Instant>,
     reason: String,
     /// The turn that is on its way to find out if the tenant answers again. Whatever closes the gate
     /// anew overtakes it: it may then neither call nor open.
@@ -71,6 +73,15 @@ pub struct Pass {
     went_well: bool,
     /// The next call's turn by our own pace has come already.
     paced: bool,
+}
+
+/// What closes the gate.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Cause {
+    /// The tenant, whoever asks it.
+    Tenant,
+    /// It refuses our client: another client, or another secret, ends that.
+    Client,
 }
 
 /// Why no turn may start now.
@@ -132,7 +143,23 @@ impl Gate {
 
     /// Closes the gate for `wait`, or for its own growing wait where there is none.
     pub fn close(&self, reason: &str, wait: Option<Duration>) {
-        let closed = self.state().close(Instant::now(), reason, wait, fastrand::f64());
+        self.close_because(Cause::Tenant, reason, wait);
+    }
+
+    /// Closes the gate because our client is refused.
+    pub(super) fn close_to_client(&self, reason: &str, wait: Duration) {
+        self.close_because(Cause::Client, reason, Some(wait));
+    }
+
+    /// We are another client now, or have another secret: the next turn finds out whether that one is taken.
+    pub(super) fn client_changed(&self) {
+        if self.state().client_changed(Instant::now()) {
+            self.0.moved.notify_one();
+        }
+    }
+
+    fn close_because(&self, cause: Cause, reason: &str, wait: Option<Duration>) {
+        let closed = self.state().close(cause, Instant::now(), reason, wait, fastrand::f64());
         if let Some(wait) = closed {
             tracing::info!(
                 gate.reason = reason,
@@ -245,7 +272,14 @@ impl State {
     }
 
     /// Closes it; for how long, if it was open.
-    fn close(&mut self, now: Instant, reason: &str, wait: Option<Duration>, jitter: f64) -> Option<Duration> {
+    fn close(
+        &mut self,
+        cause: Cause,
+        now: Instant,
+        reason: &str,
+        wait: Option<Duration>,
+        jitter: f64,
+    ) -> Option<Duration> {
         let wait = match wait {
             Some(wait) => wait,
             // One burst of refusals is one failure: only what finds the gate open or probing lengthens it.
@@ -253,19 +287,31 @@ impl State {
             None => self.backoff.next(jitter),
         };
         let until = now + wait;
+        let until_at_any_rate = (cause == Cause::Tenant).then_some(until);
         match &mut self.closed {
             Some(closed) => {
                 closed.until = closed.until.max(until);
+                closed.until_at_any_rate = closed.until_at_any_rate.max(until_at_any_rate);
                 reason.clone_into(&mut closed.reason);
                 closed.probe = None;
                 None
             }
             None => {
                 self.limit = (self.limit / 2).max(1);
-                self.closed = Some(Closed { until, reason: reason.to_owned(), probe: None });
+                let reason = reason.to_owned();
+                self.closed = Some(Closed { until, until_at_any_rate, reason, probe: None });
                 Some(wait)
             }
         }
+    }
+
+    /// Says whether the end is earlier by it.
+    fn client_changed(&mut self, now: Instant) -> bool {
+        let Some(closed) = &mut self.closed else { return false };
+        let end = closed.until_at_any_rate.unwrap_or(now);
+        let is_earlier = end < closed.until;
+        closed.until = closed.until.min(end);
+        is_earlier
     }
 
     fn trouble(&mut self, flow: &FlowId) -> bool {
@@ -313,7 +359,7 @@ mod tests {
     fn closed_for(wait: Option<Duration>) -> (State, Instant) {
         let now = Instant::now();
         let mut state = State::new();
-        state.close(now, "429", wait, 1.0);
+        state.close(Cause::Tenant, now, "429", wait, 1.0);
         (state, now)
     }
 
@@ -341,8 +387,8 @@ mod tests {
     #[test]
     fn a_burst_of_refusals_halves_once_and_the_longest_wait_holds() {
         let (mut gate, now) = closed_for(Some(3 * SECOND));
-        gate.close(now, "429", Some(SECOND), 1.0);
-        gate.close(now, "429", None, 1.0);
+        gate.close(Cause::Tenant, now, "429", Some(SECOND), 1.0);
+        gate.close(Cause::Tenant, now, "429", None, 1.0);
         assert_eq!(gate.limit, FLOWS_AT_ONCE / 2);
         assert_eq!(gate.admit(now + 2 * SECOND), Err(Wait::Until(now + 3 * SECOND)));
     }
@@ -351,10 +397,31 @@ mod tests {
     fn a_refused_probe_closes_the_gate_for_longer() {
         let (mut gate, now) = closed_for(None);
         assert_eq!(gate.admit(now + SECOND), Ok(Some(1)));
-        gate.close(now + SECOND, "429", None, 1.0);
+        gate.close(Cause::Tenant, now + SECOND, "429", None, 1.0);
         gate.finish(Some(1), false);
         assert_eq!(gate.admit(now + SECOND), Err(Wait::Until(now + 3 * SECOND)));
         assert_eq!(gate.limit, FLOWS_AT_ONCE / 2);
+    }
+
+    #[test]
+    fn another_client_ends_what_the_refusal_of_ours_began_and_nothing_of_the_tenants() {
+        let now = Instant::now();
+        let check = |closures: &[(Cause, u32)], expected: u32| {
+            let mut gate = State::new();
+            for (cause, seconds) in closures {
+                gate.close(*cause, now, "closed", Some(*seconds * SECOND), 1.0);
+            }
+            let end = closures.iter().map(|(_, seconds)| *seconds).max().unwrap_or(0);
+            assert_eq!(gate.client_changed(now), expected < end);
+            let at = |end: u32| if end == 0 { Ok(Some(1)) } else { Err(Wait::Until(now + end * SECOND)) };
+            assert_eq!(gate.admit(now), at(expected));
+        };
+        check(&[(Cause::Client, 5)], 0);
+        check(&[(Cause::Tenant, 5)], 5);
+        check(&[(Cause::Tenant, 3), (Cause::Client, 5)], 3);
+        check(&[(Cause::Client, 3), (Cause::Tenant, 5)], 5);
+        check(&[(Cause::Client, 5), (Cause::Tenant, 3)], 3);
+        assert!(!State::new().client_changed(now));
     }
 
     #[test]

@@ -7,6 +7,7 @@
 //! gate last, so that nothing is started after the tenant has asked us to wait.
 
 mod answer;
+mod client;
 mod gate;
 mod pacer;
 mod retry_after;
@@ -26,8 +27,9 @@ pub use retry_after::LONGEST_WAIT;
 use crate::change::FlowId;
 use crate::http::{self, BodyError, Unanswered, Wire};
 use answer::Call;
+use client::Client;
 use pacer::Pacer;
-use tokens::{Token, TokenError, Tokens};
+use tokens::{Asked, Token, TokenError, Tokens};
 
 /// The longest flow document that is read.
 const DOCUMENT_MAX_BYTES: usize = 32 * 1024 * 1024;
@@ -102,7 +104,8 @@ impl Tenant {
 
     /// A client whose flow calls and whose token requests go over these wires.
     pub fn over(flows: Wire, tokens: Wire, settings: Settings) -> Self {
-        let tokens = Tokens::new(tokens, settings.token_url, settings.client_id, settings.client_secret);
+        let client = Client { id: settings.client_id, secret: settings.client_secret };
+        let tokens = Tokens::new(tokens, settings.token_url, client);
         let pacer = Pacer::new(settings.requests_per_minute);
         let gate = Gate::default();
         Self { wire: flows, base_url: settings.base_url, tokens, pacer, gate, only_reads: false }
@@ -112,6 +115,16 @@ impl Tenant {
     #[must_use]
     pub fn only_reading(self) -> Self {
         Self { only_reads: true, ..self }
+    }
+
+    /// Takes the client and the pace of other settings, for the next token and the next call; the addresses stay
+    /// as they are. A pause that is there because the former client was refused ends now.
+    pub fn reload(&self, settings: Settings) {
+        let client = Client { id: settings.client_id, secret: settings.client_secret };
+        if self.tokens.ask_as(client) == Asked::ByAnother {
+            self.gate.client_changed();
+        }
+        self.pacer.reload(settings.requests_per_minute);
     }
 
     /// Whether it refuses to write.
@@ -252,7 +265,15 @@ impl Tenant {
     async fn token(&self, pass: &Pass) -> Result<Token, Failure> {
         self.tokens.get().await.map_err(|paused| {
             let reason = paused.error.to_string();
-            pass.gate().close(&reason, Some(paused.wait));
+            if paused.error.is_of_client() {
+                pass.gate().close_to_client(&reason, paused.wait);
+                // Who changed it meanwhile found the gate open.
+                if !self.tokens.are_asked_by(&paused.client) {
+                    pass.gate().client_changed();
+                }
+            } else {
+                pass.gate().close(&reason, Some(paused.wait));
+            }
             Failure::new(Kind::of_token(&paused.error), reason)
         })
     }

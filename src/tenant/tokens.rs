@@ -1,5 +1,6 @@
 //! OAuth tokens (RFC 6749, section 4.4): one request at a time, refreshed early, never shown.
 
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use reqwest::{Method, StatusCode};
@@ -8,10 +9,12 @@ use serde::Deserialize;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
+use super::client::Client;
 use super::retry_after::retry_after;
 use crate::backoff::Backoff;
 use crate::change::shorten;
 use crate::http::{Wire, text};
+use crate::live::Live;
 
 /// The scopes that flowhook needs: to read flows and to write them.
 const SCOPES: [&str; 2] = ["flow:flows:read", "flow:flows:write"];
@@ -34,10 +37,16 @@ const ANSWER_MAX_BYTES: usize = 64 * 1024;
 pub(super) struct Tokens {
     wire: Wire,
     url: String,
-    client_id: String,
-    client_secret: SecretString,
+    client: Live<Client>,
     /// Held while a token is requested: whoever needs one meanwhile waits for the same answer.
     state: Mutex<State>,
+}
+
+/// Whether tokens are asked for by another client than before.
+#[derive(PartialEq, Eq)]
+pub(super) enum Asked {
+    ByTheSame,
+    ByAnother,
 }
 
 #[derive(Debug)]
@@ -45,7 +54,16 @@ struct State {
     current: Option<Current>,
     generation: u64,
     backoff: Backoff,
-    paused: Option<(Instant, TokenError)>,
+    paused: Option<Pause>,
+}
+
+/// The endpoint is left alone.
+#[derive(Debug)]
+struct Pause {
+    until: Instant,
+    error: TokenError,
+    /// Who had asked.
+    client: Arc<Client>,
 }
 
 #[derive(Debug)]
@@ -92,6 +110,16 @@ pub(super) enum TokenError {
     },
 }
 
+impl TokenError {
+    /// Whether another client, or another secret, could mend it.
+    pub(super) fn is_of_client(&self) -> bool {
+        match self {
+            Self::Refused { .. } => true,
+            Self::Throttled(_) | Self::Unreachable { .. } => false,
+        }
+    }
+}
+
 /// What to do about a refusal (RFC 6749, section 5.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Fix {
@@ -130,6 +158,8 @@ impl Fix {
 pub(super) struct Paused {
     pub(super) error: TokenError,
     pub(super) wait: Duration,
+    /// Who had asked.
+    pub(super) client: Arc<Client>,
 }
 
 #[derive(Deserialize)]
@@ -150,10 +180,24 @@ struct Issued {
 }
 
 impl Tokens {
-    pub(super) fn new(wire: Wire, url: String, client_id: String, client_secret: SecretString) -> Self {
+    pub(super) fn new(wire: Wire, url: String, client: Client) -> Self {
         let backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
         let state = Mutex::new(State { current: None, generation: 0, backoff, paused: None });
-        Self { wire, url, client_id, client_secret, state }
+        Self { wire, url, client: Live::new(client), state }
+    }
+
+    /// The next token is requested for this client. One that is valid stays in use.
+    pub(super) fn ask_as(&self, client: Client) -> Asked {
+        if self.client.get().is_same(&client) {
+            return Asked::ByTheSame;
+        }
+        self.client.set(client);
+        Asked::ByAnother
+    }
+
+    /// Whether that is still who we are.
+    pub(super) fn are_asked_by(&self, client: &Arc<Client>) -> bool {
+        Arc::ptr_eq(client, &self.client.get())
     }
 
     /// A token that is valid now.
@@ -165,9 +209,11 @@ impl Tokens {
         {
             return Ok(current.token.clone());
         }
+        let client = self.client.get();
+        state.forgive(&client);
         let renewed = match state.pause_left(now) {
             Some(paused) => Err(paused),
-            None => self.renew(&mut state).await,
+            None => self.renew(&mut state, client).await,
         };
         match (renewed, &state.current) {
             // An early refresh that fails is no reason not to use what is still valid.
@@ -192,9 +238,9 @@ impl Tokens {
         }
     }
 
-    async fn renew(&self, state: &mut State) -> Result<Token, Paused> {
+    async fn renew(&self, state: &mut State, client: Arc<Client>) -> Result<Token, Paused> {
         let asked_at = Instant::now();
-        match self.request().await {
+        match self.request(&client).await {
             Ok(Issued { secret, lifetime, lacks }) => {
                 state.backoff.reset();
                 state.paused = None;
@@ -208,18 +254,19 @@ impl Tokens {
             }
             Err((error, wait)) => {
                 let wait = wait.unwrap_or_else(|| state.backoff.next(fastrand::f64()));
-                state.paused = Some((Instant::now() + wait, error.clone()));
-                Err(Paused { error, wait })
+                let until = Instant::now() + wait;
+                state.paused = Some(Pause { until, error: error.clone(), client: Arc::clone(&client) });
+                Err(Paused { error, wait, client })
             }
         }
     }
 
-    async fn request(&self) -> Result<Issued, (TokenError, Option<Duration>)> {
+    async fn request(&self, client: &Client) -> Result<Issued, (TokenError, Option<Duration>)> {
         let scope = SCOPES.join(" ");
         let form = [
             ("grant_type", "client_credentials"),
-            ("client_id", &self.client_id),
-            ("client_secret", self.client_secret.expose_secret()),
+            ("client_id", &client.id),
+            ("client_secret", client.secret.expose_secret()),
             ("scope", &scope),
         ];
         let sent = self.wire.send(self.wire.request(Method::POST, &self.url).form(&form)).await;
@@ -229,7 +276,7 @@ impl Tokens {
         let wait = retry_after(response.headers(), SystemTime::now());
         if !status.is_success() {
             let body = text(response, ANSWER_MAX_BYTES).await.unwrap_or_default();
-            let refused = refusal(status, &body, self.client_secret.expose_secret());
+            let refused = refusal(status, &body, client.secret.expose_secret());
             return Err((refused.unwrap_or_else(|| unreachable(status.to_string())), wait));
         }
         let unreadable = |why: String| (unreachable(why), wait);
@@ -250,9 +297,17 @@ impl Tokens {
 
 impl State {
     fn pause_left(&self, now: Instant) -> Option<Paused> {
-        let (until, error) = self.paused.as_ref()?;
+        let Pause { until, error, client } = self.paused.as_ref()?;
         let wait = until.checked_duration_since(now).filter(|wait| !wait.is_zero())?;
-        Some(Paused { error: error.clone(), wait })
+        Some(Paused { error: error.clone(), wait, client: Arc::clone(client) })
+    }
+
+    /// That another client was refused says nothing of this one. A limit or an outage concerns both.
+    fn forgive(&mut self, client: &Arc<Client>) {
+        let is_anothers = |pause: &Pause| pause.error.is_of_client() && !Arc::ptr_eq(&pause.client, client);
+        if self.paused.take_if(|pause| is_anothers(pause)).is_some() {
+            self.backoff.reset();
+        }
     }
 }
 
@@ -372,7 +427,8 @@ mod tests {
 
     async fn is_kept_when_forbidden(age: Duration) -> bool {
         let wire = crate::http::client().expect("a client").into();
-        let tokens = Tokens::new(wire, String::new(), String::new(), SecretString::default());
+        let client = Client { id: String::new(), secret: SecretString::default() };
+        let tokens = Tokens::new(wire, String::new(), client);
         let issued_at = Instant::now();
         let secret = SecretString::default();
         let token = Token { secret, lacks: Vec::new(), generation: 1, issued_at };

@@ -5,10 +5,10 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use flowhook::receiver::BODY_BYTES;
 use flowhook::server::{CONNECTIONS, DRAIN};
 use flowhook::service::{CLOSE, OTHER_DESCRIPTORS};
 use flowhook::settings::{CONFIG_VARIABLE, KEYS, Key};
+use flowhook::source::BODY_BYTES;
 use serde_json::{Map, Value};
 
 use crate::program::{Program, fail};

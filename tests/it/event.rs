@@ -118,8 +118,8 @@ pub(crate) struct Sender {
 
 impl Sender {
     pub(crate) fn new(http: reqwest::Client) -> Self {
-        let secret = Secret::parse(Scheme::STANDARD_WEBHOOKS, SECRET).expect("a good secret");
-        let source = Source::new(SOURCE, Scheme::STANDARD_WEBHOOKS, vec![secret]).expect("a good source");
+        let secret = Secret::parse(&Scheme::standard_webhooks(), SECRET).expect("a good secret");
+        let source = Source::new(SOURCE, Scheme::standard_webhooks(), vec![secret]).expect("a good source");
         Self { http, source: Arc::new(source), sent: Arc::default() }
     }
 

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use flowhook::service::{ADMIN_CONNECTIONS, OTHER_DESCRIPTORS};
+use flowhook::source::BODY_BYTES;
 use flowhook::{receiver, server};
 
 const KIB: usize = 1_024;
@@ -21,7 +22,7 @@ fn what_pages_say_of_connections_bodies_and_heads_is_so() {
     let (places, short) = (spelt(server::CONNECTIONS), receiver::SHORT_BODY_BYTES / KIB);
     let long_mib = receiver::PIECES * receiver::PIECE_BYTES / KIB / KIB;
     let (head, body_s) = (server::HEADER_BYTES / KIB, receiver::BODY_READ.as_secs());
-    let (others, admins, mib) = (OTHER_DESCRIPTORS, ADMIN_CONNECTIONS, receiver::BODY_BYTES / KIB / KIB);
+    let (others, admins, mib) = (OTHER_DESCRIPTORS, ADMIN_CONNECTIONS, BODY_BYTES / KIB / KIB);
     let check = |page: &str, says: &[String]| {
         let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(page)).expect("a page");
         let text = text.split_whitespace().collect::<Vec<_>>().join(" ");

@@ -47,7 +47,7 @@ fn files(folder: &Path, prefix: &str) -> BTreeSet<String> {
 async fn delivered(service: Addresses, secret: &Secret, file: &str, id: &str) -> (u16, String) {
     let body = std::fs::read(format!("{EVENTS}/{file}")).expect("a fixture");
     let headers =
-        Scheme::STANDARD_WEBHOOKS.sign(secret, id, Timestamp::now(), &body).expect("it can be signed");
+        Scheme::standard_webhooks().sign(secret, id, Timestamp::now(), &body).expect("it can be signed");
     let url = format!("http://{}/hooks/config", service.public);
     let answer = patiently(client().post(url).headers(headers).body(body).send()).await.expect("it answers");
     let status = answer.status().as_u16();
@@ -60,7 +60,7 @@ async fn delivered(service: Addresses, secret: &Secret, file: &str, id: &str) ->
 /// What `serve --sandbox` printed that it signs with.
 fn secret(printed: &str) -> Secret {
     let word = printed.split_whitespace().find_map(|word| word.strip_prefix("FLOWHOOK_WEBHOOK_SECRET="));
-    Secret::parse(Scheme::STANDARD_WEBHOOKS, word.unwrap_or_else(|| fail(printed))).expect("a good secret")
+    Secret::parse(&Scheme::standard_webhooks(), word.unwrap_or_else(|| fail(printed))).expect("a good secret")
 }
 
 #[tokio::test]

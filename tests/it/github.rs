@@ -49,9 +49,13 @@ fn push(commit: &str) -> Value {
     })
 }
 
+fn github() -> Scheme {
+    Scheme::parse("github").expect("it is a preset")
+}
+
 fn signed(secret: &str, id: &str, body: &str) -> HeaderMap {
-    let secret = Secret::parse(Scheme::GITHUB, secret).expect("a good secret");
-    let source = Source::new("config", Scheme::GITHUB, vec![secret]).expect("a good source");
+    let secret = Secret::parse(&github(), secret).expect("a good secret");
+    let source = Source::new("config", github(), vec![secret]).expect("a good source");
     source.sign(id, Timestamp::now(), body.as_bytes()).expect("it can be signed")
 }
 

@@ -21,8 +21,8 @@ const UNWANTED: &str = r#"{"type":"nobody.asked"}"#;
 
 /// The lines of the headers that the configuration system sends with this body.
 fn signed(id: &str, body: &str) -> String {
-    let secret = Secret::parse(Scheme::STANDARD_WEBHOOKS, SECRET).expect("a good secret");
-    let source = Source::new(SOURCE, Scheme::STANDARD_WEBHOOKS, vec![secret]).expect("a good source");
+    let secret = Secret::parse(&Scheme::standard_webhooks(), SECRET).expect("a good secret");
+    let source = Source::new(SOURCE, Scheme::standard_webhooks(), vec![secret]).expect("a good source");
     let headers = source.sign(id, Timestamp::now(), body.as_bytes()).expect("it can be signed");
     let line = |(name, value): (&HeaderName, &HeaderValue)| {
         format!("{name}: {}\r\n", value.to_str().expect("ASCII"))

@@ -13,9 +13,13 @@ const BODY: &[u8] = br#"{"ref":"refs/heads/main"}"#;
 const ID: &str = "x-github-delivery";
 const SIGNATURE: &str = "x-hub-signature-256";
 
+fn github() -> Scheme {
+    Scheme::parse("github").expect("it is a preset")
+}
+
 fn source(secrets: &[&str]) -> Source {
-    let secret = |text: &&str| Secret::parse(Scheme::GITHUB, text).expect("a good secret");
-    Source::new("config", Scheme::GITHUB, secrets.iter().map(secret).collect()).expect("a good source")
+    let secret = |text: &&str| Secret::parse(&github(), text).expect("a good secret");
+    Source::new("config", github(), secrets.iter().map(secret).collect()).expect("a good source")
 }
 
 /// The headers of a delivery of [`BODY`] that verifies.
@@ -106,12 +110,12 @@ fn an_id_that_is_there_is_visible_ascii() {
 #[test]
 fn a_bad_id_is_told_what_its_scheme_allows() {
     let told = |scheme: Scheme, secret: &str| {
-        let secret = Secret::parse(scheme, secret).expect("a good secret");
+        let secret = Secret::parse(&scheme, secret).expect("a good secret");
         let refused = scheme.sign(&secret, "", Timestamp::UNIX_EPOCH, BODY).expect_err("it has no id");
         assert!(matches!(refused, CannotSign::Id(_)), "{refused:?}");
         refused.to_string()
     };
     let rule = "a delivery's id must be 1 to 200 visible ASCII characters";
-    assert_eq!(told(Scheme::GITHUB, OLD), rule);
-    assert_eq!(told(Scheme::STANDARD_WEBHOOKS, STANDARD), format!("{rule} without `.`"));
+    assert_eq!(told(github(), OLD), rule);
+    assert_eq!(told(Scheme::standard_webhooks(), STANDARD), format!("{rule} without `.`"));
 }

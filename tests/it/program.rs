@@ -308,8 +308,8 @@ pub(crate) fn is_taken(told: Option<u16>) -> bool {
 
 /// The headers of a delivery that our configuration system signed at that time.
 pub(crate) fn signed_at(id: &str, at: Timestamp, body: &str) -> HeaderMap {
-    let secret = Secret::parse(Scheme::STANDARD_WEBHOOKS, WEBHOOK_SECRET).expect("a good secret");
-    Scheme::STANDARD_WEBHOOKS.sign(&secret, id, at, body.as_bytes()).expect("it can be signed")
+    let secret = Secret::parse(&Scheme::standard_webhooks(), WEBHOOK_SECRET).expect("a good secret");
+    Scheme::standard_webhooks().sign(&secret, id, at, body.as_bytes()).expect("it can be signed")
 }
 
 /// The headers of a delivery that our configuration system signs now.

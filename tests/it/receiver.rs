@@ -7,10 +7,10 @@ use flowhook::clock::Clock;
 use flowhook::journal::{DeliveryView, Journal, Location, Reader, Tally, Writer};
 use flowhook::live::Live;
 use flowhook::queue::{self, Writing};
-use flowhook::receiver::{self, Receiver, SHORT_BODY_BYTES, Settings};
+use flowhook::receiver::{self, Intake, Receiver, SHORT_BODY_BYTES, Settings};
 use flowhook::route::{self, Routes};
 use flowhook::server::{self, Limits};
-use flowhook::source::{Scheme, Secret, Source, Sources};
+use flowhook::source::{Scheme, Secret, Source, Sources, Terms};
 use hyper::HeaderMap;
 use jiff::Timestamp;
 use serde_json::json;
@@ -28,8 +28,8 @@ const UNFIT: &str = r#"{"type":"config.updated","data":{"flow_id":"f1","node_id"
 const UNWANTED: &str = r#"{"type":"nobody.asked"}"#;
 
 fn source() -> Source {
-    let secret = Secret::parse(Scheme::STANDARD_WEBHOOKS, SECRET).expect("a good secret");
-    Source::new("config", Scheme::STANDARD_WEBHOOKS, vec![secret]).expect("a good source")
+    let secret = Secret::parse(&Scheme::standard_webhooks(), SECRET).expect("a good secret");
+    Source::new("config", Scheme::standard_webhooks(), vec![secret]).expect("a good source")
 }
 
 fn now() -> Timestamp {
@@ -60,8 +60,20 @@ impl Service {
         service
     }
 
+    /// With bodies of at most so many bytes.
+    async fn with_bodies_of(body_bytes: usize) -> Self {
+        let source = source().on(Terms { body_bytes, ..Terms::default() });
+        let (service, writing) = Self::of(source, Settings::default(), queue::Settings::default()).await;
+        tokio::spawn(writing.run());
+        service
+    }
+
     /// Nothing is committed until the writer runs.
     async fn without_writer(settings: Settings, bounds: queue::Settings) -> (Self, Writing<Writer>) {
+        Self::of(source(), settings, bounds).await
+    }
+
+    async fn of(source: Source, settings: Settings, bounds: queue::Settings) -> (Self, Writing<Writer>) {
         let file = tempfile::tempdir().expect("a directory");
         let location = Location::sqlite(file.path().join("journal.db"));
         let Journal { writer, reader } = Journal::open(&location).await.expect("a new journal");
@@ -69,8 +81,10 @@ impl Service {
         let (queue, _ledger, writing) = queue::open(bounds, writer, clock.clone(), Tally::default());
         let shutting_down = CancellationToken::new();
         let router = receiver::router(Receiver {
-            sources: Live::new(Sources::new([source()]).expect("one source")),
-            routes: Live::new(Routes::new(route::Settings::default())),
+            intake: Live::new(Intake {
+                sources: Sources::new([source]).expect("one source"),
+                routes: Routes::new(route::Settings::default()),
+            }),
             queue,
             clock,
             settings,
@@ -325,7 +339,7 @@ async fn a_body_that_declares_too_great_a_length_is_refused_unread() {
 
 #[tokio::test]
 async fn a_chunked_body_is_refused_as_soon_as_it_passes_the_limit() {
-    let service = Service::start(Settings { body_bytes: 8, ..Settings::default() }).await;
+    let service = Service::with_bodies_of(8).await;
     let mut wire = service.connect().await;
     wire.send("POST /hooks/config HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n").await;
     wire.send("4\r\nabcd\r\n4\r\nefgh\r\n1\r\ni\r\n").await; // and no end
@@ -335,7 +349,7 @@ async fn a_chunked_body_is_refused_as_soon_as_it_passes_the_limit() {
 
 #[tokio::test]
 async fn a_chunked_body_is_as_good_as_any() {
-    let service = Service::start(Settings { body_bytes: UNWANTED.len(), ..Settings::default() }).await;
+    let service = Service::with_bodies_of(UNWANTED.len()).await;
     let mut request = Post::of(UNWANTED);
     let (first, second) = UNWANTED.split_at(7);
     request.headers = "host: x\r\ntransfer-encoding: chunked\r\n".into();

@@ -433,14 +433,6 @@ fn a_scheme_that_signs_no_time_comes_with_a_warning() {
 }
 
 #[test]
-fn the_setting_for_the_scheme_tells_every_scheme() {
-    let key = KEYS.iter().find(|key| key.variable == "FLOWHOOK_WEBHOOK_SCHEME").expect("there is one");
-    for scheme in Scheme::all() {
-        assert!(key.about.contains(&format!("`{}`", scheme.name())), "{} is missing", scheme.name());
-    }
-}
-
-#[test]
 fn no_event_can_choose_the_host_that_is_asked_for_its_values() {
     let check = |url: &str| check_refused(&[("EXTERNAL_API_URL", url)], "EXTERNAL_API_URL", "in its host");
     check("https://{flow_id}/values");

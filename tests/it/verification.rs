@@ -19,8 +19,8 @@ const TIMESTAMP: &str = "webhook-timestamp";
 const SIGNATURE: &str = "webhook-signature";
 
 fn source(secrets: &[&str]) -> Source {
-    let scheme = Scheme::STANDARD_WEBHOOKS;
-    let secrets = secrets.iter().map(|text| Secret::parse(scheme, text).expect("a good secret")).collect();
+    let scheme = Scheme::standard_webhooks();
+    let secrets = secrets.iter().map(|text| Secret::parse(&scheme, text).expect("a good secret")).collect();
     Source::new("config", scheme, secrets).expect("a good source")
 }
 

@@ -1,0 +1,37 @@
+//! The log: where it goes, and what of it.
+
+use std::io;
+
+use tracing_subscriber::Registry;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::reload::{self, Handle};
+use tracing_subscriber::util::SubscriberInitExt as _;
+
+/// What is logged, to be set while the program runs.
+#[derive(Clone)]
+pub(crate) struct LogFilter {
+    handle: Handle<Targets, Registry>,
+    /// What holds where no setting says so.
+    default: Targets,
+}
+
+impl LogFilter {
+    /// Begins to log. Logs go to standard error, so that standard output is the command's own; in colour if that is
+    /// a terminal and nothing speaks against it (`NO_COLOR`).
+    pub(crate) fn begin(filter: Option<Targets>, default: Targets) -> Self {
+        let lines = tracing_subscriber::fmt::layer()
+            .with_writer(io::stderr)
+            .with_ansi(anstream::AutoStream::choice(&io::stderr()) != anstream::ColorChoice::Never)
+            .with_target(false);
+        let (filter, handle) = reload::Layer::new(filter.unwrap_or_else(|| default.clone()));
+        tracing_subscriber::registry().with(filter).with(lines).init();
+        Self { handle, default }
+    }
+
+    /// Logs by this from now on; by the default where it is none.
+    pub(crate) fn set(&self, filter: Option<Targets>) {
+        // It fails only once nobody logs any more.
+        _ = self.handle.reload(filter.unwrap_or_else(|| self.default.clone()));
+    }
+}
