@@ -9,6 +9,7 @@ pub(crate) mod completions;
 mod delivering;
 pub(crate) mod demo;
 pub(crate) mod discard;
+pub(crate) mod drift;
 mod fault;
 pub(crate) mod health;
 mod input;

@@ -49,7 +49,7 @@ impl<R: Read> Reconciler<R> {
         }
         let progress = self.progress(route);
         progress.ask_after = next;
-        tell_of_failure(route, &mut progress.failing, failure);
+        tell_of_failure(route, &mut progress.failing, failure.as_deref());
         Ok(())
     }
 
@@ -127,8 +127,8 @@ impl<R: Read> Reconciler<R> {
 }
 
 /// Tells that a source cannot be asked, once; and that it can be again.
-fn tell_of_failure(route: &Reconciled, failing: &mut bool, failure: Option<String>) {
-    match (*failing, &failure) {
+fn tell_of_failure(route: &Reconciled, failing: &mut bool, failure: Option<&str>) {
+    match (*failing, failure) {
         (false, Some(why)) => tracing::warn!(
             route.name = &*route.route,
             fetch.reason = why,
