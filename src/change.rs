@@ -202,6 +202,15 @@ impl Values {
     }
 }
 
+/// What thin changes wait for: they are fetched together whose route and URL are the same.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Wanted {
+    /// The route, which says how the URL is asked and what its answer means.
+    pub route: Arc<str>,
+    /// The URL.
+    pub url: String,
+}
+
 /// What a rollback is to restore.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Undo {

@@ -8,7 +8,7 @@ use std::future::Future;
 use jiff::Timestamp;
 
 use super::{Admitted, Attempt, DriftCursor, Drifted, Effect, JournalError, Mark, Ready, Step, Taken};
-use crate::change::{Delivery, FlowId, NodeId, Seq};
+use crate::change::{Delivery, FlowId, NodeId, Seq, Wanted};
 
 type Result<T> = std::result::Result<T, JournalError>;
 
@@ -92,11 +92,12 @@ pub trait Read: Clone + Send + Sync + 'static {
     /// Whether an operator has paused the flow, or all flows.
     fn is_paused(&self, flow: &FlowId) -> impl Future<Output = Result<bool>> + Send;
 
-    /// The URLs that pending thin changes of a flow wait for.
-    fn wanted_urls(&self, flow: &FlowId) -> impl Future<Output = Result<Vec<String>>> + Send;
+    /// What pending thin changes of a flow wait for.
+    fn wanted(&self, flow: &FlowId) -> impl Future<Output = Result<Vec<Wanted>>> + Send;
 
-    /// The last of the pending thin changes that wait for a URL, and the flows of all of them.
-    fn waiting_for(&self, url: &str) -> impl Future<Output = Result<Option<(Seq, Vec<FlowId>)>>> + Send;
+    /// The last of the pending thin changes that wait for this, and the flows of all of them.
+    fn waiting_for(&self, wanted: &Wanted)
+    -> impl Future<Output = Result<Option<(Seq, Vec<FlowId>)>>> + Send;
 
     /// The version that one of the flow's latest changes was published in, as the tenant spelt it. A flow
     /// whose latest changes brought nothing new has none: this is asked often and must be cheap.

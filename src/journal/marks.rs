@@ -8,15 +8,15 @@ use serde::{Deserialize, Serialize};
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row as _, query};
 
-use super::row::{flow_id, json, node_id, target};
+use super::row::{flow_id, json, key, node_id, target};
 use super::write::encode;
 use super::{Commit, JournalError, Reader, Target};
 use crate::change::{FlowId, NodeId, OrderKey, Seq};
 
 type Result<T> = std::result::Result<T, JournalError>;
 
-/// What stands so far for one target of one node. A winner without a key, or of another route, leaves the keys where
-/// they were.
+/// What stands so far for one target of one node. What wins without a key, or for another route, leaves the highest
+/// keys where they were.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "Kept")]
 pub struct Mark {
@@ -24,11 +24,13 @@ pub struct Mark {
     pub node: String,
     /// What was contended for.
     pub target: Target,
-    /// The highest key of each route that ever won it by one.
+    /// The highest key of each route, be it of a change that lost.
     pub keys: BTreeMap<String, OrderKey>,
+    /// The winner's key.
+    pub order_key: Option<OrderKey>,
     /// The winner's sequence number.
     pub seq: Seq,
-    /// The route of the value.
+    /// The route of the value, and of the winner unless that is a rollback.
     pub route: String,
     /// The JSON text that was last applied, or found to be there; none if it is not known, or was taken away with the
     /// list that it was in. A rollback wins and leaves it as it was: what it restores is not what the source wants.
@@ -40,9 +42,8 @@ pub struct Mark {
 struct Kept {
     node: String,
     target: Target,
-    #[serde(default)]
-    keys: BTreeMap<String, OrderKey>,
-    /// The highest key, which was that of one route alone.
+    /// None of an earlier version, whose one key was the highest of its route.
+    keys: Option<BTreeMap<String, OrderKey>>,
     order_key: Option<OrderKey>,
     seq: Seq,
     route: String,
@@ -51,23 +52,26 @@ struct Kept {
 
 impl From<Kept> for Mark {
     fn from(kept: Kept) -> Self {
-        let Kept { node, target, mut keys, order_key, seq, route, value } = kept;
-        keys.extend(order_key.map(|key| (route.clone(), key)));
-        Self { node, target, keys, seq, route, value }
+        let Kept { node, target, keys, order_key, seq, route, value } = kept;
+        let keys = keys.unwrap_or_else(|| order_key.map(|key| (route.clone(), key)).into_iter().collect());
+        Self { node, target, keys, order_key, seq, route, value }
     }
 }
 
 impl Commit<'_> {
     pub(super) async fn mark(&mut self, flow: &FlowId, mark: &Mark) -> Result<()> {
         query(
-            "INSERT INTO marks (flow, node, target, route, keys, seq, value) VALUES (?, ?, ?, ?, ?, ?, ?)
+            "INSERT INTO marks (flow, node, target, route, order_key, keys, seq, value)
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?)
              ON CONFLICT (flow, node, target) DO UPDATE
-             SET route = excluded.route, keys = excluded.keys, seq = excluded.seq, value = excluded.value",
+             SET route = excluded.route, order_key = excluded.order_key, keys = excluded.keys,
+                 seq = excluded.seq, value = excluded.value",
         )
         .bind(flow.as_str())
         .bind(&mark.node)
         .bind(mark.target.encode())
         .bind(&mark.route)
+        .bind(mark.order_key.map(|key| key.to_string()))
         .bind(encode(&mark.keys))
         .bind(mark.seq)
         .bind(&mark.value)
@@ -79,12 +83,13 @@ impl Commit<'_> {
 
 impl Reader {
     pub(super) async fn marks_of(&self, flow: &FlowId, node: &NodeId) -> Result<Vec<Mark>> {
-        let rows =
-            query("SELECT node, target, route, keys, seq, value FROM marks WHERE flow = ? AND node = ?")
-                .bind(flow.as_str())
-                .bind(node.as_str())
-                .fetch_all(&self.pool)
-                .await?;
+        let rows = query(
+            "SELECT node, target, route, order_key, keys, seq, value FROM marks WHERE flow = ? AND node = ?",
+        )
+        .bind(flow.as_str())
+        .bind(node.as_str())
+        .fetch_all(&self.pool)
+        .await?;
         rows.iter().map(mark).collect()
     }
 
@@ -115,6 +120,7 @@ fn mark(row: &SqliteRow) -> Result<Mark> {
         node: row.get("node"),
         target: target(row.get("target"))?,
         route: row.get("route"),
+        order_key: key(row.get("order_key"))?,
         keys: json(row.get("keys"), "the keys of routes")?,
         seq: row.get("seq"),
         value: row.get("value"),

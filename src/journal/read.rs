@@ -8,7 +8,7 @@ use sqlx::{Row as _, query};
 
 use super::row::{flow_id, json, key, node_id, time};
 use super::{Attempt, DriftCursor, Drifted, GateEnd, JournalError, Mark, Read, Taken, Tally};
-use crate::change::{Change, FlowId, Mode, NewChange, NodeId, Seq, Values};
+use crate::change::{Change, FlowId, Mode, NewChange, NodeId, Seq, Values, Wanted};
 
 /// How many of a flow's changes are its latest.
 const LATEST: i64 = 1000;
@@ -114,23 +114,26 @@ impl Read for Reader {
         self.holds(flow).await
     }
 
-    async fn wanted_urls(&self, flow: &FlowId) -> Result<Vec<String>> {
+    async fn wanted(&self, flow: &FlowId) -> Result<Vec<Wanted>> {
         let rows = query(
-            "SELECT DISTINCT fetch_url FROM changes
-             WHERE state = 'pending' AND flow = ? AND variables IS NULL",
+            "SELECT DISTINCT route, fetch_url FROM changes
+             WHERE state = 'pending' AND flow = ? AND variables IS NULL ORDER BY route, fetch_url",
         )
         .bind(flow.as_str())
         .fetch_all(&self.pool)
         .await?;
-        Ok(rows.iter().map(|row| row.get(0)).collect())
+        let wanted = |row: &SqliteRow| Wanted { route: Arc::from(row.get::<&str, _>(0)), url: row.get(1) };
+        Ok(rows.iter().map(wanted).collect())
     }
 
-    async fn waiting_for(&self, url: &str) -> Result<Option<(Seq, Vec<FlowId>)>> {
+    async fn waiting_for(&self, wanted: &Wanted) -> Result<Option<(Seq, Vec<FlowId>)>> {
         let rows = query(
             "SELECT flow, MAX(seq) FROM changes
-             WHERE state = 'pending' AND variables IS NULL AND fetch_url = ? GROUP BY flow ORDER BY flow",
+             WHERE state = 'pending' AND variables IS NULL AND route = ? AND fetch_url = ?
+             GROUP BY flow ORDER BY flow",
         )
-        .bind(url)
+        .bind(&*wanted.route)
+        .bind(&wanted.url)
         .fetch_all(&self.pool)
         .await?;
         let flows = rows.iter().map(|row| flow_id(row.get(0))).collect::<Result<_>>()?;

@@ -8,7 +8,7 @@ use sqlx::{Row as _, query};
 use super::row::flow_id;
 use super::write::encode;
 use super::{Attempt, Commit, Fetched, JournalError, Settlement, Tally};
-use crate::change::{FlowId, Seq, State};
+use crate::change::{FlowId, Seq, State, Wanted};
 
 type Result<T> = std::result::Result<T, JournalError>;
 
@@ -74,57 +74,60 @@ impl Commit<'_> {
         Ok(())
     }
 
-    pub(super) async fn fetched(&mut self, url: &str, up_to: Seq, fetched: &Fetched) -> Result<Tally> {
+    pub(super) async fn fetched(&mut self, wanted: &Wanted, up_to: Seq, fetched: &Fetched) -> Result<Tally> {
         match fetched {
-            Fetched::Values(variables) => self.fill(url, up_to, &encode(variables)).await?,
+            Fetched::Values(variables) => self.fill(wanted, up_to, &encode(variables)).await?,
             Fetched::Nothing(reason) => {
                 query(
                     "UPDATE changes SET reason = ?
-                     WHERE state = 'pending' AND variables IS NULL AND fetch_url = ? AND seq <= ?",
+                     WHERE state = 'pending' AND variables IS NULL AND route = ? AND fetch_url = ? AND seq <= ?",
                 )
                 .bind(reason)
-                .bind(url)
+                .bind(&*wanted.route)
+.bind(&wanted.url)
                 .bind(up_to)
                 .execute(self.sql())
                 .await?;
             }
-            Fetched::Unfit(reason) => return self.fail_thin(url, up_to, reason).await,
+            Fetched::Unfit(reason) => return self.fail_thin(wanted, up_to, reason).await,
         }
         Ok(Tally::default())
     }
 
     /// Gives thin changes their values, and remembers what was taken for their nodes.
-    async fn fill(&mut self, url: &str, up_to: Seq, value: &str) -> Result<()> {
+    async fn fill(&mut self, wanted: &Wanted, up_to: Seq, value: &str) -> Result<()> {
         let filled = query(
             "UPDATE changes SET variables = ?, reason = NULL
-             WHERE state = 'pending' AND variables IS NULL AND fetch_url = ? AND seq <= ?
-             RETURNING route, flow, node, seq",
+             WHERE state = 'pending' AND variables IS NULL AND route = ? AND fetch_url = ? AND seq <= ?
+             RETURNING flow, node, seq",
         )
         .bind(value)
-        .bind(url)
+        .bind(&*wanted.route)
+        .bind(&wanted.url)
         .bind(up_to)
         .fetch_all(self.sql())
         .await?;
-        let mut last: BTreeMap<(&str, &str, &str), Seq> = BTreeMap::new();
+        let mut last: BTreeMap<(&str, &str), Seq> = BTreeMap::new();
         for row in &filled {
-            let seq = last.entry((row.get("route"), row.get("flow"), row.get("node"))).or_default();
+            let seq = last.entry((row.get("flow"), row.get("node"))).or_default();
             *seq = (*seq).max(row.get("seq"));
         }
-        for (place, seq) in last {
-            self.take(place, seq, value).await?;
+        for ((flow, node), seq) in last {
+            self.take((&wanted.route, flow, node), seq, value).await?;
         }
         Ok(())
     }
 
-    async fn fail_thin(&mut self, url: &str, up_to: Seq, reason: &str) -> Result<Tally> {
+    async fn fail_thin(&mut self, wanted: &Wanted, up_to: Seq, reason: &str) -> Result<Tally> {
         let now = self.now_ms;
         let failed = query(
             "UPDATE changes SET state = 'failed', settled_at = ?, reason = ?
-             WHERE state = 'pending' AND variables IS NULL AND fetch_url = ? AND seq <= ? RETURNING flow",
+             WHERE state = 'pending' AND variables IS NULL AND route = ? AND fetch_url = ? AND seq <= ? RETURNING flow",
         )
         .bind(now)
         .bind(reason)
-        .bind(url)
+        .bind(&*wanted.route)
+.bind(&wanted.url)
         .bind(up_to)
         .fetch_all(self.sql())
         .await?;

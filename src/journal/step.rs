@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::{Acted, Chosen, Drift, Mark, Reach, Tally, Verb};
-use crate::change::{FlowId, Seq, State, Variable, present};
+use crate::change::{FlowId, Seq, State, Variable, Wanted, present};
 
 /// What a change contends for: one variable, or with `replace` the whole list.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -169,10 +169,10 @@ pub enum Step {
         /// The back-off that begins now, in milliseconds.
         for_ms: i64,
     },
-    /// The values of thin changes were asked for at a URL.
+    /// The values of thin changes were asked for.
     Fetched {
-        /// The URL.
-        url: String,
+        /// What they waited for.
+        wanted: Wanted,
         /// The last change that was waiting when the fetch began.
         up_to: Seq,
         /// What came back.

@@ -4,12 +4,13 @@
 //! retried change takes its old place in the order of arrival.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use sqlx::sqlite::{Sqlite, SqliteRow};
 use sqlx::{QueryBuilder, Row as _, query};
 
 use super::{ChangeFilter, Commit, JournalError, Refused, Tally};
-use crate::change::{FlowId, Seq, State};
+use crate::change::{FlowId, Seq, State, Wanted};
 
 type Result<T> = std::result::Result<T, JournalError>;
 
@@ -50,8 +51,8 @@ pub struct Acted {
     pub next_cursor: Option<Seq>,
     /// The flows whose lanes are to look at once, whatever they wait for.
     pub flows: BTreeSet<FlowId>,
-    /// The URLs that are to be asked at once for the values of thin changes.
-    pub urls: BTreeSet<String>,
+    /// What is to be fetched at once for thin changes.
+    pub wanted: BTreeSet<Wanted>,
 }
 
 /// A change that a verb is about.
@@ -60,11 +61,11 @@ struct Found {
     flow: FlowId,
     /// Pending or failed.
     state: State,
-    /// Where it waits to be fetched from, if it has no values yet.
-    url: Option<String>,
+    /// What it waits for, if it has no values yet.
+    wanted: Option<Wanted>,
 }
 
-const FOUND: &str = "SELECT c.seq, c.flow, CASE WHEN c.variables IS NULL THEN c.fetch_url END AS url
+const FOUND: &str = "SELECT c.seq, c.flow, c.route, CASE WHEN c.variables IS NULL THEN c.fetch_url END AS url
     FROM changes c JOIN deliveries d ON d.id = c.delivery WHERE ";
 
 impl Commit<'_> {
@@ -90,7 +91,7 @@ impl Commit<'_> {
             acted.changes += 1;
             acted.revived.add(&change.flow, usize::from(change.state == State::Failed));
             acted.flows.insert(change.flow);
-            acted.urls.extend(change.url);
+            acted.wanted.extend(change.wanted);
         }
         Ok(())
     }
@@ -170,7 +171,9 @@ impl Commit<'_> {
         let rows = sql.build().fetch_all(self.sql()).await?;
         let found = |row: &SqliteRow| {
             let flow = super::row::flow_id(row.get("flow"))?;
-            Ok(Found { seq: row.get("seq"), flow, state, url: row.get("url") })
+            let route = || Arc::from(row.get::<&str, _>("route"));
+            let wanted = row.get::<Option<String>, _>("url").map(|url| Wanted { route: route(), url });
+            Ok(Found { seq: row.get("seq"), flow, state, wanted })
         };
         rows.iter().map(found).collect()
     }

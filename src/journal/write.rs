@@ -158,7 +158,7 @@ impl Commit<'_> {
             Step::Hold { seqs, reason, for_ms } => {
                 self.hold(seqs, reason, *for_ms).await.map(|()| Tally::default())
             }
-            Step::Fetched { url, up_to, fetched } => self.fetched(url, *up_to, fetched).await,
+            Step::Fetched { wanted, up_to, fetched } => self.fetched(wanted, *up_to, fetched).await,
             Step::Drift { flow, found } => self.drifts(flow, found).await.map(|()| Tally::default()),
             Step::Gate(end) => {
                 query("UPDATE gate SET until = ?, reason = ?")

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::Notify;
 
-use crate::change::FlowId;
+use crate::change::{FlowId, Wanted};
 
 /// The flows whose lanes must look into the journal. Bounded by the backlog, since a flow is in it at
 /// most once and only because of a pending change.
@@ -25,13 +25,13 @@ pub struct Woken {
     pub flows: BTreeSet<FlowId>,
     /// The flows whose lanes must look at once, because a person said so.
     pub at_once: BTreeSet<FlowId>,
-    /// The URLs that must be asked at once for the values of thin changes, for the same reason.
-    pub urls: BTreeSet<String>,
+    /// What must be fetched at once for thin changes, for the same reason.
+    pub wanted: BTreeSet<Wanted>,
 }
 
 impl Woken {
     fn is_empty(&self) -> bool {
-        self.flows.is_empty() && self.at_once.is_empty() && self.urls.is_empty()
+        self.flows.is_empty() && self.at_once.is_empty() && self.wanted.is_empty()
     }
 }
 
@@ -41,15 +41,15 @@ impl Wakeups {
         self.change(|woken| woken.flows.extend(flows));
     }
 
-    /// Adds flows and URLs that a person wants to be tried now.
+    /// Adds flows, and what is to be fetched, that a person wants to be tried now.
     pub fn add_at_once(
         &self,
         flows: impl IntoIterator<Item = FlowId>,
-        urls: impl IntoIterator<Item = String>,
+        wanted: impl IntoIterator<Item = Wanted>,
     ) {
         self.change(|woken| {
             woken.at_once.extend(flows);
-            woken.urls.extend(urls);
+            woken.wanted.extend(wanted);
         });
     }
 

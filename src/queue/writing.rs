@@ -117,7 +117,7 @@ impl<W: Write> Writing<W> {
             Effect::Acted(acted) => {
                 self.backlog.revive(&acted.revived);
                 self.backlog.release(&acted.ended);
-                self.wakeups.add_at_once(acted.flows.iter().cloned(), acted.urls.iter().cloned());
+                self.wakeups.add_at_once(acted.flows.iter().cloned(), acted.wanted.iter().cloned());
             }
         }
     }

@@ -12,7 +12,7 @@ use undo::undo_of;
 use super::fold::{Folded, fold, known, marks_after};
 use crate::change::{Change, NodeId, Seq, State, Variable};
 use crate::flow::{AddressError, Document, Node, NodeEdit, has_moved, same_value};
-use crate::journal::{Attempt, Edit, Ending, Mark, Plan, Target};
+use crate::journal::{Attempt, Edit, Ending, Mark, Plan, Settlement, Target};
 
 /// What a publish would do.
 #[derive(Debug)]
@@ -57,16 +57,24 @@ pub fn draft(document: &Document, changes: &[Change], marks: &[Mark]) -> Result<
     Ok(Draft { text, plan, guarded: false })
 }
 
-/// The endings of changes that marks beat, all of them: no document is needed to say so. Nothing if any wins, or
-/// is a rollback, for which winning is not all.
-pub(super) fn all_superseded(changes: &[Change], marks: &[Mark]) -> Option<Vec<Ending>> {
-    let beaten =
-        |(node, changes): (&NodeId, Vec<&Change>)| winners(&fold(&changes, &of_node(marks, node))).is_empty();
+/// The end of changes that marks beat, all of them: no document is needed to say so. Nothing if any wins, or is a
+/// rollback, for which winning is not all.
+pub(super) fn all_superseded(changes: &[Change], marks: &[Mark]) -> Option<Settlement> {
     if changes.iter().any(|change| undo_of(change).is_some()) {
         return None;
     }
+    let mut settlement = Settlement::default();
+    for (node, changes) in by_node(changes) {
+        let marks = of_node(marks, node);
+        let folded = fold(&changes, &marks);
+        if !winners(&folded).is_empty() {
+            return None;
+        }
+        settlement.marks.extend(marks_after(node, &folded));
+    }
     let superseded = |change: &Change| Ending { seq: change.seq, state: State::Superseded, reason: None };
-    by_node(changes).into_iter().all(beaten).then(|| changes.iter().map(superseded).collect())
+    settlement.endings = changes.iter().map(superseded).collect();
+    Some(settlement)
 }
 
 fn by_node(changes: &[Change]) -> BTreeMap<&NodeId, Vec<&Change>> {
@@ -119,7 +127,7 @@ fn draft_node(
                 changes.retain(|change| !culprits.contains(&change.seq));
             }
             Ok((node, edits, differing)) => {
-                plan.marks.extend(marks_after(&folded));
+                plan.marks.extend(marks_after(id, &folded));
                 plan.edits.extend(edits);
                 plan.endings.extend(changes.iter().map(|change| {
                     let state = match (winners.contains(&change.seq), differing.contains(&change.seq)) {

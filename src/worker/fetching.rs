@@ -1,7 +1,7 @@
-//! One fetch for all thin changes that wait for a URL.
+//! One fetch for all thin changes that wait for the same.
 
 use super::turn::Rooms;
-use crate::change::FlowId;
+use crate::change::{FlowId, Wanted, shorten};
 use crate::config_api::ConfigApi;
 use crate::http::shown;
 use crate::journal::{Fetched, Read, Step};
@@ -11,7 +11,7 @@ use crate::route::Routes;
 /// How a fetch ended.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum FetchEnd {
-    /// Nothing waits for the URL any more; these flows have changes whose values are known now.
+    /// Nothing waits for it any more; these flows have changes whose values are known now.
     Done { woken: Vec<FlowId> },
     /// Nothing came back: try again later.
     Failed,
@@ -32,9 +32,8 @@ impl Fetcher {
 
     /// Fetches the values that the thin changes waiting now are about. Those that arrive later want a later
     /// fetch: what is on its way already may be older than they are.
-    pub(super) async fn fetch(&self, rooms: &Rooms<impl Read>, url: &str) -> FetchEnd {
-        let fetching = self.routes.get().fetching("default").cloned().unwrap_or_default();
-        let waiting = match rooms.reader.waiting_for(url).await {
+    pub(super) async fn fetch(&self, rooms: &Rooms<impl Read>, wanted: &Wanted) -> FetchEnd {
+        let (up_to, flows) = match rooms.reader.waiting_for(wanted).await {
             Ok(Some(waiting)) => waiting,
             Ok(None) => return FetchEnd::Done { woken: Vec::new() },
             Err(error) => {
@@ -42,24 +41,56 @@ impl Fetcher {
                 return FetchEnd::Failed;
             }
         };
-        let (up_to, flows) = waiting;
-        let answer = self.api.fetch(url, &fetching.manner).await;
-        let (fetched, end) = match answer.map(|answer| fetching.read(&answer)) {
-            Ok(Ok(variables)) => (Fetched::Values(variables), FetchEnd::Done { woken: flows }),
-            Ok(Err(mismatch)) => {
-                let reason = format!("{} gives a configuration that does not fit: {mismatch}", shown(url));
-                tracing::warn!(fetch.url = shown(url), fetch.reason = reason, "thin changes failed");
-                (Fetched::Unfit(reason), FetchEnd::Done { woken: Vec::new() })
-            }
-            Err(unavailable) => {
-                let reason = format!("EXTERNAL_API_URL cannot be fetched: {unavailable}");
-                tracing::warn!(fetch.url = shown(url), fetch.reason = reason, "thin changes wait");
-                (Fetched::Nothing(reason), FetchEnd::Failed)
-            }
+        let fetched = self.ask(wanted).await;
+        let end = match &fetched {
+            Fetched::Values(_) => FetchEnd::Done { woken: flows },
+            Fetched::Unfit(_) => FetchEnd::Done { woken: Vec::new() },
+            Fetched::Nothing(_) => FetchEnd::Failed,
         };
-        match rooms.ledger.record(Step::Fetched { url: url.to_owned(), up_to, fetched }).await {
+        match rooms.ledger.record(Step::Fetched { wanted: wanted.clone(), up_to, fetched }).await {
             Ok(_effect) => end,
             Err(_not_stored) => FetchEnd::Failed,
+        }
+    }
+
+    /// Asks as the route says now, and reads out of the answer what it wants.
+    async fn ask(&self, wanted: &Wanted) -> Fetched {
+        let Wanted { route, url } = wanted;
+        let routes = self.routes.get();
+        let Some(fetching) = routes.fetching(route) else {
+            let reason = format!(
+                "no route `{}` that fetches is in the settings any more: put it back, or discard the change",
+                shorten(route)
+            );
+            tracing::warn!(route.name = &**route, fetch.reason = reason, "thin changes wait");
+            return Fetched::Nothing(reason);
+        };
+        let answer = self.api.fetch(url, &fetching.manner).await;
+        match answer.map(|answer| fetching.read(&answer)) {
+            Ok(Ok(values)) => Fetched::Values(values),
+            Ok(Err(mismatch)) => {
+                let reason = format!("{} gives a configuration that does not fit: {mismatch}", shown(url));
+                tracing::warn!(
+                    route.name = &**route,
+                    fetch.url = shown(url),
+                    fetch.reason = reason,
+                    "thin changes failed"
+                );
+                Fetched::Unfit(reason)
+            }
+            Err(unavailable) => {
+                let reason = format!(
+                    "the URL of route `{}` cannot be fetched (EXTERNAL_API_URL, or the route's `fetch.url`): {unavailable}",
+                    shorten(route)
+                );
+                tracing::warn!(
+                    route.name = &**route,
+                    fetch.url = shown(url),
+                    fetch.reason = reason,
+                    "thin changes wait"
+                );
+                Fetched::Nothing(reason)
+            }
         }
     }
 }

@@ -4,10 +4,10 @@
 //!
 //! * Changes are taken in the order of their sequence numbers. Each challenges, for every variable it sets,
 //!   what stands so far: the mark in the journal, or what a change folded before it made of that.
-//! * What stands is the winner's sequence number and the highest key of each route. A winner without a key, or of
-//!   another route, leaves a route's key where it was: what is older than that stays old, whoever came in between.
-//! * A challenger loses if its key is lower than the highest of its own route; with equal keys the later arrival
-//!   wins. Without a key of its kind to compare with, it loses if its sequence number is lower than the winner's.
+//! * What stands is the winner, with its sequence number and its key, and the highest key of each route.
+//! * A challenger loses if its key is lower than the highest of its own route: what is older than that stays old,
+//!   whoever won in between, and though what had that key lost by its number. Else it is held against the winner: of
+//!   two keys of one route the higher wins, and where they do not compare, or are equal, the later arrival.
 //! * A `replace` contends for the whole list, and so for every variable of the node: it wins or loses as
 //!   one. A variable must beat the winner of its name and the winner of the list.
 //!
@@ -17,7 +17,7 @@
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
-use crate::change::{Change, Mode, NewChange, OrderKey, Seq, Values, Variable};
+use crate::change::{Change, Mode, NewChange, NodeId, OrderKey, Seq, Values, Variable};
 use crate::journal::{Mark, Target};
 
 /// The winners among some changes to one node.
@@ -28,7 +28,7 @@ pub(super) struct Folded<'c> {
     /// The winning variables, each with its change; all of them apply on top of the list.
     pub(super) variables: Vec<(&'c Change, &'c Variable)>,
     /// What stands now, for the list and for each variable.
-    standing: (Option<Standing<'c>>, BTreeMap<&'c str, Standing<'c>>),
+    standing: (Option<Standing<'c>>, Variables<'c>),
 }
 
 /// The highest key of each route.
@@ -38,53 +38,87 @@ type Keys<'c> = BTreeMap<&'c str, OrderKey>;
 #[derive(Clone, Debug)]
 struct Standing<'c> {
     keys: Keys<'c>,
+    /// The winner's key.
+    key: Option<OrderKey>,
     /// The winner's.
     seq: Seq,
-    /// The route of the value.
+    /// The route of the winner, and of the value.
     route: &'c str,
     /// The JSON text of the value, of a variable that has one.
     value: Option<&'c str>,
     /// The winner, if it is a change of this fold and not a mark.
     folded: Option<&'c Change>,
+    /// Whether it is not as the mark has it.
+    moved: bool,
 }
 
 impl<'c> Standing<'c> {
     fn of_mark(mark: &'c Mark) -> Self {
-        let keys = mark.keys.iter().map(|(route, key)| (route.as_str(), *key)).collect();
-        Self { keys, seq: mark.seq, route: &mark.route, value: mark.value.as_deref(), folded: None }
+        Self {
+            keys: mark.keys.iter().map(|(route, key)| (route.as_str(), *key)).collect(),
+            key: mark.order_key,
+            seq: mark.seq,
+            route: &mark.route,
+            value: mark.value.as_deref(),
+            folded: None,
+            moved: false,
+        }
     }
 
     /// What stands once a change has won where these keys stood, and given the target this value.
     fn won(change: &'c Change, value: Option<&'c str>, mut keys: Keys<'c>) -> Self {
-        let route = &*change.what.route;
-        keys.extend(change.what.order_key.map(|key| (route, key)));
-        Self { keys, seq: change.seq, route, value, folded: Some(change) }
+        let (route, key) = (&*change.what.route, change.what.order_key);
+        keys.extend(key.map(|key| (route, key)));
+        Self { keys, key, seq: change.seq, route, value, folded: Some(change), moved: true }
     }
 
     /// Whether a change loses against it.
     fn keeps_out(&self, change: &Change) -> bool {
-        let highest = self.keys.get(&*change.what.route);
-        let by_key = change.what.order_key.zip(highest).and_then(|(mine, highest)| mine.partial_cmp(highest));
-        match by_key {
-            Some(Ordering::Less) => true,
+        let highest = self.keys.get(&*change.what.route).copied();
+        if compared(change, highest) == Some(Ordering::Less) {
+            return true;
+        }
+        let winners = self.key.filter(|_| *self.route == *change.what.route);
+        match compared(change, winners) {
             Some(Ordering::Greater) => false,
-            Some(Ordering::Equal) | None => change.seq < self.seq,
+            Some(Ordering::Less | Ordering::Equal) | None => change.seq < self.seq,
         }
     }
 
-    /// The mark that it leaves; `whole` is the value of a list.
-    fn mark(&self, target: Target, whole: Option<String>) -> Option<Mark> {
-        let node = self.folded?.what.node.as_str().to_owned();
-        let keys = self.keys.iter().map(|(route, key)| ((*route).to_owned(), *key)).collect();
-        let value = whole.or_else(|| self.value.map(str::to_owned));
-        Some(Mark { node, target, keys, seq: self.seq, route: self.route.to_owned(), value })
+    /// Notes the key of a change that lost: what is older than that is older for having lost no less.
+    fn note(&mut self, change: &'c Change) {
+        let route = &*change.what.route;
+        if let Some(key) = change.what.order_key
+            && self.keys.get(route).is_none_or(|highest| key > *highest)
+        {
+            self.keys.insert(route, key);
+            self.moved = true;
+        }
     }
+
+    /// The mark that it leaves in a node, if that has moved; `whole` is the value of a list that was won.
+    fn mark(&self, node: &NodeId, target: Target, whole: Option<String>) -> Option<Mark> {
+        self.moved.then(|| Mark {
+            node: node.as_str().to_owned(),
+            target,
+            keys: self.keys.iter().map(|(route, key)| ((*route).to_owned(), *key)).collect(),
+            order_key: self.key,
+            seq: self.seq,
+            route: self.route.to_owned(),
+            value: whole.or_else(|| self.value.map(str::to_owned)),
+        })
+    }
+}
+
+/// How a change's key compares with another of its route.
+fn compared(change: &Change, other: Option<OrderKey>) -> Option<Ordering> {
+    change.what.order_key.zip(other).and_then(|(mine, other)| mine.partial_cmp(&other))
 }
 
 /// Folds changes to one node, in the order of their sequence numbers, onto the node's marks.
 pub(super) fn fold<'c>(changes: &[&'c Change], marks: &'c [Mark]) -> Folded<'c> {
     let mut list: Option<Standing<'c>> = None;
-    let mut variables: BTreeMap<&'c str, Standing<'c>> = BTreeMap::new();
+    let mut variables = Variables::new();
     for mark in marks {
         match &mark.target {
             Target::List => list = Some(Standing::of_mark(mark)),
@@ -92,26 +126,11 @@ pub(super) fn fold<'c>(changes: &[&'c Change], marks: &'c [Mark]) -> Folded<'c> 
         }
     }
     for change in changes.iter().copied() {
-        if list.as_ref().is_some_and(|standing| standing.keeps_out(change)) {
-            continue;
-        }
         match change.what.mode {
-            Mode::Replace => {
-                if !variables.values().any(|standing| standing.keeps_out(change)) {
-                    let keys = list.map(|beaten| beaten.keys).unwrap_or_default();
-                    list = Some(Standing::won(change, None, keys));
-                    stand_for_all(change, &mut variables);
-                }
-            }
+            Mode::Replace => contend_for_all(change, &mut list, &mut variables),
             Mode::Merge => {
                 for variable in known(&change.what) {
-                    let standing = variables.get(variable.name.as_str());
-                    if !standing.is_some_and(|standing| standing.keeps_out(change)) {
-                        let beaten = variables.remove(variable.name.as_str());
-                        let keys = beaten.map(|beaten| beaten.keys).unwrap_or_default();
-                        let won = Standing::won(change, Some(variable.value.get()), keys);
-                        variables.insert(&variable.name, won);
-                    }
+                    contend_for(variable, change, list.as_ref(), &mut variables);
                 }
             }
         }
@@ -132,27 +151,58 @@ pub(super) fn fold<'c>(changes: &[&'c Change], marks: &'c [Mark]) -> Folded<'c> 
     Folded { list: replaced, variables: winners, standing: (list, variables) }
 }
 
-/// A new list stands for every variable now: what beats it next beats them all.
-fn stand_for_all<'c>(change: &'c Change, variables: &mut BTreeMap<&'c str, Standing<'c>>) {
-    let list: BTreeMap<&str, &str> =
-        known(&change.what).iter().map(|variable| (variable.name.as_str(), variable.value.get())).collect();
-    for (name, standing) in variables {
-        let keys = std::mem::take(&mut standing.keys);
-        *standing = Standing::won(change, list.get(name).copied(), keys);
+/// What stands for each variable.
+type Variables<'c> = BTreeMap<&'c str, Standing<'c>>;
+
+/// A change contends for one variable.
+fn contend_for<'c>(
+    variable: &'c Variable,
+    change: &'c Change,
+    list: Option<&Standing<'c>>,
+    variables: &mut Variables<'c>,
+) {
+    let name = variable.name.as_str();
+    let loses = variables.get(name).into_iter().chain(list).any(|standing| standing.keeps_out(change));
+    if !loses {
+        let keys = variables.remove(name).map(|beaten| beaten.keys).unwrap_or_default();
+        variables.insert(name, Standing::won(change, Some(variable.value.get()), keys));
+    } else if let Some(standing) = variables.get_mut(name) {
+        standing.note(change);
+    } else if let Some(list) = list {
+        // What was never named stands with the list.
+        let mut standing = Standing { value: None, folded: None, moved: false, ..list.clone() };
+        standing.note(change);
+        variables.extend(standing.moved.then_some((name, standing)));
     }
 }
 
-/// The marks that move when the winners are published: theirs, and with a new list those of every variable
-/// that it stands for from now on.
-pub(super) fn marks_after(folded: &Folded<'_>) -> Vec<Mark> {
+/// A change contends for the whole list, and so for every variable. What beats it next beats them all.
+fn contend_for_all<'c>(change: &'c Change, list: &mut Option<Standing<'c>>, variables: &mut Variables<'c>) {
+    if list.iter().chain(variables.values()).any(|standing| standing.keeps_out(change)) {
+        list.iter_mut().chain(variables.values_mut()).for_each(|standing| standing.note(change));
+        return;
+    }
+    let keys = list.take().map(|beaten| beaten.keys).unwrap_or_default();
+    *list = Some(Standing::won(change, None, keys));
+    let values: BTreeMap<&str, &str> =
+        known(&change.what).iter().map(|variable| (variable.name.as_str(), variable.value.get())).collect();
+    for (name, standing) in variables {
+        let keys = std::mem::take(&mut standing.keys);
+        *standing = Standing::won(change, values.get(name).copied(), keys);
+    }
+}
+
+/// The marks that move when the winners are published: theirs, with a new list those of every variable that it
+/// stands for from now on, and those whose highest key was a loser's.
+pub(super) fn marks_after(node: &NodeId, folded: &Folded<'_>) -> Vec<Mark> {
     let (list, variables) = &folded.standing;
     let of_list = list.as_ref().and_then(|standing| {
         let whole = standing.folded.map(|change| whole(&change.what));
-        standing.mark(Target::List, whole)
+        standing.mark(node, Target::List, whole)
     });
     let of_variables = variables
         .iter()
-        .filter_map(|(name, standing)| standing.mark(Target::Variable((*name).to_owned()), None));
+        .filter_map(|(name, standing)| standing.mark(node, Target::Variable((*name).to_owned()), None));
     of_list.into_iter().chain(of_variables).collect()
 }
 

@@ -12,7 +12,7 @@
 //!   arrives meanwhile waits for the next turn: one running, one pending, exactly one rerun.
 //! * The journal is the truth. A lane holds no changes, only the fact that there are some; after a restart
 //!   the journal says which flows have work.
-//! * Thin changes are fetched beside the lanes, each URL with the same discipline: so a configuration API
+//! * Thin changes are fetched beside the lanes, each URL of a route with the same discipline: so a configuration API
 //!   that hangs delays thin changes and nothing else.
 
 mod draft;
@@ -40,7 +40,7 @@ pub use fetching::Fetcher;
 pub use kept_gate::{keep_gate, restore_gate};
 
 use crate::backoff::Backoff;
-use crate::change::FlowId;
+use crate::change::{FlowId, Wanted};
 use crate::clock::Clock;
 use crate::flow::Document;
 use crate::journal::{Read, Step};
@@ -56,7 +56,7 @@ use warm::Warm;
 /// After a turn that made calls the flow rests for so long: a burst of events is folded into few publishes,
 /// while the first of them goes out at once.
 const REST: Duration = Duration::from_millis(50);
-/// How many URLs are fetched at once.
+/// How many fetches are under way at once.
 const FETCHES_AT_ONCE: usize = 4;
 /// The waits after a fetch that failed.
 const FIRST_FETCH_WAIT: Duration = Duration::from_secs(1);
@@ -91,8 +91,8 @@ pub struct Worker<R> {
     /// What lanes in trouble remember.
     strains: BTreeMap<FlowId, Strain>,
     warm: Warm,
-    fetches: Lanes<String>,
-    fetch_backoffs: BTreeMap<String, Backoff>,
+    fetches: Lanes<Wanted>,
+    fetch_backoffs: BTreeMap<Wanted, Backoff>,
     fetching: usize,
     /// A pruning is under way: where the disk is slow they must not pile up.
     pruning: bool,
@@ -104,7 +104,7 @@ pub struct Worker<R> {
 #[derive(Debug)]
 enum Done {
     Turn(FlowId, Box<Turned>),
-    Fetch(String, FetchEnd),
+    Fetch(Wanted, FetchEnd),
     Pruning,
 }
 
@@ -187,13 +187,13 @@ impl<R: Read> Worker<R> {
 
     fn start_fetches(&mut self) {
         while self.fetching < FETCHES_AT_ONCE
-            && let Some(url) = self.fetches.next()
+            && let Some(wanted) = self.fetches.next()
         {
             self.fetching += 1;
             let (rooms, fetcher) = (self.rooms.clone(), self.fetcher.clone());
             self.jobs.spawn(async move {
-                let end = fetcher.fetch(&rooms, &url).await;
-                Done::Fetch(url, end)
+                let end = fetcher.fetch(&rooms, &wanted).await;
+                Done::Fetch(wanted, end)
             });
         }
     }
@@ -201,7 +201,7 @@ impl<R: Read> Worker<R> {
     fn finished(&mut self, done: Result<Done, tokio::task::JoinError>) {
         match done {
             Ok(Done::Turn(flow, turned)) => self.turned(flow, *turned),
-            Ok(Done::Fetch(url, end)) => self.fetched(url, end),
+            Ok(Done::Fetch(wanted, end)) => self.fetched(wanted, end),
             Ok(Done::Pruning) => self.pruning = false,
             // With what it left behind unknown, the worker ends too: the service says so and exits, and
             // the next start decides everything from the journal. A lane left out would go unnoticed.
@@ -214,9 +214,7 @@ impl<R: Read> Worker<R> {
 
     fn turned(&mut self, flow: FlowId, turned: Turned) {
         let Turned { end, strain, document, wanted } = turned;
-        for url in wanted {
-            self.fetches.add(url);
-        }
+        wanted.into_iter().for_each(|wanted| self.fetches.add(wanted));
         self.keep(&flow, strain, document);
         match end {
             End::Idle => self.lanes.finish(flow, false),
@@ -241,19 +239,20 @@ impl<R: Read> Worker<R> {
         }
     }
 
-    fn fetched(&mut self, url: String, end: FetchEnd) {
+    fn fetched(&mut self, wanted: Wanted, end: FetchEnd) {
         self.fetching -= 1;
         match end {
             FetchEnd::Done { woken } => {
-                self.fetch_backoffs.remove(&url);
-                self.fetches.finish(url, false);
+                self.fetch_backoffs.remove(&wanted);
+                self.fetches.finish(wanted, false);
                 woken.into_iter().for_each(|flow| self.lanes.add(flow));
             }
             FetchEnd::Failed => {
                 let fresh = || Backoff::new(FIRST_FETCH_WAIT, LONGEST_FETCH_WAIT);
-                let wait = self.fetch_backoffs.entry(url.clone()).or_insert_with(fresh).next(fastrand::f64());
-                if self.fetches.wait(&url, true) {
-                    self.waits.begin(Due::Fetch(url), wait);
+                let backoff = self.fetch_backoffs.entry(wanted.clone()).or_insert_with(fresh);
+                let wait = backoff.next(fastrand::f64());
+                if self.fetches.wait(&wanted, true) {
+                    self.waits.begin(Due::Fetch(wanted), wait);
                 }
             }
         }
@@ -266,9 +265,9 @@ impl<R: Read> Worker<R> {
                 self.waits.cut(&Due::Lane(flow));
             }
         }
-        for url in woken.urls {
-            if self.fetches.add_at_once(url.clone()) {
-                self.waits.cut(&Due::Fetch(url));
+        for wanted in woken.wanted {
+            if self.fetches.add_at_once(wanted.clone()) {
+                self.waits.cut(&Due::Fetch(wanted));
             }
         }
     }
@@ -276,7 +275,7 @@ impl<R: Read> Worker<R> {
     fn due(&mut self, due: Due) {
         match due {
             Due::Lane(flow) => self.lanes.due(flow),
-            Due::Fetch(url) => self.fetches.due(url),
+            Due::Fetch(wanted) => self.fetches.due(wanted),
         }
     }
 

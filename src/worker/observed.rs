@@ -91,6 +91,7 @@ mod tests {
             node: "n".to_owned(),
             target: Target::List,
             keys: BTreeMap::new(),
+            order_key: None,
             seq,
             route: "default".to_owned(),
             value: None,

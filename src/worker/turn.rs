@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::draft::{Draft, all_superseded, draft, together};
 use super::observed::observed;
 use super::strain::Strain;
-use crate::change::{Change, FlowId, State};
+use crate::change::{Change, FlowId, State, Wanted};
 use crate::clock::Clock;
 use crate::flow::{Document, has_moved, is_older};
 use crate::journal::{Attempt, Effect, Ending, Mark, Plan, Read, Ready, Settlement, Step};
@@ -52,8 +52,8 @@ pub(super) struct Turned {
     pub(super) strain: Strain,
     /// The document to start the next turn with.
     pub(super) document: Option<Document>,
-    /// Where thin changes of the flow wait to be fetched.
-    pub(super) wanted: Vec<String>,
+    /// What thin changes of the flow wait for.
+    pub(super) wanted: Vec<Wanted>,
 }
 
 /// The document that a PUT is to be based on.
@@ -108,7 +108,7 @@ impl<'a, R: Read> Turn<'a, R> {
             }
             Err(stop) => self.stopped(stop).await.unwrap_or_else(|_| self.back_off()),
         };
-        let (end, wanted) = match self.rooms.reader.wanted_urls(&self.flow).await {
+        let (end, wanted) = match self.rooms.reader.wanted(&self.flow).await {
             Ok(wanted) => (end, wanted),
             // The lane must come back, or its thin changes would wait for the next event.
             Err(_unreadable) => (self.back_off(), Vec::new()),
@@ -136,8 +136,8 @@ impl<'a, R: Read> Turn<'a, R> {
             return Ok(End::Idle);
         }
         let marks = self.marks().await?;
-        if let Some(endings) = all_superseded(&self.changes, &marks) {
-            self.settle(Settlement { endings, ..Settlement::default() }).await?;
+        if let Some(settlement) = all_superseded(&self.changes, &marks) {
+            self.settle(settlement).await?;
             return Ok(End::Settled { again });
         }
         for _quick_try in 0..QUICK_TRIES {

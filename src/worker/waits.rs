@@ -7,13 +7,13 @@ use std::time::Duration;
 use tokio_util::time::DelayQueue;
 use tokio_util::time::delay_queue::Key;
 
-use crate::change::FlowId;
+use crate::change::{FlowId, Wanted};
 
 /// Whose wait is over.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Due {
     Lane(FlowId),
-    Fetch(String),
+    Fetch(Wanted),
 }
 
 /// The waits, to be polled by the worker.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use flowhook::change::{Admission, NewChange, OrderKey, Seen, State, Values, Variable};
+use flowhook::change::{Admission, NewChange, OrderKey, Seen, State, Values, Variable, Wanted};
 use flowhook::journal::{Drift, Drifted, Fetched, Read as _, Step, Target};
 use jiff::SignedDuration;
 
@@ -27,13 +27,14 @@ async fn what_was_last_taken_from_a_source_is_kept_by_route_flow_and_node_whatev
     assert!(taken(&kept, "one").await.is_empty(), "nothing was fetched");
     let variable = |json: &str| Variable::new("a", json).expect("JSON");
     let fetched = Fetched::Values(vec![variable("1.10")]);
-    kept.step(Step::Fetched { url: "http://a/".to_owned(), up_to: 2, fetched }).await;
+    let wanted = Wanted { route: Arc::from("one"), url: "http://a/".to_owned() };
+    kept.step(Step::Fetched { wanted, up_to: 3, fetched }).await;
     let list = |json: &str| format!(r#"[{{"name":"a","value":{json}}}]"#);
     assert_eq!(
         taken(&kept, "one").await,
         [format!("f1 n {}", list("1.10")), format!("f2 n {}", list("1.10"))]
     );
-    assert!(taken(&kept, "two").await.is_empty(), "its change came too late for that fetch");
+    assert!(taken(&kept, "two").await.is_empty(), "what is fetched for one route is not the other's");
 
     let known = |json: &str| Box::new(Values::Known(vec![variable(json)]));
     let by = |last: Option<i64>, taken: Option<i64>| {
@@ -109,7 +110,8 @@ async fn what_became_an_older_change_and_is_fetched_later_is_not_what_was_last_t
     kept.admit(&delivery("2", &[thin("http://late/", Some(2))])).await;
     let mut fetch = async |url: &str, json: &str| {
         let fetched = Fetched::Values(vec![Variable::new("a", json).expect("JSON")]);
-        kept.step(Step::Fetched { url: url.to_owned(), up_to: 9, fetched }).await;
+        let wanted = Wanted { route: Arc::from("default"), url: url.to_owned() };
+        kept.step(Step::Fetched { wanted, up_to: 9, fetched }).await;
         let taken = kept.reader().taken("default", None, 10).await.expect("read");
         let [taken] = taken.try_into().expect("one");
         (taken.seq, taken.ended_by_key)

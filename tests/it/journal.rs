@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use flowhook::change::{Admission, Change, Delivery, NewChange, OrderKey, Seq, State, Values};
+use flowhook::change::{Admission, Change, Delivery, NewChange, OrderKey, Seq, State, Values, Wanted};
 use flowhook::journal::{
     Admitted, Attempt, ChangeFilter, Effect, Ending, Fetched, GateEnd, Journal, JournalError, Location, Mark,
     Outcome, Plan, Read as _, Reader, Settlement, Step, Target, Write as _,
@@ -315,6 +315,7 @@ async fn a_number_never_comes_back_and_a_mark_never_goes() {
         node: "n".to_owned(),
         target: Target::Variable("a".to_owned()),
         keys: keys.map(|(route, key)| (route.to_owned(), key)).into(),
+        order_key: Some(OrderKey::Revision(u64::MAX)),
         seq: 2,
         route: "b".to_owned(),
         value: Some("1.10".to_owned()),
@@ -460,6 +461,7 @@ async fn odd_values_come_back_as_they_went_in() {
         node: node.to_owned(),
         target: Target::Variable(name),
         keys: [("r\0\u{e4}\"".to_owned(), key)].into(),
+        order_key: Some(key),
         seq: 1,
         route: "default".to_owned(),
         value: Some(odd[3].1.to_owned()),
@@ -485,7 +487,8 @@ async fn a_fetch_gives_its_values_to_what_waited_when_it_began() {
     for (id, url) in [("1", "http://a/"), ("2", "http://b/"), ("3", "http://a/")] {
         kept.admit(&delivery(id, &[thin(url)])).await;
     }
-    let waiting = kept.journal.reader.waiting_for("http://a/").await.expect("read");
+    let wanted = |url: &str| Wanted { route: change_of("f1").route, url: url.to_owned() };
+    let waiting = kept.journal.reader.waiting_for(&wanted("http://a/")).await.expect("read");
     assert_eq!(waiting, Some((3, vec![flow("f1")])));
     kept.admit(&delivery("4", &[thin("http://a/")])).await;
     assert!(kept.pending_seqs("f1").await.is_empty());
@@ -494,13 +497,13 @@ async fn a_fetch_gives_its_values_to_what_waited_when_it_began() {
         Values::Known(variables) => variables,
         other @ (Values::Fetch(_) | Values::Undo(_) | Values::Taken { .. }) => panic!("{other:?}"),
     });
-    let fetched = |url: &str, up_to, fetched| Step::Fetched { url: url.to_owned(), up_to, fetched };
+    let fetched = |url: &str, up_to, fetched| Step::Fetched { wanted: wanted(url), up_to, fetched };
     assert_eq!(kept.step(fetched("http://a/", 3, values)).await, 0);
     assert_eq!(kept.pending_seqs("f1").await, [1, 3]);
     assert_eq!(kept.step(fetched("http://b/", 3, Fetched::Nothing("503".to_owned()))).await, 0);
     assert_eq!(kept.step(fetched("http://b/", 3, Fetched::Unfit("no number".to_owned()))).await, 1);
     assert_eq!(kept.changes().await, ["1 pending", "2 failed", "3 pending", "4 pending"]);
-    assert_eq!(kept.journal.reader.wanted_urls(&flow("f1")).await.expect("read"), ["http://a/"]);
+    assert_eq!(kept.journal.reader.wanted(&flow("f1")).await.expect("read"), [wanted("http://a/")]);
 }
 
 #[tokio::test]

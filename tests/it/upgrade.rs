@@ -114,14 +114,20 @@ async fn the_keys_that_the_second_version_knew_are_known_in_marks_and_in_the_att
     let shown = |marks: &[Mark]| {
         marks
             .iter()
-            .map(|mark| format!("{} {:?} {}", mark.target.encode(), mark.keys, mark.seq))
+            .map(|mark| format!("{} {:?} {:?} {}", mark.target.encode(), mark.keys, mark.order_key, mark.seq))
             .collect::<Vec<_>>()
     };
-    let time = r#"Time(2026-11-22T06:00:00Z)}"#;
+    let time = "Time(2026-11-22T06:00:00Z)";
     let marks = journal.reader.marks(&flow, &node).await.expect("read");
-    assert_eq!(shown(&marks), [format!(r#"=a {{"push": {time} 3"#), "=b {} 4".to_owned()]);
+    assert_eq!(
+        shown(&marks),
+        [format!(r#"=a {{"push": {time}}} Some({time}) 3"#), "=b {} None 4".to_owned()]
+    );
     let attempt = journal.reader.open_attempt(&flow).await.expect("read").expect("it is open");
-    assert_eq!(shown(&attempt.plan.marks), [format!(r#"=a {{"default": {time} 5"#), "* {} 6".to_owned()]);
+    assert_eq!(
+        shown(&attempt.plan.marks),
+        [format!(r#"=a {{"default": {time}}} Some({time}) 5"#), "* {} None 6".to_owned()]
+    );
     let change = journal.reader.change(7).await.expect("read").expect("it is there");
     assert_eq!(
         (change.mode.as_str(), change.order_key.as_deref()),

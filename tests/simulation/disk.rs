@@ -2,9 +2,12 @@
 //! same answers.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
-use flowhook::change::{Admission, Change, Delivery, FlowId, NewChange, NodeId, Seq, State, Values, Verdict};
+use flowhook::change::{
+    Admission, Change, Delivery, FlowId, NewChange, NodeId, Seq, State, Values, Verdict, Wanted,
+};
 use flowhook::journal::{
     Acted, Admitted, Attempt, ChangeFilter, Chosen, Done, Drifted, Effect, Ending, Fetched, GateEnd, Mark,
     Outcome, Reach, Ready, Refused, Settlement, Step, Taken, Tally, Verb,
@@ -69,8 +72,14 @@ impl Row {
         matches!(self.change.what.values, Values::Fetch(_))
     }
 
-    fn waits_for(&self, url: &str) -> bool {
-        self.is_pending() && self.is_thin() && self.url.as_deref() == Some(url)
+    /// What it waits for, if it is thin.
+    fn wanted(&self) -> Option<Wanted> {
+        let url = self.url.clone().filter(|_| self.is_thin())?;
+        Some(Wanted { route: Arc::clone(&self.change.what.route), url })
+    }
+
+    fn waits_for(&self, wanted: &Wanted) -> bool {
+        self.is_pending() && self.wanted().as_ref() == Some(wanted)
     }
 
     fn revive(&mut self, now: Moment) {
@@ -206,7 +215,7 @@ impl Disk {
                 }
                 Tally::default()
             }
-            Step::Fetched { url, up_to, fetched } => self.fetched(url, *up_to, fetched, now),
+            Step::Fetched { wanted, up_to, fetched } => self.fetched(wanted, *up_to, fetched, now),
             Step::Drift { flow, found } => {
                 self.drifts(flow, found, now);
                 Tally::default()
@@ -268,10 +277,10 @@ impl Disk {
         ended
     }
 
-    fn fetched(&mut self, url: &str, up_to: Seq, fetched: &Fetched, now: Moment) -> Tally {
+    fn fetched(&mut self, wanted: &Wanted, up_to: Seq, fetched: &Fetched, now: Moment) -> Tally {
         let mut ended = Tally::default();
         let mut filled = Vec::new();
-        for (_, row) in self.changes.range_mut(..=up_to).filter(|(_, row)| row.waits_for(url)) {
+        for (_, row) in self.changes.range_mut(..=up_to).filter(|(_, row)| row.waits_for(wanted)) {
             match fetched {
                 Fetched::Values(variables) => {
                     row.change.what.values = Values::Known(variables.clone());
@@ -368,7 +377,7 @@ impl Disk {
                 Verb::Retry => {
                     acted.revived.add(&row.change.what.flow, usize::from(!was_pending));
                     acted.flows.insert(row.change.what.flow.clone());
-                    acted.urls.extend(row.url.clone().filter(|_| row.is_thin()));
+                    acted.wanted.extend(row.wanted());
                     row.revive(now);
                     acted.changes += 1;
                 }
@@ -496,13 +505,12 @@ impl Disk {
         })
     }
 
-    pub(crate) fn wanted_urls(&self, flow: &FlowId) -> Vec<String> {
-        let urls = self.pending_of(flow).filter(|row| row.is_thin()).filter_map(|row| row.url.clone());
-        urls.collect::<BTreeSet<_>>().into_iter().collect()
+    pub(crate) fn wanted(&self, flow: &FlowId) -> Vec<Wanted> {
+        self.pending_of(flow).filter_map(Row::wanted).collect::<BTreeSet<_>>().into_iter().collect()
     }
 
-    pub(crate) fn waiting_for(&self, url: &str) -> Option<(Seq, Vec<FlowId>)> {
-        let waiting: Vec<&Row> = self.changes.values().filter(|row| row.waits_for(url)).collect();
+    pub(crate) fn waiting_for(&self, wanted: &Wanted) -> Option<(Seq, Vec<FlowId>)> {
+        let waiting: Vec<&Row> = self.changes.values().filter(|row| row.waits_for(wanted)).collect();
         let up_to = waiting.iter().map(|row| row.change.seq).max()?;
         let flows: BTreeSet<_> = waiting.iter().map(|row| row.change.what.flow.clone()).collect();
         Some((up_to, flows.into_iter().collect()))

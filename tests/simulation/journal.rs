@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use flowhook::change::{Delivery, FlowId, NodeId, Seq, State, Values};
+use flowhook::change::{Delivery, FlowId, NodeId, Seq, State, Values, Wanted};
 use flowhook::journal::{
     Attempt, Committed, DriftCursor, Drifted, Effect, JournalError, Mark, Read, Ready, Step, Taken, Write,
 };
@@ -200,12 +200,12 @@ impl Read for Journal {
         self.look(|disk| disk.is_paused(flow)).await
     }
 
-    async fn wanted_urls(&self, flow: &FlowId) -> Result<Vec<String>> {
-        self.look(|disk| disk.wanted_urls(flow)).await
+    async fn wanted(&self, flow: &FlowId) -> Result<Vec<Wanted>> {
+        self.look(|disk| disk.wanted(flow)).await
     }
 
-    async fn waiting_for(&self, url: &str) -> Result<Option<(Seq, Vec<FlowId>)>> {
-        self.look(|disk| disk.waiting_for(url)).await
+    async fn waiting_for(&self, wanted: &Wanted) -> Result<Option<(Seq, Vec<FlowId>)>> {
+        self.look(|disk| disk.waiting_for(wanted)).await
     }
 
     async fn last_published(&self, flow: &FlowId) -> Result<Option<String>> {
@@ -230,7 +230,7 @@ fn name(step: &Step) -> String {
             format!("settle {flow}: {}", endings.collect::<Vec<_>>().join(", "))
         }
         Step::Hold { seqs, .. } => format!("hold {seqs:?}"),
-        Step::Fetched { url, up_to, .. } => format!("fetched {url} up to {up_to}"),
+        Step::Fetched { wanted, up_to, .. } => format!("fetched {wanted:?} up to {up_to}"),
         Step::Drift { flow, found } => format!("drift of {flow}: {}", found.len()),
         Step::Gate(end) => format!("gate closed until {}", end.until),
         Step::Prune { .. } => "prune".to_owned(),

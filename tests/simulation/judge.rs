@@ -195,10 +195,10 @@ impl Judge<'_> {
             }
         }
         for ((.., name), rivals) in variables {
-            self.one_stands(&may_win(rivals), |row| named(row, name));
+            self.one_stands(&may_win(&rivals), |row| named(row, name));
         }
         for rivals in lists.into_values() {
-            self.one_stands(&may_win(rivals), |row| known(row).iter().collect());
+            self.one_stands(&may_win(&rivals), |row| known(row).iter().collect());
         }
     }
 
@@ -241,7 +241,7 @@ fn named<'r>(row: &'r Row, name: &str) -> Vec<&'r Variable> {
 /// Those of some changes, in the order of their arrival, of which one must win. Of one route it is the one with the
 /// highest key, and of several of those the last. What keys of two routes mean for each other is a matter of when
 /// each was carried out; but what is below the highest of its own route never wins.
-fn may_win(rivals: Vec<&Row>) -> Vec<&Row> {
+fn may_win<'r>(rivals: &[&'r Row]) -> Vec<&'r Row> {
     let route = |row: &Row| row.change.what.order_key.map(|_| Arc::clone(&row.change.what.route));
     let key = |row: &Row| row.change.what.order_key;
     let is_beaten = |row: &&Row| {

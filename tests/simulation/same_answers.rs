@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use fastrand::Rng;
 use flowhook::change::{
-    Delivery, FlowId, Mode, NewChange, NodeId, OrderKey, Seen, Seq, State, Values, Variable, Verdict,
+    Delivery, FlowId, Mode, NewChange, NodeId, OrderKey, Seen, Seq, State, Values, Variable, Verdict, Wanted,
 };
 use flowhook::journal::{
     Attempt, ChangeFilter, Chosen, Drift, Edit, Ending, Fetched, GateEnd, Journal, Location, Mark, Outcome,
@@ -135,6 +135,7 @@ impl Maker {
         let keys = ROUTES.iter().filter_map(|route| Some(((*route).to_owned(), self.order_key()?)));
         Mark {
             keys: keys.collect(),
+            order_key: self.order_key(),
             node: self.pick(&NODES).to_owned(),
             target: self.target(),
             seq: self.rng.i64(1..50),
@@ -233,6 +234,10 @@ impl Maker {
         Step::Resume { reach }
     }
 
+    fn wanted(&mut self) -> Wanted {
+        Wanted { route: Arc::from(self.pick(&ROUTES)), url: self.pick(&URLS).to_owned() }
+    }
+
     fn step(&mut self, disk: &Disk) -> Step {
         match self.rng.u8(..13) {
             0..3 => self.attempt(disk).unwrap_or(Step::Probe),
@@ -246,7 +251,7 @@ impl Maker {
                     1 => Fetched::Unfit("unfit".to_owned()),
                     _ => Fetched::Nothing("nothing".to_owned()),
                 };
-                Step::Fetched { url: self.pick(&URLS).to_owned(), up_to: self.rng.i64(1..60), fetched }
+                Step::Fetched { wanted: self.wanted(), up_to: self.rng.i64(1..60), fetched }
             }
             8 => match self.rng.u8(..3) {
                 0 => Step::Gate(GateEnd { until: self.now, reason: "429".to_owned() }),
@@ -269,6 +274,12 @@ fn moments(now: Timestamp) -> impl Iterator<Item = Timestamp> {
     [0, 60, 600].into_iter().map(move |seconds| now - SignedDuration::from_secs(seconds))
 }
 
+/// Everything that thin changes can wait for.
+fn all_wanted() -> impl Iterator<Item = Wanted> {
+    let wanted = |route: &str, url: &str| Wanted { route: Arc::from(route), url: url.to_owned() };
+    ROUTES.into_iter().flat_map(move |route| URLS.map(|url| wanted(route, url)))
+}
+
 /// Everything that one can ask, and what is said to it.
 fn said_by_disk(disk: &Disk, now: Timestamp) -> Vec<String> {
     let mut said = Vec::new();
@@ -278,7 +289,7 @@ fn said_by_disk(disk: &Disk, now: Timestamp) -> Vec<String> {
         }
         said.extend(NODES.iter().map(|at| format!("{:?}", disk.marks(&flow, &node(at)))));
         said.push(format!("{:?}", disk.open_attempt(&flow)));
-        said.push(format!("{:?} {}", disk.wanted_urls(&flow), disk.is_paused(&flow)));
+        said.push(format!("{:?} {}", disk.wanted(&flow), disk.is_paused(&flow)));
         said.push(format!("{:?} {}", disk.marked_nodes(&flow), disk.has_pending(&flow)));
         said.push(format!("{:?}", disk.last_change(&flow)));
         said.push(format!("{:?} {:?}", disk.drift_of(&flow), disk.marked_flows(Some(&flow), 9)));
@@ -290,7 +301,7 @@ fn said_by_disk(disk: &Disk, now: Timestamp) -> Vec<String> {
         said.extend(["14", "15"].map(|version| disk.was_lost_at(&flow, version).to_string()));
         said.extend(moments(now).map(|since| disk.others_were_served(&flow, since).to_string()));
     }
-    said.extend(URLS.iter().map(|url| format!("{:?}", disk.waiting_for(url))));
+    said.extend(all_wanted().map(|wanted| format!("{:?}", disk.waiting_for(&wanted))));
     said.extend(ROUTES.map(|route| format!("{:?}", disk.taken(route, None, 3))));
     said.push(format!("{:?} {:?}", disk.drift(None, 3), disk.marked_flows(None, 1)));
     said.push(format!("{:?} {} {:?}", disk.gate, disk.pending_count(), disk.pending_tally()));
@@ -313,7 +324,7 @@ async fn said_by_sqlite(reader: &Reader, now: Timestamp) -> Vec<String> {
         }
         said.push(format!("{:?}", reader.open_attempt(&flow).await.expect("read").as_ref()));
         let is_paused = reader.is_paused(&flow).await.expect("read");
-        said.push(format!("{:?} {is_paused}", reader.wanted_urls(&flow).await.expect("read")));
+        said.push(format!("{:?} {is_paused}", reader.wanted(&flow).await.expect("read")));
         let has_pending = reader.has_pending(&flow).await.expect("read");
         said.push(format!("{:?} {has_pending}", reader.marked_nodes(&flow).await.expect("read")));
         said.push(format!("{:?}", reader.last_change(&flow).await.expect("read")));
@@ -334,8 +345,8 @@ async fn said_by_sqlite(reader: &Reader, now: Timestamp) -> Vec<String> {
             said.push(reader.others_were_served(&flow, since).await.expect("read").to_string());
         }
     }
-    for url in URLS {
-        said.push(format!("{:?}", reader.waiting_for(url).await.expect("read")));
+    for wanted in all_wanted() {
+        said.push(format!("{:?}", reader.waiting_for(&wanted).await.expect("read")));
     }
     for route in ROUTES {
         said.push(format!("{:?}", reader.taken(route, None, 3).await.expect("read")));

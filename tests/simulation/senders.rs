@@ -118,7 +118,8 @@ impl Senders {
                 .expect("a time")
         };
         let order_key = keyed.then(|| OrderKey::Time(key()));
-        let route = if self.ground.chance(self.plan.other_route) { "other" } else { "default" };
+        // Both are routes that fetch.
+        let route = if self.ground.chance(self.plan.other_route) { "push" } else { "default" };
         let values = if self.ground.chance(self.plan.thin) {
             let mut tenant = self.tenant.state();
             let value = tenant.configured.entry(id.clone()).or_default();

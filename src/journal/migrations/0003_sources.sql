@@ -1,8 +1,13 @@
--- Per variable the winner so far, the highest key of each route, and the value that was last applied.
+-- Per variable the winner so far and its key, the highest key of each route, and the value that was last applied.
 ALTER TABLE marks ADD COLUMN keys TEXT NOT NULL DEFAULT '{}'; -- a JSON object: route, and its highest key
 ALTER TABLE marks ADD COLUMN value TEXT; -- as JSON; NULL if none is known, or if it was taken away with its list
 UPDATE marks SET keys = json_object(route, order_key) WHERE order_key IS NOT NULL;
-ALTER TABLE marks DROP COLUMN order_key;
+
+-- What is fetched is fetched for a route: by flow, and by what they wait for.
+DROP INDEX changes_thin_by_flow;
+DROP INDEX changes_thin_by_url;
+CREATE INDEX changes_thin_by_flow ON changes (flow, route, fetch_url) WHERE state = 'pending' AND variables IS NULL;
+CREATE INDEX changes_thin_by_url ON changes (fetch_url, route, flow, seq) WHERE state = 'pending' AND variables IS NULL;
 
 -- What was last taken from a route's source for a node: values that were fetched, as they became a change.
 CREATE TABLE taken (

@@ -21,6 +21,7 @@ fn marks(of: &[(&str, Option<&str>, i64)]) -> Vec<Mark> {
     let mark = |(target, value, seq): &(&str, Option<&str>, i64)| Mark {
         node: "n".to_owned(),
         target: if *target == "*" { Target::List } else { Target::Variable((*target).to_owned()) },
+        order_key: None,
         keys: BTreeMap::new(),
         seq: *seq,
         route: "r".to_owned(),

@@ -32,7 +32,7 @@ fn taken(text: &str, by_key: bool) -> Taken {
 
 fn mark(target: Target, value: &str, seq: i64) -> Mark {
     let (node, route) = ("n".to_owned(), "r".to_owned());
-    Mark { node, target, keys: BTreeMap::new(), seq, route, value: Some(value.to_owned()) }
+    Mark { node, target, order_key: None, keys: BTreeMap::new(), seq, route, value: Some(value.to_owned()) }
 }
 
 /// What was applied by change `seq`.

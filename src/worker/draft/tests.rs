@@ -44,7 +44,7 @@ fn replace(seq: Seq, node: &str, assignments: &str) -> Change {
 fn mark(node: &str, variable: &str, seq: Seq) -> Mark {
     let target = Target::Variable(variable.to_owned());
     let (keys, route) = (BTreeMap::new(), "default".to_owned());
-    Mark { node: node.to_owned(), target, keys, seq, route, value: None }
+    Mark { node: node.to_owned(), target, keys, order_key: None, seq, route, value: None }
 }
 
 fn drafted(changes: &[Change], marks: &[Mark]) -> Draft {
@@ -157,7 +157,7 @@ fn what_marks_have_beaten_is_superseded_whatever_the_document_is() {
 fn only_if_marks_have_beaten_all_is_no_document_needed() {
     let marks = [mark("n", "a", 5), mark("gone", "a", 5)];
     let check = |changes: &[Change], expected: Option<usize>| {
-        assert_eq!(all_superseded(changes, &marks).map(|endings| endings.len()), expected);
+        assert_eq!(all_superseded(changes, &marks).map(|settlement| settlement.endings.len()), expected);
     };
     check(&[merge(1, "n", "a=2"), merge(2, "gone", "a=2")], Some(2));
     check(&[merge(1, "n", "a=2"), merge(2, "n", "b=2")], None);

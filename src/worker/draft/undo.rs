@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 use serde_json::value::RawValue;
 
 use super::{Draft, by_node, of_node, raw};
-use crate::change::{Change, Mode, NewChange, Replaced, Seq, State, Undo, Values, Variable, shorten};
+use crate::change::{Change, Mode, NewChange, NodeId, Replaced, Seq, State, Undo, Values, Variable, shorten};
 use crate::flow::{AddressError, Document, Node, Restore, same_value};
 use crate::journal::{Edit, Ending, Mark, Plan, Target};
 use crate::worker::fold::{fold, marks_after};
@@ -53,7 +53,7 @@ pub(super) fn draft(document: &Document, changes: &[Change], marks: &[Mark]) -> 
     for (node, changes) in by_node(changes) {
         let marks = of_node(marks, node);
         let judged = judge(&document.node(node.as_str()), &changes, &marks);
-        plan.marks.extend(marks_of(&judged, &marks));
+        plan.marks.extend(marks_of(node, &judged, &marks));
         plan.edits.extend(judged.edits());
         plan.endings.extend(changes.iter().zip(&judged.verdicts).map(|(change, verdict)| Ending {
             seq: change.seq,
@@ -240,7 +240,7 @@ impl Judged<'_> {
 
 /// The marks that move: those of what is restored, as for changes without a key. The value that was last applied
 /// stays in them: a rollback is a person's word, and shows as drift from what the source wants.
-fn marks_of(judged: &Judged<'_>, marks: &[Mark]) -> Vec<Mark> {
+fn marks_of(node: &NodeId, judged: &Judged<'_>, marks: &[Mark]) -> Vec<Mark> {
     let mut won: BTreeMap<Seq, Change> = BTreeMap::new();
     for (name, winner) in &judged.winners {
         let Change { seq, what, held_ms } = winner.change;
@@ -251,7 +251,7 @@ fn marks_of(judged: &Judged<'_>, marks: &[Mark]) -> Vec<Mark> {
             variables.push(Variable { name: (*name).to_owned(), value: RawValue::NULL.to_owned() });
         }
     }
-    let mut moved = marks_after(&fold(&won.values().collect::<Vec<_>>(), marks));
+    let mut moved = marks_after(node, &fold(&won.values().collect::<Vec<_>>(), marks));
     let before: BTreeMap<&Target, &Mark> = marks.iter().map(|mark| (&mark.target, mark)).collect();
     for mark in &mut moved {
         let before = before.get(&mark.target);

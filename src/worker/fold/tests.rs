@@ -49,7 +49,8 @@ fn routed(route: &str, mut change: Change) -> Change {
 fn moved(marks: &[Mark], folded: &Folded<'_>) -> Vec<Mark> {
     let mut after: BTreeMap<Target, Mark> =
         marks.iter().map(|mark| (mark.target.clone(), mark.clone())).collect();
-    after.extend(marks_after(folded).into_iter().map(|mark| (mark.target.clone(), mark)));
+    let node = NodeId::parse("node").expect("an id");
+    after.extend(marks_after(&node, folded).into_iter().map(|mark| (mark.target.clone(), mark)));
     after.into_values().collect()
 }
 
@@ -143,6 +144,17 @@ fn a_winner_in_between_does_not_let_older_keys_in_again() {
     check(&[keyed(10, merge(1, "x")), routed("b", replace(2, "x"))], &[keyed(5, merge(3, "x"))], "");
 }
 
+#[test]
+fn of_two_routes_the_later_arrival_wins_and_what_is_older_than_a_loser_of_its_route_stays_old() {
+    let (early, other) = (keyed(20, merge(2, "x")), routed("b", merge(3, "x")));
+    check(&[keyed(10, merge(1, "x")), other.clone()], &[early.clone()], "");
+    check(&[other.clone(), early.clone()], &[keyed(15, merge(4, "x"))], "");
+    check(&[other.clone(), early.clone()], &[keyed(20, merge(4, "x"))], "x:4");
+    check(&[routed("b", replace(3, "")), early.clone()], &[keyed(15, merge(4, "x y"))], "y:4");
+    check(&[other, keyed(20, replace(2, "y"))], &[keyed(15, merge(4, "x"))], "");
+    check(&[merge(3, "x"), early], &[keyed(15, merge(4, "x"))], "");
+}
+
 /// The values that the marks hold after these changes were published one by one.
 fn applied(published: &[Change]) -> String {
     let mut marks = Vec::new();
@@ -199,37 +211,59 @@ struct Model {
     values: BTreeMap<String, String>,
 }
 
-/// The winner's number, the highest key of each route, and the value.
+/// What stands for a target.
 #[derive(Clone, Debug, PartialEq)]
-struct Stands(Seq, BTreeMap<String, OrderKey>, Option<String>);
+struct Stands {
+    seq: Seq,
+    route: String,
+    key: Option<OrderKey>,
+    highest: BTreeMap<String, OrderKey>,
+    value: Option<String>,
+}
 
 impl Model {
     fn loses(change: &Change, stands: Option<&Stands>) -> bool {
-        let Some(Stands(seq, highest, _)) = stands else { return false };
-        match (change.what.order_key, highest.get(&*change.what.route).copied()) {
-            (Some(OrderKey::Time(mine)), Some(OrderKey::Time(highest))) if mine != highest => mine < highest,
-            (Some(OrderKey::Revision(mine)), Some(OrderKey::Revision(highest))) if mine != highest => {
-                mine < highest
-            }
-            _ => change.seq < *seq,
+        let Some(stands) = stands else { return false };
+        let number = |key: OrderKey| match key {
+            OrderKey::Time(time) => (0, time.as_second()),
+            OrderKey::Revision(number) => (1, i64::try_from(number).expect("a small one")),
+        };
+        let route = &*change.what.route;
+        let mine = change.what.order_key.map(number);
+        let highest = stands.highest.get(route).copied().map(number);
+        let winners = stands.key.filter(|_| stands.route == route).map(number);
+        match (mine, highest, winners) {
+            (Some((kind, mine)), Some((other, highest)), _) if kind == other && mine < highest => true,
+            (Some((kind, mine)), _, Some((other, winners))) if kind == other && mine > winners => false,
+            _ => change.seq < stands.seq,
         }
     }
 
     fn won_by(change: &Change, before: Option<&Stands>, value: Option<String>) -> Stands {
-        let mut highest = before.map(|Stands(_, highest, _)| highest.clone()).unwrap_or_default();
-        if let Some(key) = change.what.order_key {
-            highest.insert(change.what.route.to_string(), key);
+        let mut highest = before.map(|stands| stands.highest.clone()).unwrap_or_default();
+        let (route, key) = (change.what.route.to_string(), change.what.order_key);
+        highest.extend(key.map(|key| (route.clone(), key)));
+        Stands { seq: change.seq, route, key, highest, value }
+    }
+
+    /// Notes the key of what lost.
+    fn note(change: &Change, stands: &mut Stands) -> bool {
+        let route = change.what.route.to_string();
+        let Some(key) = change.what.order_key else { return false };
+        let is_news = stands.highest.get(&route).is_none_or(|highest| key > *highest);
+        if is_news {
+            stands.highest.insert(route, key);
         }
-        Stands(change.seq, highest, value)
+        is_news
     }
 
     fn apply(&mut self, change: &Change) {
-        if Self::loses(change, self.list.as_ref()) {
-            return;
-        }
+        let list_wins = Self::loses(change, self.list.as_ref());
         match change.what.mode {
             Mode::Replace => {
-                if self.variables.values().any(|stands| Self::loses(change, Some(stands))) {
+                if list_wins || self.variables.values().any(|stands| Self::loses(change, Some(stands))) {
+                    let all = self.list.iter_mut().chain(self.variables.values_mut());
+                    all.for_each(|stands| _ = Self::note(change, stands));
                     return;
                 }
                 let list = serde_json::to_string(known(&change.what)).expect("variables are JSON");
@@ -242,10 +276,17 @@ impl Model {
             Mode::Merge => {
                 for (name, value) in values(&change.what) {
                     let before = self.variables.get(&name);
-                    if !Self::loses(change, before) {
+                    if !list_wins && !Self::loses(change, before) {
                         let won = Self::won_by(change, before, Some(value.clone()));
                         self.variables.insert(name.clone(), won);
                         self.values.insert(name, value);
+                    } else if let Some(stands) = self.variables.get_mut(&name) {
+                        Self::note(change, stands);
+                    } else if let Some(mut stands) = self.list.clone() {
+                        stands.value = None;
+                        if Self::note(change, &mut stands) {
+                            self.variables.insert(name, stands);
+                        }
                     }
                 }
             }
@@ -254,8 +295,10 @@ impl Model {
 
     /// Compares what stands with the journal's marks.
     fn assert_stands_as(&self, marks: &[Mark]) {
-        let stands =
-            |mark: &Mark| (mark.target.clone(), Stands(mark.seq, mark.keys.clone(), mark.value.clone()));
+        let stands = |mark: &Mark| {
+            let Mark { target, seq, route, order_key: key, keys: highest, value, .. } = mark.clone();
+            (target, Stands { seq, route, key, highest, value })
+        };
         let marks: BTreeMap<Target, Stands> = marks.iter().map(stands).collect();
         let variables = self.variables.iter();
         let expected: BTreeMap<Target, Stands> = variables

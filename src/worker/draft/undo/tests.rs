@@ -68,7 +68,7 @@ fn merge(seq: Seq) -> Change {
 
 fn mark(target: Target, seq: Seq) -> Mark {
     let (keys, route) = (BTreeMap::new(), "default".to_owned());
-    Mark { node: "n".to_owned(), target, keys, seq, route, value: None }
+    Mark { node: "n".to_owned(), target, keys, order_key: None, seq, route, value: None }
 }
 
 /// Drafts the rollbacks onto a list: how they end, and the list that is PUT; `None` for no PUT.
@@ -160,12 +160,16 @@ fn what_arrived_later_and_is_published_already_is_not_rolled_over() {
 #[test]
 fn the_marks_of_what_is_restored_move_and_keep_the_highest_keys_and_the_value() {
     let keys = BTreeMap::from([("default".to_owned(), OrderKey::Revision(7))]);
-    let value = Some("2".to_owned());
-    let keyed = Mark { keys, value, ..mark(Target::Variable("a".to_owned()), 1) };
+    let (order_key, value) = (Some(OrderKey::Revision(7)), Some("2".to_owned()));
+    let keyed = Mark { keys, order_key, value, ..mark(Target::Variable("a".to_owned()), 1) };
     let base = document(7, &list("a=2 b=3"));
     let marks = [keyed, mark(Target::Variable("b".to_owned()), 2)];
     let plan = draft(&base, &[undo(5, "a:1>2 b:1>9")], &marks).expect("it can be drafted").plan;
-    assert_eq!(plan.marks, [Mark { seq: 5, ..marks[0].clone() }], "the value is still what was applied");
+    assert_eq!(
+        plan.marks,
+        [Mark { seq: 5, order_key: None, ..marks[0].clone() }],
+        "the value is still what was applied"
+    );
     let rows = list("a=2 b=3");
     let plan = draft(&base, &[undo_list(5, None, &rows)], &marks).expect("it can be drafted").plan;
     let moved: Vec<_> = plan.marks.iter().map(|mark| (mark.target.encode(), mark.seq)).collect();
