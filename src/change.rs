@@ -98,7 +98,12 @@ impl BadId {
 /// At most the first 80 characters of `text`, control characters escaped: fit for a message.
 pub fn shorten(text: &str) -> String {
     const SHOWN: usize = 80;
-    let mut shown: String = text.chars().take(SHOWN).flat_map(char::escape_debug).collect();
+    // Quotes and backslashes are what JSON is made of.
+    let escaped = |c: char| match c {
+        '"' | '\'' | '\\' => c.to_string(),
+        c => c.escape_debug().to_string(),
+    };
+    let mut shown: String = text.chars().take(SHOWN).map(escaped).collect();
     if text.chars().nth(SHOWN).is_some() {
         shown.push('…');
     }

@@ -135,6 +135,7 @@ fn updated(set: &Set, text: &str, event: &Value, now_s: i64) -> Result<Expected,
     }
     let values = match (data.get("config"), set.fetch_url) {
         (Found::One(config), _) => Known::Values(variables(text, config)?),
+        (Found::None, Some(_)) if node.trim_matches('.').is_empty() => return Err(Not::Refused),
         (Found::None, Some(url)) => Known::Fetch(filled(url, &flow, &node, "HEAD")),
         (Found::None, None) | (Found::Several, _) => return Err(Not::Refused),
     };

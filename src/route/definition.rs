@@ -181,9 +181,9 @@ impl Constant {
 
     /// What it lists, or itself, as JSON text.
     pub(super) fn listed(&self) -> Vec<Box<RawValue>> {
-        match &self.0 {
-            serde_json::Value::Array(list) => list.iter().map(raw).collect(),
-            one => vec![raw(one)],
+        match self.0.as_array() {
+            Some(list) => list.iter().map(raw).collect(),
+            None => vec![raw(&self.0)],
         }
     }
 }

@@ -10,6 +10,7 @@ use jiff::Timestamp;
 
 use super::Revision;
 use super::condition::Unmet;
+use super::described::{Origin, Route};
 use super::event::Event;
 use super::mapping::{Mapping, weight};
 use super::native::ALLOWED_FLOWS;
@@ -17,8 +18,8 @@ use super::place::Scene;
 use super::pointer::Pointer;
 use super::push::pushed;
 use super::refusal::Refusal;
-use super::route::{Origin, Route};
 use super::schema::VALUES_BYTES_MAX;
+use super::template::check_node;
 use super::value::Value;
 use crate::change::{FlowId, Mode, NewChange, Values};
 
@@ -83,7 +84,7 @@ impl Route {
             match self.unmet(scene)? {
                 Some(unmet) => _ = unwanted.get_or_insert(unmet),
                 None => {
-                    self.carry(scene, event.at, allowed, || LazyCell::force(&revision), &mut following)?
+                    self.carry(scene, event.at, allowed, || LazyCell::force(&revision), &mut following)?;
                 }
             }
         }
@@ -126,6 +127,9 @@ impl Route {
         };
         let order_key = self.order_by.as_ref().map(|order_by| order_by.key(scene, now)).transpose()?;
         let node = self.node.of(scene)?;
+        if let Origin::Fetched(url, _) = &self.values {
+            check_node(url.as_str(), &node)?;
+        }
         for flow in self.flows_of(scene, allowed)? {
             let values = match (&self.values, &known) {
                 (Origin::Fetched(url, _), _) => Values::Fetch(url.fill(&flow, &node, revision())),
@@ -179,8 +183,11 @@ impl fmt::Display for Unwanted<'_, '_> {
             Self::Unmet(unmet) => unmet.fmt(f),
             Self::NoArray(pointer) => write!(f, "{pointer} is no array of events"),
             Self::NoElement(1, unmet) => write!(f, "in its only element {unmet}"),
-            Self::NoElement(count, unmet) => write!(f, "none of {count} elements: in the first {unmet}"),
+            Self::NoElement(count, unmet) => write!(f, "in the first of {count} elements {unmet}"),
             Self::NoValues => f.write_str("it holds none of the values that the route carries"),
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -12,8 +12,9 @@ use super::push::pushed;
 use super::reconciled::Reconciled;
 use super::refusal::Refusal;
 use super::schema::SCHEMA;
+use super::template::{Template, check_node, fill};
 use super::value::Value;
-use super::{Fetching, OnDrift, Revision, Template};
+use super::{Fetching, OnDrift, Revision};
 use crate::change::{FlowId, Mode, NewChange, NodeId, OrderKey, Values, shorten};
 
 /// The name of the route for native events.
@@ -121,7 +122,7 @@ impl BuiltIn {
         };
         let Some(push) = pushed(body) else { return Ok(None) };
         let order_key = push.at.map(|at| not_ahead("`repository.pushed_at`", at, now)).transpose()?;
-        let values = Values::Fetch(super::fill(template, flow, node, &push.revision));
+        let values = Values::Fetch(fill(template, flow, node, &push.revision));
         let (flow, node) = (flow.clone(), node.clone());
         let route = Arc::clone(&self.push);
         Ok(Some(NewChange { route, flow, node, mode: Mode::Merge, values, order_key }))
@@ -171,7 +172,8 @@ impl BuiltIn {
 
     fn fetch_url(&self, flow: &FlowId, node: &NodeId) -> Result<String, Refusal> {
         let template = self.settings.fetch_url.as_deref().ok_or(Refusal::NothingToFetch)?;
-        Ok(super::fill(template, flow, node, &Revision::HEAD))
+        check_node(template, node)?;
+        Ok(fill(template, flow, node, &Revision::HEAD))
     }
 }
 
@@ -200,3 +202,6 @@ fn order_key(time: &Value<'_>, now: Timestamp) -> Result<OrderKey, Refusal> {
     let time = rfc3339(&text).ok_or_else(|| Refusal::NotATime(shorten(&text)))?;
     not_ahead("`timestamp`", time, now)
 }
+
+#[cfg(test)]
+mod tests;

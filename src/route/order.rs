@@ -40,6 +40,11 @@ impl OrderBy {
         Some(Self { place, kind: *kind })
     }
 
+    /// Whether it is of the body, which signatures cover.
+    pub(super) fn is_in_body(&self) -> bool {
+        matches!(self.place, Place::At(_))
+    }
+
     /// The order key of an event. One that has none is refused: whoever leaves it out would win.
     pub(super) fn key(&self, scene: Scene<'_, '_>, now: Timestamp) -> Result<OrderKey, Refusal> {
         let place = || self.place.to_string();

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::schema::Mismatch;
 use super::value::Unclear;
-use crate::change::{BadId, FlowId};
+use crate::change::{BadId, FlowId, NodeId};
 
 /// Why a route that wants an event cannot carry it out, for the sender to read.
 #[derive(Debug, thiserror::Error)]
@@ -27,11 +27,15 @@ pub(super) enum Refusal {
     NotATime(String),
     #[error("{0} `{1}` is more than 300 s ahead: check the sender's clock")]
     AheadOfTime(String, Timestamp),
+    #[error(
+        "node id `{0}` cannot stand in the URL that is fetched, where dots lead elsewhere: rename the node"
+    )]
+    Dots(NodeId),
     #[error("{0} must be a string, the id of a {1}")]
     NoId(String, &'static str),
     #[error("the event names no {what}: nothing is at {place}, and the route has no default")]
     Unnamed { what: &'static str, place: String },
-    #[error("the event has no {0}, by which its route orders events")]
+    #[error("the event lacks {0}, by which its route orders events")]
     NoOrderKey(String),
     #[error("{place} must be {expected}, not `{found}`")]
     BadOrderKey { place: String, expected: &'static str, found: String },

@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use serde_json::value::RawValue;
 
+use super::described::Route;
 use super::event::{Event, Explained, Judgement, Verdict};
 use super::judging::{CHANGES_MAX, Wanted};
 use super::native::{BuiltIn, DEFAULT, Native, PUSH};
 use super::refusal::Refusal;
-use super::route::Route;
 use super::value::Value;
 use super::{Fetching, Reconciled};
 use crate::change::{FlowId, NewChange, NodeId};

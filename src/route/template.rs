@@ -3,8 +3,12 @@
 use reqwest::Url;
 
 use super::Revision;
+use super::refusal::Refusal;
 use crate::change::{FlowId, NodeId, shorten};
+use crate::http::is_on_loopback;
 
+/// What stands for the node in a URL.
+const NODE: &str = "{node_id}";
 /// What stands for the commit in a URL.
 const REVISION: &str = "{revision}";
 /// What may stand in a URL, in the order in which it is told.
@@ -54,10 +58,23 @@ impl Template {
         self.0.contains(REVISION)
     }
 
+    /// Whether everybody on the way can read what is sent there.
+    pub(super) fn is_in_the_clear(&self) -> bool {
+        let is_http = Url::parse(&self.0).is_ok_and(|url| url.scheme() == "http");
+        is_http && !is_on_loopback(&self.0)
+    }
+
     /// As it was written.
     pub fn as_str(&self) -> &str {
         &self.0
     }
+}
+
+/// Checks that an event's node may stand in a URL from settings: as a step of its path, dots alone lead elsewhere,
+/// also when they are percent-encoded.
+pub(super) fn check_node(template: &str, node: &NodeId) -> Result<(), Refusal> {
+    let is_all_dots = node.as_str().bytes().all(|b| b == b'.');
+    if is_all_dots && template.contains(NODE) { Err(Refusal::Dots(node.clone())) } else { Ok(()) }
 }
 
 /// What in a URL from settings looks like a placeholder and is none.
@@ -77,7 +94,7 @@ pub fn fill(template: &str, flow: &FlowId, node: &NodeId, revision: &Revision) -
     };
     template
         .replace("{flow_id}", &encode(flow.as_str()))
-        .replace("{node_id}", &encode(node.as_str()))
+        .replace(NODE, &encode(node.as_str()))
         .replace(REVISION, revision.as_str())
 }
 

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::cell::OnceCell;
 use std::fmt;
 
-use serde::de::{Deserializer as _, Error, MapAccess, SeqAccess, Visitor};
+use serde::de::{Deserializer as _, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::pointer::{Pointer, index};
@@ -174,11 +174,11 @@ mod tests {
     }
 
     #[track_caller]
-    fn check(text: &str, pointer: &str, expected: Result<Option<&str>, Unclear>) {
+    fn check(text: &str, pointer: &str, expected: Result<Option<&str>, &Unclear>) {
         let pointer = Pointer::parse(pointer).expect("a pointer");
         let value = Value::new(raw(text));
         let found = value.at(&pointer).map(|found| found.map(|found| found.raw().get()));
-        assert_eq!(found, expected, "{pointer} in {text}");
+        assert_eq!(found.as_ref().map(|found| *found), expected, "{pointer} in {text}");
     }
 
     #[test]
@@ -206,10 +206,10 @@ mod tests {
 
     #[test]
     fn what_could_be_meant_twice_is_told_and_only_on_the_way() {
-        let twice = |name: &str| Err(Unclear::Twice(name.to_owned()));
-        check(r#"{"a":1,"a":1}"#, "/a", twice("a"));
-        check(r#"{"a":1,"\u0061":2}"#, "/a", twice("a"));
-        check(r#"{"x":{"a":1,"b":0,"a":{"c":2}}}"#, "/x/a/c", twice("a"));
+        let twice = Unclear::Twice("a".to_owned());
+        check(r#"{"a":1,"a":1}"#, "/a", Err(&twice));
+        check(r#"{"a":1,"\u0061":2}"#, "/a", Err(&twice));
+        check(r#"{"x":{"a":1,"b":0,"a":{"c":2}}}"#, "/x/a/c", Err(&twice));
         check(r#"{"a":1,"b":2,"b":3,"\ud800":4,"\ud800":5}"#, "/a", Ok(Some("1")));
     }
 
@@ -217,10 +217,10 @@ mod tests {
     fn a_crowd_is_not_looked_into_and_costs_nothing_beside_the_way() {
         let array = |length: usize| format!("[{}0]", "0,".repeat(length - 1));
         check(&array(PARTS_MAX), "/99999", Ok(Some("0")));
-        check(&array(PARTS_MAX + 1), "/0", Err(Unclear::Crowded));
+        check(&array(PARTS_MAX + 1), "/0", Err(&Unclear::Crowded));
         check(&format!(r#"{{"a":{},"b":1}}"#, array(PARTS_MAX + 1)), "/b", Ok(Some("1")));
         let object = format!("{{{}\"b\":1}}", r#""a":0,"#.repeat(PARTS_MAX));
-        check(&object, "/b", Err(Unclear::Crowded));
+        check(&object, "/b", Err(&Unclear::Crowded));
     }
 
     #[test]

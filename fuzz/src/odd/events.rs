@@ -54,7 +54,7 @@ impl Writer<'_, '_> {
             ("flow_id", |w| {
                 w.nearly(&["\"f-1\"", "\"\\u0066-1\"", "\"f-2\"", "\"..\"", "\"a/b\"", "\"\\ud800\""]);
             }),
-            ("node_id", |w| w.nearly(&["\"n\"", "\"{revision}\"", "\"a/b é\"", "\"\""])),
+            ("node_id", |w| w.nearly(&["\"n\"", "\"{revision}\"", "\"a/b é\"", "\"..\"", "\"\""])),
         ];
         self.object(members, 3);
     }

@@ -1,10 +1,12 @@
 //! What the built-in routes say of an event.
 
+use std::time::Duration;
+
 use hyper::HeaderMap;
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Event, Judgement, Native, Routes, Settings};
 use crate::change::{FlowId, NewChange, NodeId, OrderKey, Values};
+use crate::route::{Event, Explained, Judgement, Native, Routes, Settings, Verdict};
 
 const NOW: &str = "2026-11-22T06:00:00Z";
 const CONFIG: &str = r#"{"routing_priority":"high","queue_target":"vip","max_wait_time_seconds":30}"#;
@@ -195,4 +197,59 @@ fn a_time_may_be_five_minutes_ahead_and_no_more() {
     check("2026-11-22", false);
     check("2026-11-22T06:00:00Z[UTC]", false);
     check("yesterday", false);
+}
+
+#[test]
+fn each_built_in_route_tells_what_it_makes_of_an_event() {
+    let check = |native: Native, body: &str, expected: [&str; 2]| {
+        let (at, headers) = (NOW.parse().expect("a time"), HeaderMap::new());
+        let event = Event { source: "config", headers: &headers, body: body.as_bytes(), at };
+        let explained = Routes::new(Settings { native, routes: Vec::new() }).explain(&event).expect("JSON");
+        let line = |one: &Explained| match &one.verdict {
+            Verdict::Unwanted(why) => format!("{}: {why}", one.route),
+            Verdict::Refused(why) => format!("{} refuses: {why}", one.route),
+            Verdict::Changes(changes) => format!("{} makes {}", one.route, changes.len()),
+        };
+        assert_eq!(explained.iter().map(line).collect::<Vec<_>>(), expected, "{body}");
+    };
+    let no_push = "push: it is no push to the default branch of a git repository";
+    let not_native = "default: `type` is not `config.updated`";
+    check(Native::default(), &full(NOW), ["default makes 1", no_push]);
+    check(Native::default(), "{}", [not_native, no_push]);
+    check(
+        Native::default(),
+        r#"{"type":"config.updated","data":5}"#,
+        ["default refuses: `data` must be an object", no_push],
+    );
+    check(complete(), &push("refs/heads/main"), [not_native, "push makes 1"]);
+    check(complete(), &push("refs/heads/other"), [not_native, no_push]);
+    let needs = "push: a push names no flow, node or variable: set TARGET_NODE_ID and EXTERNAL_API_URL";
+    let native = Native { node: None, fetch_url: None, ..complete() };
+    check(native, &push("refs/heads/main"), [not_native, needs]);
+    let ahead = push("refs/heads/main")
+        .replace(r#"{"default_branch""#, r#"{"pushed_at":9000000000,"default_branch""#);
+    let refuses = "push refuses: `repository.pushed_at` `2255-03-14T16:00:00Z` is more than 300 s ahead: check the sender's clock";
+    check(complete(), &ahead, [not_native, refuses]);
+}
+
+#[test]
+fn the_built_in_routes_are_reconciled_where_the_settings_say_all_that_it_needs() {
+    let every = Duration::from_secs(300);
+    let routes = |native| Routes::new(Settings { native, routes: Vec::new() });
+    let all = routes(Native { reconcile_every: every, ..complete() });
+    let reconciled: Vec<_> = all.reconciled().collect();
+    let [one] = &reconciled[..] else { panic!("one: {reconciled:?}") };
+    let [(flow, node)] = &one.targets[..] else { panic!("one: {:?}", one.targets) };
+    assert_eq!(
+        (&*one.route, one.every, one.url(flow, node).as_str()),
+        ("default", every, "http://127.0.0.1/HEAD/f-1/n?at=HEAD")
+    );
+    assert_eq!(routes(complete()).reconciled().count(), 0);
+    for native in [
+        Native { flow: None, ..complete() },
+        Native { node: None, ..complete() },
+        Native { fetch_url: None, ..complete() },
+    ] {
+        assert_eq!(routes(Native { reconcile_every: every, ..native }).reconciled().count(), 0);
+    }
 }

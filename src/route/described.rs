@@ -52,24 +52,24 @@ impl Route {
     /// All that is wrong with it.
     pub fn new(name: &str, definition: Definition) -> Result<Self, Vec<BadRoute>> {
         let mut problems = Problems::default();
-        match Self::checked(name, &definition, &mut problems) {
+        match Self::checked(name, definition, &mut problems) {
             Some(route) if problems.is_empty() => Ok(route),
             Some(_) | None => Err(problems.into_vec()),
         }
     }
 
     /// The route, unless something is missing without which there is none; whatever is wrong is noted.
-    fn checked(name: &str, definition: &Definition, problems: &mut Problems) -> Option<Self> {
+    fn checked(name: &str, definition: Definition, problems: &mut Problems) -> Option<Self> {
         check_name(name, problems);
-        let sources = sources(definition, problems);
-        let when = conditions(definition, problems);
+        check_sources(&definition.source.0, problems);
+        let when = conditions(&definition, problems);
         let each = definition.each.as_deref().map(|text| problems.take("each", Pointer::parse(text)));
         let flows = address::flows(&definition.flow.0, problems);
         let node = Named::new(&definition.node, "node", problems);
         let mode = mode(definition.mode.as_deref(), problems);
         let order_by = definition.order_by.as_ref().map(|order_by| OrderBy::new(order_by, problems));
-        let allowed_flows = allowed_flows(definition, &flows, problems);
-        let mapping = Mapping::new(definition, problems);
+        let allowed_flows = allowed_flows(&definition, &flows, problems);
+        let mapping = Mapping::new(&definition, problems);
         let (every, on_drift) = schedule(definition.reconcile, problems);
         if definition.reconcile.is_some() && definition.fetch.is_none() {
             problems.add(
@@ -103,7 +103,7 @@ impl Route {
         let (each, order_by) = (each.flatten(), order_by.flatten());
         Some(Self {
             name,
-            sources,
+            sources: definition.source.0,
             when,
             each,
             flows,
@@ -142,10 +142,24 @@ impl Route {
         self.node.in_settings()
     }
 
-    /// Whether an old event that is sent again, which only a signed time could tell, would revert a newer one: its
-    /// values are its own, and nothing says how old it is.
+    /// Whether an old event that is sent again would revert a newer one, unless its signature tells how old it is:
+    /// it brings its values, and nothing orders it but perhaps a header, which is not signed.
     pub fn is_replayable(&self) -> bool {
-        self.order_by.is_none() && matches!(self.values, Origin::Event(_))
+        let is_ordered = self.order_by.as_ref().is_some_and(OrderBy::is_in_body);
+        !is_ordered && matches!(self.values, Origin::Event(_))
+    }
+
+    /// What is to be said at start-up of a route that can be used.
+    pub fn warnings(&self) -> impl Iterator<Item = String> {
+        let shows_headers = match &self.values {
+            Origin::Event(_) => false,
+            Origin::Fetched(url, fetching) => !fetching.manner.headers.is_empty() && url.is_in_the_clear(),
+        };
+        let warning = || {
+            let what = "fetches over plain http, which shows its headers to the network: use https";
+            format!("route `{}` {what}", self.name)
+        };
+        shows_headers.then(warning).into_iter()
     }
 
     /// How its values are fetched, if they are.
@@ -174,15 +188,13 @@ fn check_name(name: &str, problems: &mut Problems) {
     }
 }
 
-fn sources(definition: &Definition, problems: &mut Problems) -> Vec<String> {
-    let sources = definition.source.0.clone();
+fn check_sources(sources: &[String], problems: &mut Problems) {
     if sources.is_empty() {
         problems.add("source", "is an empty list: name the source whose events it looks at");
     }
-    if let Some(twice) = sources.iter().enumerate().find(|(at, name)| sources[..*at].contains(name)) {
-        problems.add("source", format!("names `{}` twice: name it once", shorten(twice.1)));
+    if let Some((_, twice)) = sources.iter().enumerate().find(|(at, name)| sources[..*at].contains(name)) {
+        problems.add("source", format!("names `{}` twice: name it once", shorten(twice)));
     }
-    sources
 }
 
 fn conditions(definition: &Definition, problems: &mut Problems) -> Vec<Condition> {
@@ -215,16 +227,14 @@ fn allowed_flows(
             "allowed_flows",
             "is an empty list, which allows none: fill it in, or remove it to allow any",
         );
+        return None;
     }
     let parsed = ids.iter().map(|id| problems.take("allowed_flows", FlowId::parse(id)));
-    let allowed: Option<BTreeSet<FlowId>> = parsed.collect();
-    let excluded = |allowed: &BTreeSet<FlowId>, problems: &mut Problems| {
-        for flow in flows.iter().filter_map(Named::in_settings).filter(|flow| !allowed.contains(*flow)) {
-            problems
-                .add("flow", format!("is `{flow}`, which is not among its `allowed_flows`: add it there"));
-        }
-    };
-    allowed.inspect(|allowed| excluded(allowed, problems))
+    let allowed: BTreeSet<FlowId> = parsed.collect::<Option<_>>()?;
+    for flow in flows.iter().filter_map(Named::in_settings).filter(|flow| !allowed.contains(*flow)) {
+        problems.add("flow", format!("is `{flow}`, which is not among its `allowed_flows`: add it there"));
+    }
+    Some(allowed)
 }
 
 /// Where the values are fetched, and how.
@@ -248,3 +258,6 @@ fn targets(flows: &[Named<FlowId>], node: &Named<NodeId>) -> Vec<(FlowId, NodeId
     let Some(node) = node.literal() else { return Vec::new() };
     flows.iter().filter_map(Named::literal).map(|flow| (flow.clone(), node.clone())).collect()
 }
+
+#[cfg(test)]
+mod tests;
