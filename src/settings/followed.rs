@@ -79,3 +79,139 @@ impl Followed {
         (settings, found)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::PathBuf;
+
+    use tempfile::TempDir;
+
+    use super::{Followed, Look};
+    use crate::settings::Layers;
+
+    const GOOD: &str = "[source]\nsecret_file = \"{folder}/secret\"\n[journal]\nqueue_capacity = 7\n";
+    const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+
+    struct Files(TempDir);
+
+    impl Files {
+        fn path(&self, name: &str) -> PathBuf {
+            self.0.path().join(name)
+        }
+
+        /// Writes a file, or removes it where there is no text.
+        fn write(&self, name: &str, text: &str) {
+            let text = text.replace("{folder}", &self.0.path().display().to_string());
+            let written = if text.is_empty() {
+                fs::remove_file(self.path(name))
+            } else {
+                fs::write(self.path(name), text)
+            };
+            written.expect("the folder is ours");
+        }
+
+        fn followed() -> (Self, Followed) {
+            let files = Self(tempfile::tempdir().expect("a folder"));
+            files.write("settings.toml", GOOD);
+            files.write("secret", SECRET);
+            let client = [("CXONE_CLIENT_ID", "id"), ("CXONE_CLIENT_SECRET", "s")];
+            let layers = Layers::of_file(&files.path("settings.toml"), client);
+            let (_settings, followed) = Followed::begin(layers).expect("good settings");
+            (files, followed)
+        }
+    }
+
+    fn word(look: &Look) -> &'static str {
+        match look {
+            Look::AsBefore => "as before",
+            Look::Settling => "settling",
+            Look::New(Ok(_)) => "good",
+            Look::New(Err(_)) => "bad",
+        }
+    }
+
+    #[test]
+    fn what_is_new_counts_when_two_looks_in_a_row_find_the_same() {
+        let check = |steps: &[(&str, &str, &str)]| {
+            let (files, mut followed) = Files::followed();
+            for (step, (name, text, expected)) in steps.iter().enumerate() {
+                if !name.is_empty() {
+                    files.write(name, text);
+                }
+                assert_eq!(word(&followed.look()), *expected, "step {step} of {steps:?}");
+            }
+        };
+        let longer = format!("{SECRET}\n{SECRET}");
+        let (half, moved) = (&GOOD[..GOOD.len() / 2], GOOD.replace("/secret", "/other"));
+        check(&[("", "", "as before"), ("secret", SECRET, "as before")]);
+        check(&[("secret", &longer, "settling"), ("", "", "good"), ("", "", "as before")]);
+        check(&[("secret", &longer, "settling"), ("secret", SECRET, "as before"), ("", "", "as before")]);
+        check(&[
+            ("settings.toml", half, "settling"),
+            ("settings.toml", &GOOD.replace('7', "8"), "settling"),
+            ("", "", "good"),
+        ]);
+        check(&[
+            ("settings.toml", half, "settling"),
+            ("", "", "bad"),
+            ("", "", "as before"),
+            ("settings.toml", GOOD, "settling"),
+            ("", "", "good"),
+        ]);
+        check(&[
+            ("secret", "", "settling"),
+            ("", "", "bad"),
+            ("", "", "as before"),
+            ("secret", SECRET, "settling"),
+            ("", "", "good"),
+        ]);
+        // What the settings name is there before it is all there.
+        check(&[
+            ("settings.toml", &moved, "settling"),
+            ("other", &SECRET[..9], "settling"),
+            ("other", SECRET, "settling"),
+            ("", "", "good"),
+        ]);
+        check(&[("settings.toml", "", "settling"), ("", "", "bad")]);
+    }
+
+    #[test]
+    fn who_asks_has_them_read_at_once_and_what_was_told_then_is_not_told_again() {
+        let (files, mut followed) = Files::followed();
+        files.write("secret", "");
+        assert!(followed.reload().is_err() && followed.reload().is_err());
+        assert_eq!(word(&followed.look()), "as before");
+        files.write("secret", SECRET);
+        assert!(followed.reload().is_ok());
+        assert_eq!(word(&followed.look()), "as before");
+    }
+
+    #[test]
+    fn what_only_a_start_takes_stays_as_it_was_and_is_named() {
+        let (files, mut followed) = Files::followed();
+        files.write("settings.toml", &GOOD.replace('7', "8"));
+        let settings = followed.reload().expect("good settings");
+        assert_eq!(settings.queue.capacity, 7);
+        let [warning] = settings.warnings.as_slice() else { panic!("one warning: {:?}", settings.warnings) };
+        assert!(
+            warning.starts_with("journal.queue_capacity in ") && warning.contains("restart"),
+            "{warning}"
+        );
+        files.write("settings.toml", GOOD);
+        assert!(followed.reload().expect("good settings").warnings.is_empty());
+    }
+
+    #[test]
+    fn a_pipe_is_read_at_the_start_only() {
+        let (files, mut followed) = Files::followed();
+        files.write("secret", "");
+        // Nobody writes into it: who opens it waits for ever.
+        let path = files.path("secret");
+        let made = std::process::Command::new("mkfifo").arg(path).status().expect("there is a `mkfifo`");
+        assert!(made.success());
+        let problems = followed.reload().expect_err("it cannot be read").to_string();
+        assert!(problems.contains("no regular file") && problems.contains("restart"), "{problems}");
+        assert_eq!(word(&followed.look()), "as before");
+    }
+}

@@ -197,6 +197,12 @@ impl World {
         self.apart = Some(Apart(Some(runtime)));
     }
 
+    /// Has the service take these settings too, while it runs.
+    pub(crate) fn reload(&mut self, settings: &[(&'static str, &str)]) {
+        self.settings.extend(settings.iter().map(|(name, value)| (*name, (*value).to_owned())));
+        self.service().reloading().reload(self.read_settings());
+    }
+
     fn read_settings(&self) -> Settings {
         let layers = Layers::of(self.settings.iter().map(|(name, value)| (*name, value.as_str())));
         let settings = Settings::service(&layers).expect("settings that can be used");

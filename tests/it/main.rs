@@ -50,6 +50,7 @@ mod program;
 mod publishing;
 mod queue;
 mod receiver;
+mod reload;
 mod replay;
 mod restart;
 mod rollback;

@@ -3,7 +3,7 @@
 
 use std::io::{BufRead as _, BufReader, Read, Write as _};
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread;
 
@@ -236,6 +236,23 @@ impl Running {
         wait_for(&mut self.stderr, words).await
     }
 
+    /// Waits until it has written so many lines that hold `words`; the last of them.
+    pub(crate) async fn logged_times(&mut self, words: &str, times: usize) -> String {
+        let nth = |piped: &Piped| {
+            piped.text.lines().filter(|line| line.contains(words)).nth(times - 1).map(str::to_owned)
+        };
+        let there = |piped: &Piped| nth(piped).is_some() || piped.ended;
+        let piped = patiently(self.stderr.wait_for(there)).await.expect("the reader is alive until the end");
+        nth(&piped).unwrap_or_else(|| {
+            fail(&format!("it ended before `{words}` came {times} times:\n{}", piped.text))
+        })
+    }
+
+    /// A file in its folder.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
     /// The same for standard output.
     pub(crate) async fn printed(&mut self, words: &str) -> String {
         wait_for(&mut self.stdout, words).await
@@ -308,8 +325,14 @@ pub(crate) fn is_taken(told: Option<u16>) -> bool {
 
 /// The headers of a delivery that our configuration system signed at that time.
 pub(crate) fn signed_at(id: &str, at: Timestamp, body: &str) -> HeaderMap {
-    let secret = Secret::parse(&Scheme::standard_webhooks(), WEBHOOK_SECRET).expect("a good secret");
-    Scheme::standard_webhooks().sign(&secret, id, at, body.as_bytes()).expect("it can be signed")
+    signed_by(WEBHOOK_SECRET, id, at, body)
+}
+
+/// The same with another secret.
+pub(crate) fn signed_by(secret: &str, id: &str, at: Timestamp, body: &str) -> HeaderMap {
+    let scheme = Scheme::standard_webhooks();
+    let secret = Secret::parse(&scheme, secret).expect("a good secret");
+    scheme.sign(&secret, id, at, body.as_bytes()).expect("it can be signed")
 }
 
 /// The headers of a delivery that our configuration system signs now.

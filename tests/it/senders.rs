@@ -14,7 +14,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::patience::PATIENCE;
-use crate::program::{Addresses, client, fail, signed};
+use crate::program::{Addresses, WEBHOOK_SECRET, client, fail, signed_by};
 
 /// How many systems send to each flow.
 const SENDERS_PER_FLOW: usize = 2;
@@ -41,6 +41,7 @@ pub(crate) struct Acknowledged {
 /// Senders at work.
 pub(crate) struct Load {
     address: watch::Sender<Option<Addresses>>,
+    secret: watch::Sender<&'static str>,
     acknowledged: watch::Receiver<usize>,
     enough: Arc<AtomicBool>,
     senders: JoinSet<Vec<Acknowledged>>,
@@ -74,6 +75,7 @@ struct Sender {
     rng: fastrand::Rng,
     epoch: Timestamp,
     address: watch::Receiver<Option<Addresses>>,
+    secret: watch::Receiver<&'static str>,
     acknowledged: watch::Sender<usize>,
     enough: Arc<AtomicBool>,
     refusals: Arc<std::sync::Mutex<BTreeMap<u16, usize>>>,
@@ -83,6 +85,7 @@ impl Load {
     /// Senders to each of the flows, who wait to be told where the service is.
     pub(crate) fn begin(flows: &[String], rng: &mut fastrand::Rng) -> Self {
         let (address, _) = watch::channel(None);
+        let (secret, _) = watch::channel(WEBHOOK_SECRET);
         let (count, acknowledged) = watch::channel(0);
         let enough = Arc::new(AtomicBool::new(false));
         let refusals = Arc::default();
@@ -99,6 +102,7 @@ impl Load {
                     rng: rng.fork(),
                     epoch,
                     address: address.subscribe(),
+                    secret: secret.subscribe(),
                     acknowledged: count.clone(),
                     enough: Arc::clone(&enough),
                     refusals: Arc::clone(&refusals),
@@ -106,7 +110,12 @@ impl Load {
                 senders.spawn(sender.send());
             }
         }
-        Self { address, acknowledged, enough, senders, refusals }
+        Self { address, secret, acknowledged, enough, senders, refusals }
+    }
+
+    /// Has the senders sign with this secret from their next attempt on.
+    pub(crate) fn sign_with(&self, secret: &'static str) {
+        self.secret.send_replace(secret);
     }
 
     /// Tells the senders where the service is now.
@@ -166,7 +175,8 @@ impl Sender {
         loop {
             let there = *self.address.wait_for(Option::is_some).await.expect("the load goes on");
             let url = format!("http://{}/hooks/config", there.expect("it is some").public);
-            let sent = http.post(url).headers(signed(id, body)).body(body.to_owned()).send().await;
+            let headers = signed_by(*self.secret.borrow(), id, Timestamp::now(), body);
+            let sent = http.post(url).headers(headers).body(body.to_owned()).send().await;
             let status = sent.map_or(0, |answer| answer.status().as_u16());
             if matches!(status, 200 | 202) {
                 return;

@@ -5,7 +5,6 @@ use std::path::Path;
 
 use flowhook::sandbox::{self, Sandbox, sample_flow};
 use flowhook::settings::{KEYS, Layers, Settings};
-use flowhook::source::Scheme;
 
 use crate::program::Program;
 
@@ -402,7 +401,7 @@ fn what_is_not_an_address_a_number_an_id_or_a_scheme_is_refused_by_name() {
 #[test]
 fn a_scheme_that_is_none_is_the_only_problem_as_it_says_what_a_good_secret_is() {
     let github = [("FLOWHOOK_WEBHOOK_SCHEME", "gihub"), ("FLOWHOOK_WEBHOOK_SECRET", "It's a Secret")];
-    check_refused(&github, "FLOWHOOK_WEBHOOK_SCHEME", "use `standard-webhooks` or `github`");
+    check_refused(&github, "FLOWHOOK_WEBHOOK_SCHEME", "`standard-webhooks`");
 }
 
 #[test]
