@@ -11,6 +11,7 @@ use std::time::Duration;
 use flowhook::clock::Clock;
 use flowhook::journal::{Journal, JournalError, Location, Purpose, Step, Write as _};
 use flowhook::receiver;
+use flowhook::route::Route;
 use flowhook::sandbox::{self, Call, Hold, SAMPLE_NODE, Sandbox, sample_flow};
 use flowhook::service::{Service, StartError};
 use flowhook::settings::{Layers, Settings};
@@ -94,6 +95,10 @@ pub(crate) struct World {
     /// Dropped after the service: where it runs, if that is not the test's own runtime.
     apart: Option<Apart>,
     settings: BTreeMap<&'static str, String>,
+    /// How often sources and flows are compared; as the settings say unless a test does.
+    pub(crate) reconcile_every: Option<Duration>,
+    /// Routes by their names, each as `[routes.NAME]` spells it.
+    pub(crate) routes: Vec<(&'static str, String)>,
     /// What the service is started for.
     pub(crate) purpose: Purpose,
     sender: Sender,
@@ -137,7 +142,7 @@ impl World {
     }
 
     /// A world whose service has not started.
-    async fn still(settings: &[(&'static str, &str)]) -> Self {
+    pub(crate) async fn still(settings: &[(&'static str, &str)]) -> Self {
         // reqwest is built without a TLS provider of its own; the second and later calls change nothing.
         rustls::crypto::ring::default_provider().install_default().ok();
         let tenant = Sandbox::start(sandbox::Settings::default()).await.expect("a free port");
@@ -169,6 +174,8 @@ impl World {
             crashed_at: Vec::new(),
             apart,
             settings,
+            reconcile_every: None,
+            routes: Vec::new(),
             purpose,
             sender,
             http,
@@ -209,7 +216,15 @@ impl World {
         // Where other tests keep the disk busy a commit may take longer than senders wait for it: that has a test
         // of its own.
         let receiver = receiver::Settings { commit_wait: PATIENCE, ..settings.receiver };
-        Settings { purpose: self.purpose, receiver, ..settings }
+        let mut settings = Settings { purpose: self.purpose, receiver, ..settings };
+        if let Some(every) = self.reconcile_every {
+            settings.routes.native.reconcile_every = every;
+        }
+        settings.routes.routes.extend(self.routes.iter().map(|(name, text)| {
+            let definition = toml::from_str(text).expect("a definition");
+            Route::new(name, definition).expect("a good route")
+        }));
+        settings
     }
 }
 
