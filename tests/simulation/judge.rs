@@ -5,13 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use flowhook::change::{Mode, Replaced, Seq, State, Values, Variable};
-use flowhook::journal::Target;
+use flowhook::change::{FlowId, Mode, NodeId, Replaced, Seq, State, Values, Variable};
+use flowhook::journal::{Drifted, Target};
 use serde_json::value::RawValue;
 
 use crate::disk::{Disk, Row};
 use crate::flow::Flow;
 use crate::ground::Ground;
+use crate::journal::value_in;
 use crate::plan::Plan;
 use crate::senders::Sent;
 use crate::tenant::{POISON, STALE_FOR, State as Held};
@@ -41,6 +42,44 @@ impl Judge<'_> {
             self.ending(row);
         }
         self.finals();
+        self.not_compared().into_iter().for_each(|what| self.ground.violated(what));
+    }
+
+    /// Where comparing has not come to the end: what a source says was not taken, or what a person did to a flow is
+    /// not recorded, or is recorded and not so.
+    pub(crate) fn not_compared(&self) -> Vec<String> {
+        if self.plan.reconcile.is_none() {
+            return Vec::new();
+        }
+        self.plan.flows.iter().flat_map(|flow| self.not_compared_of(&flow.id)).collect()
+    }
+
+    fn not_compared_of(&self, id: &str) -> Vec<String> {
+        let mut found = Vec::new();
+        let flow = FlowId::parse(id).expect("an id");
+        let says = self.held.configured.get(id).copied().unwrap_or_default().to_string();
+        for node in ["node-a", "node-b", "node-nowhere"] {
+            let is_named =
+                self.plan.named && node == "node-a" && self.plan.flows.first().is_some_and(|of| of.id == id);
+            let node_id = NodeId::parse(node).expect("an id");
+            let taken = self.disk.last_taken(&flow, &node_id);
+            let took = taken.map(|taken| value_in(&taken.value, "max_wait_time_seconds").unwrap_or_default());
+            if took.as_ref().map_or(is_named, |took| *took != says) {
+                found.push(format!("{id} {node}: the source says {says}, and {took:?} was taken"));
+            }
+            let Some(held) = self.held.flows.get(id) else { continue };
+            let recorded = self.disk.drift_of(&flow);
+            for mark in self.disk.marks(&flow, &node_id) {
+                let (Target::Variable(name), Some(ours)) = (&mark.target, &mark.value) else { continue };
+                let differs = held.value(node, name) != Some(ours);
+                let is_it = |of: &Drifted| of.drift.node == node_id && of.drift.target == mark.target;
+                if recorded.iter().any(is_it) != differs {
+                    let there = held.value(node, name);
+                    found.push(format!("{id} {node} {name} is {there:?}, not {ours}: recorded {}", !differs));
+                }
+            }
+        }
+        found
     }
 
     /// A thin change must not be carried out with values that are older than its event.

@@ -61,6 +61,13 @@ impl Disk {
         of_route.filter(behind).take(at_most).map(judged).collect()
     }
 
+    /// What was last taken for a node, by whichever of the built-in routes.
+    pub(crate) fn last_taken(&self, flow: &FlowId, node: &NodeId) -> Option<Taken> {
+        let of = |route: &str| self.taken(route, None, usize::MAX);
+        let here = |taken: &Taken| (&taken.flow, &taken.node) == (flow, node);
+        [of("default"), of("push")].concat().into_iter().filter(here).max_by_key(|taken| taken.seq)
+    }
+
     pub(crate) fn drift(&self, after: Option<DriftCursor<'_>>, at_most: usize) -> Vec<Drifted> {
         let place = |(flow, node, target): DriftCursor<'_>| (flow.clone(), node.clone(), target.encode());
         let from = after.map_or(Bound::Unbounded, |after| Bound::Excluded(place(after)));
