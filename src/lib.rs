@@ -19,6 +19,9 @@
 //! An operator's word (retry, discard, rollback, pause, resume) comes in through [`admin`] and goes into the same
 //! commits: what it pauses or discards meanwhile stops even the publish that is about to leave.
 //!
+//! An event that never came is found by [`reconcile`]: what a route's source says now is compared with what was last
+//! taken from it, and what has moved goes through the same queue. What a person did to a flow it only reports.
+//!
 //! # What an acknowledged event may count on
 //!
 //! * It is on disk before the sender hears of success, and survives `kill -9`.

@@ -3,13 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use jiff::{SignedDuration, Timestamp};
+
 use super::look::{Looker, Rest};
 use super::moved::{self, moved};
 use super::places::{At, Known};
 use crate::change::{Admission, Delivery, FlowId, NewChange, NodeId, Seen, Seq, Values, Verdict};
 use crate::config_api::ConfigApi;
 use crate::http::shown;
-use crate::journal::{JournalError, Read};
+use crate::journal::{JournalError, Read, Taken};
 use crate::queue::Queue;
 use crate::route::Reconciled;
 
@@ -17,6 +19,9 @@ use crate::route::Reconciled;
 const SOURCE: &str = "reconcile";
 /// After so many URLs in a row that gave nothing the next pass goes on behind them.
 const FAILURES_AT_MOST: usize = 5;
+/// For so long after a commit was taken, what is said without naming one may be from before it: the raw files of git
+/// hosts are cached for five minutes (raw.githubusercontent.com: `max-age=300`).
+const CACHED_FOR: SignedDuration = SignedDuration::from_secs(360);
 /// How many bytes of answers are remembered in a pass; with more all are forgotten, and one may be asked for again.
 const REMEMBERED_BYTES: usize = 32 * 1024 * 1024;
 
@@ -113,6 +118,9 @@ impl<R: Read> Asker<R> {
     ) -> Result<Vec<Wanted>, JournalError> {
         let mut wanted = Vec::new();
         for (node, known) in nodes {
+            if may_be_behind(route, known.taken.as_ref(), self.looker.clock.now()) {
+                continue;
+            }
             let Some(says) = self.says(route, &route.url(flow, node), answers).await else { continue };
             let marks = self.looker.reader.marks(flow, node).await?;
             let before = moved::Before { taken: known.taken.as_ref(), marks: &marks };
@@ -208,6 +216,12 @@ impl<R: Read> Asker<R> {
             }
         }
     }
+}
+
+/// Whether the source may still say what it said before the last commit that was taken.
+fn may_be_behind(route: &Reconciled, taken: Option<&Taken>, now: Timestamp) -> bool {
+    let is_recent = |taken: &Taken| now.duration_since(taken.taken_at).abs() < CACHED_FOR;
+    route.url.names_a_commit() && taken.is_some_and(is_recent)
 }
 
 /// What became of what was brought.

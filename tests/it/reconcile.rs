@@ -334,3 +334,79 @@ async fn while_the_tenant_wants_to_be_left_in_peace_no_flow_is_read() {
     assert_eq!(world.tenant.record().requests.into_iter().filter(throttled).count(), gets);
     world.judge_conduct();
 }
+
+#[tokio::test]
+async fn drift_is_listed_page_by_page_and_flow_by_flow() {
+    let world = world_of(&[], &[]).await;
+    world.add_flow("other");
+    for flow in [IVR, "other"] {
+        let id = world.deliver(event(flow, 5)).await;
+        world.ended(&id).await;
+        for name in ["queue_target", "routing_priority"] {
+            world.tenant.edit(flow, &Human::set(SAMPLE_NODE, name, "7")).expect("it is saved");
+        }
+    }
+    drifts(&world, 4).await;
+    let mut seen = Vec::new();
+    let mut cursor = String::new();
+    loop {
+        let page = world.look(&format!("/api/drift?limit=3&cursor={cursor}")).await;
+        let flows = page["drift"].as_array().expect("a list").iter().map(|of| of["flow"].to_string());
+        seen.push(flows.collect::<Vec<_>>().join(" "));
+        let row = &page["drift"][0];
+        assert_eq!((&row["node"], &row["route"]), (&json!(SAMPLE_NODE), &json!("default")), "{page}");
+        assert!(row["since"].as_str() <= row["seen"].as_str(), "{page}");
+        match page["next_cursor"].as_str() {
+            Some(next) => cursor = next.to_owned(),
+            None => break,
+        }
+    }
+    assert_eq!(seen, [r#""ivr" "ivr" "other""#, r#""other""#]);
+    let first = world.look("/api/drift?flow=other&limit=1").await;
+    assert_eq!(shown(&first), [r#""queue_target": "queue 5" -> 7"#]);
+    let next = first["next_cursor"].as_str().expect("there is more");
+    let rest = world.look(&format!("/api/drift?flow=other&cursor={next}")).await;
+    assert_eq!(shown(&rest), [r#""routing_priority": "priority 5" -> 7"#]);
+    for (query, what) in
+        [("limit=0", "`limit`"), ("cursor=00", "`next_cursor`"), ("flow=..", "flow id"), ("x=1", "x")]
+    {
+        let (status, problem) = world.tell(&format!("/api/drift/check?{query}")).await;
+        assert_eq!(status, 400, "{query}: {problem}");
+        assert!(problem["detail"].as_str().is_some_and(|detail| detail.contains(what)), "{query}: {problem}");
+    }
+}
+
+#[tokio::test]
+async fn where_events_name_commits_what_a_cache_may_say_after_one_is_not_asked_for() {
+    let settings = [FILLS, &[("EXTERNAL_API_URL", "{config}/{revision}/config.json")]].concat();
+    let mut world = World::still(&settings).await;
+    world.reconcile_every = Some(Duration::ZERO);
+    world.start_service().await;
+    world.config_api.says(&config(2));
+    let id = world.deliver(thin(IVR)).await;
+    assert_eq!(world.ended(&id).await.state, "published");
+    // The file as it was before, from a cache.
+    world.config_api.says(&config(1));
+    world.reconcile_every = Some(EVERY);
+    world.reload();
+    set(&world, "queue_target", "\"Ann's\"");
+    assert_eq!(drifts(&world, 1).await, [r#""queue_target": "queue 2" -> "Ann's""#]);
+    set(&world, "queue_target", "\"queue 2\"");
+    assert!(drifts(&world, 0).await.is_empty());
+    assert_eq!((world.value(IVR).as_str(), world.config_api.asked().len()), ("2", 1));
+    world.judge_conduct();
+}
+
+#[tokio::test]
+async fn routes_that_are_read_again_while_it_runs_are_followed() {
+    let mut world = World::still(FILLS).await;
+    world.reconcile_every = Some(Duration::ZERO);
+    world.start_service().await;
+    world.config_api.says(&config(1));
+    let id = world.deliver(event(IVR, 5)).await;
+    world.ended(&id).await;
+    world.reconcile_every = Some(EVERY);
+    world.reload();
+    becomes(&world, IVR, "1").await;
+    world.judge_conduct();
+}

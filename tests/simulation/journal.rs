@@ -16,6 +16,9 @@ use crate::disk::{Disk, Moment, paused_by};
 use crate::ground::Ground;
 use crate::plan::Plan;
 
+/// How long it takes at most from the last look into the journal to the commit that records a flow's drift.
+const RECORDED_WITHIN: Duration = Duration::from_millis(200);
+
 type Result<T> = std::result::Result<T, JournalError>;
 
 /// The disk and those who look at it.
@@ -82,6 +85,22 @@ impl Journal {
         Ok(seen)
     }
 
+    /// What the flow held when it was looked at must not be what had been applied to it by then.
+    fn check_drift(&self, disk: &Disk, step: &Step, now: Duration) {
+        let Step::Drift { flow, found } = step else { return };
+        for drift in found {
+            let marks = disk.marks(flow, &drift.node);
+            let mark = marks.iter().find(|mark| mark.target == drift.target);
+            let is_applied = mark.is_some_and(|mark| {
+                let ended = disk.changes.get(&mark.seq).and_then(|row| row.ended);
+                mark.value == drift.there && ended.is_some_and(|ended| ended + RECORDED_WITHIN < now)
+            });
+            if drift.there.is_some() && is_applied {
+                self.ground.violated(format!("what was applied to {flow} is recorded as drift: {drift:?}"));
+            }
+        }
+    }
+
     /// A change may be superseded only by one that has ended well, or ends so in the same commit.
     fn check_superseded(&self, disk: &Disk, step: &Step) {
         let Step::Settle { flow, settlement } = step else { return };
@@ -132,6 +151,7 @@ impl Write for Journal {
                     self.ground.detail(format_args!("{step:?}"));
                 }
                 if effect != Effect::Stale {
+                    self.check_drift(&disk, step, moment.elapsed);
                     self.check_superseded(&disk, step);
                     self.check_pauses(step);
                 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use flowhook::change::{FlowId, Mode, NodeId, Replaced, Seq, State, Values, Variable};
-use flowhook::journal::{Drifted, Target};
+use flowhook::journal::{Drifted, Mark, Taken, Target};
 use serde_json::value::RawValue;
 
 use crate::disk::{Disk, Row};
@@ -54,6 +54,18 @@ impl Judge<'_> {
         self.plan.flows.iter().flat_map(|flow| self.not_compared_of(&flow.id)).collect()
     }
 
+    /// What was taken last and lost to a higher key, so that nobody has it.
+    fn lost(&self, taken: &Taken) -> Option<String> {
+        let marks = self.disk.marks(&taken.flow, &taken.node);
+        let is_lost = |mark: &&Mark| {
+            let Target::Variable(name) = &mark.target else { return false };
+            let says = value_in(&taken.value, name);
+            taken.ended_by_key && mark.seq < taken.seq && says.is_some() && mark.value != says
+        };
+        let mark = marks.iter().find(is_lost)?;
+        Some(format!("{} {} {:?} lost to a key what its source says", taken.flow, taken.node, mark.target))
+    }
+
     fn not_compared_of(&self, id: &str) -> Vec<String> {
         let mut found = Vec::new();
         let flow = FlowId::parse(id).expect("an id");
@@ -63,6 +75,7 @@ impl Judge<'_> {
                 self.plan.named && node == "node-a" && self.plan.flows.first().is_some_and(|of| of.id == id);
             let node_id = NodeId::parse(node).expect("an id");
             let taken = self.disk.last_taken(&flow, &node_id);
+            found.extend(taken.as_ref().and_then(|taken| self.lost(taken)));
             let took = taken.map(|taken| value_in(&taken.value, "max_wait_time_seconds").unwrap_or_default());
             if took.as_ref().map_or(is_named, |took| *took != says) {
                 found.push(format!("{id} {node}: the source says {says}, and {took:?} was taken"));
