@@ -4,6 +4,7 @@
 //! validity: a value of one of these types is well-formed by construction.
 
 use std::cmp::Ordering;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -135,7 +136,7 @@ impl Variable {
     }
 }
 
-/// What a change does to the variables of its node.
+/// What a change does to its node.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Mode {
     /// Replace or append the named variables; leave the others alone.
@@ -143,6 +144,8 @@ pub enum Mode {
     Merge,
     /// Swap the whole list, so that variables that are not named disappear.
     Replace,
+    /// Patch the node's `configuration` itself (RFC 7396), for settings that are no variables.
+    Patch,
 }
 
 impl Mode {
@@ -151,12 +154,13 @@ impl Mode {
         match self {
             Self::Merge => "merge",
             Self::Replace => "replace",
+            Self::Patch => "patch",
         }
     }
 
     /// The mode of that name.
     pub fn parse(name: &str) -> Option<Self> {
-        [Self::Merge, Self::Replace].into_iter().find(|mode| mode.as_str() == name)
+        [Self::Merge, Self::Replace, Self::Patch].into_iter().find(|mode| mode.as_str() == name)
     }
 }
 
@@ -165,6 +169,8 @@ impl Mode {
 pub enum Values {
     /// They came with the event, or were fetched since.
     Known(Vec<Variable>),
+    /// The same of a change with the mode [`Patch`](Mode::Patch): a merge patch.
+    Patch(Box<RawValue>),
     /// The event was thin: they are to be fetched from this URL.
     Fetch(String),
     /// They are what another change replaced, to be restored where what that wrote still stands.
@@ -199,6 +205,7 @@ impl Values {
         let variable = |variable: &Variable| variable.name.len() + variable.value.get().len();
         match self {
             Self::Known(variables) => variables.iter().map(variable).sum(),
+            Self::Patch(patch) => patch.get().len(),
             Self::Fetch(url) => url.len(),
             // Nobody has one delivered.
             Self::Undo(_) => 0,
@@ -221,7 +228,8 @@ pub struct Wanted {
 pub struct Undo {
     /// The change that is rolled back.
     pub of: Seq,
-    /// What it replaced: variables, or the whole list and nothing else.
+    /// What it replaced: variables, or the whole list and nothing else, or with the mode [`Patch`](Mode::Patch)
+    /// members of the node's `configuration`.
     pub replaced: Vec<Replaced>,
 }
 
@@ -244,6 +252,11 @@ impl Undo {
         restores
     }
 
+    /// What it is to restore of members, for people to see: as a merge patch, but that objects are put back whole.
+    pub fn restored_members(&self) -> BTreeMap<&str, Option<&RawValue>> {
+        self.replaced.iter().filter_map(|of| Some((of.name.as_deref()?, of.previous.as_deref()))).collect()
+    }
+
     /// The variables that it is to take away, since there were none.
     pub fn removes(&self) -> Vec<&str> {
         let removed = |replaced: &&Replaced| replaced.previous.is_none();
@@ -254,7 +267,7 @@ impl Undo {
 /// What a change wrote, and what stood in its place before.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Replaced {
-    /// The variable's name; none if it is the whole list.
+    /// The name of the variable, or of the member; none if it is the whole list.
     pub name: Option<String>,
     /// The JSON text that the change wrote; none if it took the variable away.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "present")]
@@ -341,9 +354,9 @@ pub struct NewChange {
     pub flow: FlowId,
     /// The node to change.
     pub node: NodeId,
-    /// Merge or replace.
+    /// What it does to the node.
     pub mode: Mode,
-    /// The variables to set.
+    /// The variables to set, or the patch.
     pub values: Values,
     /// The source's own order, if it states one.
     pub order_key: Option<OrderKey>,

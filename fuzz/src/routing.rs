@@ -84,7 +84,9 @@ fn seen(change: &NewChange) -> Expected {
     let values = match values {
         Values::Fetch(url) => Known::Fetch(url.clone()),
         Values::Undo(undo) => panic!("a route rolls nothing back: {undo:?}"),
-        Values::Taken { .. } => panic!("a route fetches nothing: {values:?}"),
+        Values::Patch(_) | Values::Taken { .. } => {
+            panic!("a built-in route makes no such values: {values:?}")
+        }
         Values::Known(list) => {
             Known::Values(list.iter().map(|one| (one.name.clone(), one.value.get().to_owned())).collect())
         }

@@ -94,9 +94,12 @@ struct Page {
 struct View {
     flow: String,
     node: String,
-    /// The variable; absent if it is the whole list.
+    /// The variable, if it is one; neither that nor a member is the whole list.
     #[serde(skip_serializing_if = "Option::is_none")]
     variable: Option<String>,
+    /// The member of the node's configuration, if it is one; without a name all that was patched.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    member: Option<String>,
     /// What was last applied; absent if it was to be nothing.
     #[serde(skip_serializing_if = "Option::is_none")]
     ours: Option<Box<RawValue>>,
@@ -183,13 +186,17 @@ async fn page(reader: &Reader, filter: Filter, looked: Option<Looked>) -> Respon
 impl View {
     fn of(Drifted { flow, drift, since, seen }: Drifted) -> Self {
         let json = |text: Option<String>| text.and_then(|text| RawValue::from_string(text).ok());
+        let (variable, member) = match drift.target {
+            Target::Variable(name) => (Some(name), None),
+            Target::Member(name) => (None, Some(name)),
+            Target::Configuration => (None, Some(String::new())),
+            Target::List => (None, None),
+        };
         Self {
             flow: flow.as_str().to_owned(),
             node: drift.node.as_str().to_owned(),
-            variable: match drift.target {
-                Target::Variable(name) => Some(name),
-                Target::List => None,
-            },
+            variable,
+            member,
             ours: json(drift.ours),
             there: json(drift.there),
             route: drift.route,

@@ -61,6 +61,7 @@ struct Row<'a> {
     flow: &'a str,
     node: String,
     variable: Option<String>,
+    member: Option<String>,
     #[serde(borrow)]
     ours: Option<&'a RawValue>,
     #[serde(borrow)]
@@ -113,7 +114,12 @@ impl Answer<'_> {
 impl Row<'_> {
     fn line(&self) -> String {
         let node = one_line(&self.node);
-        let what = self.variable.as_deref().map_or_else(|| "the list of variables".to_owned(), one_line);
+        let what = match (self.variable.as_deref(), self.member.as_deref()) {
+            (Some(variable), _) => one_line(variable),
+            (None, Some("")) => "its configuration".to_owned(),
+            (None, Some(member)) => format!("`{}` of its configuration", one_line(member)),
+            (None, None) => "the list of variables".to_owned(),
+        };
         let (ours, there) = (brief(self.ours), brief(self.there));
         let since = self.since.strftime("%Y-%m-%dT%H:%M:%SZ");
         format!("{} {node}: {what} is {there}, not {ours}, since {since}", self.flow)
@@ -156,14 +162,17 @@ mod tests {
                 r#"{{"flows":2,"left":[],"more":false,"next_cursor":"00","drift":[
                     {{"flow":"f1","node":"n","variable":"a\nb","ours":1.10,"there":"{long}","route":"r",
                       "since":"2026-01-05T06:00:00.5Z","seen":"2026-01-05T06:00:01Z"}},
+                    {{"flow":"f1","node":"n","member":"label","there":"L","route":"r",
+                      "since":"2026-01-05T06:00:00Z","seen":"2026-01-05T06:00:01Z"}},
                     {{"flow":"f1","node":"n","ours":[],"route":"r",
                       "since":"2026-01-05T06:00:00Z","seen":"2026-01-05T06:00:01Z"}}]}}"#
             ),
             &[
                 &format!("f1 n: a b is \"{}…, not 1.10, since 2026-01-05T06:00:00Z", "x".repeat(39)),
+                "f1 n: `label` of its configuration is \"L\", not nothing, since 2026-01-05T06:00:00Z",
                 "f1 n: the list of variables is nothing, not [], since 2026-01-05T06:00:00Z",
                 "more differs: ask for one flow with --flow, or the admin API with its cursor",
-                "2 values differ; 2 flows looked at",
+                "3 values differ; 2 flows looked at",
             ],
         );
     }

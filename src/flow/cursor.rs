@@ -52,10 +52,18 @@ impl<'t> Cursor<'t> {
         &mut self,
         mut member: impl FnMut(&mut Self, &'t str) -> Result<(), NotJson>,
     ) -> Result<Span, NotJson> {
+        self.members(|cursor, key| member(cursor, &cursor.text[key]))
+    }
+
+    /// The same; `member` gets the span of each raw key.
+    pub(super) fn members(
+        &mut self,
+        mut member: impl FnMut(&mut Self, Span) -> Result<(), NotJson>,
+    ) -> Result<Span, NotJson> {
         self.sequence(b'{', b'}', |cursor| {
             let key = cursor.key()?;
             cursor.eat(b':')?;
-            member(cursor, &cursor.text[key])
+            member(cursor, key)
         })
     }
 

@@ -2,10 +2,11 @@
 
 use std::borrow::Cow;
 
+use super::configuration::Configuration;
 use super::edit::{NodeEdit, Splice, merged, plan, spliced};
 use super::error::{AddressError, DocumentError, KNOWN_NODES_SHOWN};
-use super::node::Node;
-use super::outline::Outline;
+use super::node::{Node, configuration_of};
+use super::outline::{NodeOutline, Outline};
 use super::restore::{self, Restore};
 use super::spelling::decoded;
 
@@ -81,8 +82,39 @@ impl Document {
     /// # Errors
     /// [`AddressError`] if there is no such node or more than one, or if it has no place for variables.
     pub fn node(&self, id: &str) -> Result<Node<'_>, AddressError> {
+        let (id, outline) = self.outline_of(id)?;
+        Node::look(id, &self.text, outline)
+    }
+
+    /// The `configuration` of the node of that id, compared code point by code point.
+    ///
+    /// # Errors
+    /// [`AddressError`] if there is no such node or more than one, or if it has no configuration. None is made for it:
+    /// a node without one is of another kind than the patch was written for.
+    pub fn configuration(&self, id: &str) -> Result<Configuration<'_>, AddressError> {
+        let (id, outline) = self.outline_of(id)?;
+        let span = configuration_of(id, &self.text, outline)?;
+        Ok(Configuration::new(id, &self.text[span]))
+    }
+
+    /// The document with other configurations in the places of those of these nodes, each named once.
+    ///
+    /// # Errors
+    /// As for [`Self::configuration`].
+    pub fn configured(&self, configurations: &[(&str, &str)]) -> Result<Self, AddressError> {
+        let mut splices = Vec::new();
+        for (id, text) in configurations {
+            let (id, outline) = self.outline_of(id)?;
+            let span = configuration_of(id, &self.text, outline)?;
+            splices.push(Splice { span, text: (*text).to_owned() });
+        }
+        let text = spliced(&self.text, splices);
+        Ok(Self::parse(text).expect("with an object in the place of an object a flow is a flow"))
+    }
+
+    fn outline_of(&self, id: &str) -> Result<(&str, &NodeOutline), AddressError> {
         match self.outline.nodes_with(id) {
-            [(id, index)] => Node::look(id, &self.text, &self.outline.nodes[*index]),
+            [(id, index)] => Ok((id, &self.outline.nodes[*index])),
             [] => Err(self.no_such_node(id)),
             [_, ..] => Err(AddressError::NodeTwice { node: id.to_owned() }),
         }

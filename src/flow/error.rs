@@ -83,10 +83,7 @@ pub enum AddressError {
         place: String,
     },
     /// The node has no `configuration`.
-    #[error(
-        "node `{}` has no `configuration` to put variables into: check that it is the right node",
-        shorten(node)
-    )]
+    #[error("node `{}` has no `configuration` to change: check that it is the right node", shorten(node))]
     NoConfiguration {
         /// The node's id.
         node: String,
@@ -105,6 +102,19 @@ pub enum AddressError {
         found: &'static str,
         /// The type that it ought to have, with its article.
         expected: &'static str,
+    },
+    /// A member that a merge patch is about occurs twice in one object.
+    #[error(
+        "the member `{}` appears twice in one object of the `configuration` of node `{}`: have one of them removed, \
+         since readers differ on which counts",
+        shorten(member),
+        shorten(node)
+    )]
+    MemberTwice {
+        /// The node's id.
+        node: String,
+        /// The member's name.
+        member: String,
     },
     /// Several entries of the node's variables have the name.
     #[error(

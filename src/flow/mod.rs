@@ -30,6 +30,7 @@
 //! | `outline` | the one scan |
 //! | `node`, `list` | an addressed node and the list of its variables |
 //! | `edit`, `restore` | what is to change, or to be put back, planned as splices |
+//! | `patch`, `configuration` | merge patches, and the configuration that they change |
 //! | `error` | what can be wrong with a document or with an address |
 //! | `cursor` | walks the members and elements on the path; skips the rest whole |
 //! | `spelling` | JSON strings: raw text to decoded text |
@@ -38,6 +39,7 @@
 //! | `layout` | the text re-indented, for diffs |
 //! | `tokens` | the tokens of a JSON text, for `value` and `layout` |
 
+mod configuration;
 mod cursor;
 mod decimal;
 mod document;
@@ -47,17 +49,20 @@ mod layout;
 mod list;
 mod node;
 mod outline;
+mod patch;
 mod restore;
 mod spelling;
 mod tokens;
 mod value;
 mod version;
 
+pub use configuration::Configuration;
 pub use document::{Document, NodeSummary};
 pub use edit::NodeEdit;
 pub use error::{AddressError, DocumentError};
 pub use layout::laid_out;
 pub use node::Node;
+pub use patch::{BadPatch, Patch};
 pub use restore::Restore;
 pub use value::same_value;
 pub use version::{has_moved, is_older};

@@ -56,17 +56,7 @@ impl<'d> Node<'d> {
             let found = type_of(&text[span.clone()]);
             Err(AddressError::WrongType { node: id.to_owned(), key, found, expected })
         };
-        if matches!(outline.id, Member::Twice) {
-            return twice("id", "the node itself");
-        }
-        let configuration = match &outline.configuration {
-            Member::Absent => return Err(AddressError::NoConfiguration { node: id.to_owned() }),
-            Member::Twice => return twice("configuration", "the node itself"),
-            Member::Once(span) if !text[span.clone()].starts_with('{') => {
-                return wrong("configuration", span, "an object");
-            }
-            Member::Once(span) => span.clone(),
-        };
+        let configuration = configuration_of(id, text, outline)?;
         let (list, last) = scanned(find_list(text, &configuration));
         match list {
             Member::Absent => Ok(Self {
@@ -169,6 +159,24 @@ impl<'d> Node<'d> {
         let pair =
             |entry: &Entry<'_>| Some((entry.name.to_string(), self.text[entry.value.clone()?].to_owned()));
         self.entries.iter().filter_map(pair).collect()
+    }
+}
+
+/// Where the node's `configuration` stands, which must be an object.
+pub(super) fn configuration_of(id: &str, text: &str, outline: &NodeOutline) -> Result<Span, AddressError> {
+    let node = || id.to_owned();
+    let twice = |key| AddressError::DuplicateKey { node: node(), key, place: "the node itself".to_owned() };
+    if matches!(outline.id, Member::Twice) {
+        return Err(twice("id"));
+    }
+    match &outline.configuration {
+        Member::Absent => Err(AddressError::NoConfiguration { node: node() }),
+        Member::Twice => Err(twice("configuration")),
+        Member::Once(span) if !text[span.clone()].starts_with('{') => {
+            let (key, found) = ("configuration", type_of(&text[span.clone()]));
+            Err(AddressError::WrongType { node: node(), key, found, expected: "an object" })
+        }
+        Member::Once(span) => Ok(span.clone()),
     }
 }
 

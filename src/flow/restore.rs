@@ -55,7 +55,7 @@ pub(super) fn plan(
 
 /// The splices that take elements out of an array, each with one comma: that before it, or for those at the
 /// beginning that behind them.
-fn removals(elements: &[Span], gone: &BTreeSet<usize>) -> Vec<Splice> {
+pub(super) fn removals(elements: &[Span], gone: &BTreeSet<usize>) -> Vec<Splice> {
     let leading = (0..elements.len()).take_while(|place| gone.contains(place)).count();
     let mut spans = Vec::new();
     if leading > 0 {

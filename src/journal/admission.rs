@@ -5,7 +5,7 @@ use sqlx::{Row as _, query};
 use super::row::flow_id;
 use super::write::encode;
 use super::{Commit, JournalError};
-use crate::change::{Admission, Delivery, FlowId, NewChange, Seq, Values, Verdict};
+use crate::change::{Admission, Delivery, FlowId, Mode, NewChange, Seq, Values, Verdict};
 
 type Result<T> = std::result::Result<T, JournalError>;
 
@@ -77,9 +77,11 @@ impl Commit<'_> {
 
     pub(super) async fn insert(&mut self, delivery: i64, change: &NewChange) -> Result<Seq> {
         let (values, fetch_url, taken) = match &change.values {
-            Values::Taken { url, values, taken, .. } => (&**values, Some(url.as_str()), text_of(taken)),
+            Values::Taken { url, values, taken, .. } => {
+                (&**values, Some(url.as_str()), text_of(taken, change.mode))
+            }
             Values::Fetch(url) => (&change.values, Some(url.as_str()), None),
-            Values::Known(_) | Values::Undo(_) => (&change.values, None, None),
+            Values::Known(_) | Values::Patch(_) | Values::Undo(_) => (&change.values, None, None),
         };
         let undo = if let Values::Undo(undo) = values { Some(encode(undo)) } else { None };
         let row = query(
@@ -91,8 +93,8 @@ impl Commit<'_> {
         .bind(&*change.route)
         .bind(change.flow.as_str())
         .bind(change.node.as_str())
-        .bind(change.mode.as_str())
-        .bind(text_of(values))
+        .bind(if matches!(values, Values::Patch(_)) { Mode::Patch } else { change.mode }.as_str())
+        .bind(text_of(values, change.mode))
         .bind(fetch_url)
         .bind(change.order_key.map(|key| key.to_string()))
         .bind(undo)
@@ -138,13 +140,15 @@ impl Commit<'_> {
     }
 }
 
-/// The variables of a change as JSON; none while they are to be fetched.
-fn text_of(values: &Values) -> Option<String> {
+/// The variables or the patch of a change as JSON; none while they are to be fetched.
+pub(super) fn text_of(values: &Values, mode: Mode) -> Option<String> {
     match values {
         Values::Known(variables) => Some(encode(variables)),
+        Values::Patch(patch) => Some(patch.get().to_owned()),
         // What it restores, for people to see.
+        Values::Undo(undo) if mode == Mode::Patch => Some(encode(&undo.restored_members())),
         Values::Undo(undo) => Some(encode(&undo.restores())),
         Values::Fetch(_) => None,
-        Values::Taken { values, .. } => text_of(values),
+        Values::Taken { values, .. } => text_of(values, mode),
     }
 }

@@ -8,7 +8,7 @@ use sqlx::{QueryBuilder, Row as _};
 
 use super::row::{json, time};
 use super::{JournalError, Reader};
-use crate::change::{FlowId, Seq, State, Undo, Variable};
+use crate::change::{FlowId, Mode, Seq, State, Undo, Variable};
 use crate::http::shown;
 
 type Result<T> = std::result::Result<T, JournalError>;
@@ -45,15 +45,19 @@ pub struct ChangeView {
     pub flow: String,
     /// The node.
     pub node: String,
-    /// `merge` or `replace`.
+    /// `merge`, `replace` or `patch`.
     pub mode: String,
-    /// The variables it sets; absent while they are to be fetched.
+    /// The variables it sets; absent while they are to be fetched, and of a patch.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub variables: Option<Vec<Variable>>,
+    /// The merge patch for the node's `configuration`; absent while it is to be fetched. Where it rolls one back, the
+    /// members that it restores.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub patch: Option<Box<RawValue>>,
     /// Where they are to be fetched, without what may be a key.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fetch_url: Option<String>,
-    /// The source's own time for it.
+    /// Its place in the source's own order: a time (RFC 3339), or `#` and a revision.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub order_key: Option<String>,
     /// The change that it rolls back.
@@ -190,7 +194,8 @@ impl Reader {
 }
 
 fn view(row: &SqliteRow) -> Result<ChangeView> {
-    let variables = row.get::<Option<&str>, _>("variables");
+    let is_patch = row.get::<&str, _>("mode") == Mode::Patch.as_str();
+    let text = row.get::<Option<&str>, _>("variables");
     let version = row.get::<Option<String>, _>("version");
     let undo = row.get::<Option<&str>, _>("undo").map(|text| json::<Undo>(text, "a rollback")).transpose()?;
     let unreadable = |expected| move |_bad| JournalError::corrupt("text", expected);
@@ -202,14 +207,20 @@ fn view(row: &SqliteRow) -> Result<ChangeView> {
         flow: row.get("flow"),
         node: row.get("node"),
         mode: row.get("mode"),
-        variables: variables
+        variables: text
+            .filter(|_| !is_patch)
             .map(serde_json::from_str)
             .transpose()
             .map_err(unreadable("a list of variables"))?,
+        patch: text
+            .filter(|_| is_patch)
+            .map(serde_json::from_str)
+            .transpose()
+            .map_err(unreadable("a merge patch"))?,
         fetch_url: row.get::<Option<&str>, _>("fetch_url").map(shown),
         order_key: row.get("order_key"),
         rolls_back: undo.as_ref().map(|undo| undo.of),
-        removes: undo.iter().flat_map(Undo::removes).map(str::to_owned).collect(),
+        removes: undo.iter().filter(|_| !is_patch).flat_map(Undo::removes).map(str::to_owned).collect(),
         state: row.get("state"),
         reason: row.get::<Option<String>, _>("paused").or_else(|| row.get("reason")),
         version: version.map(RawValue::from_string).transpose().map_err(unreadable("a version"))?,

@@ -231,11 +231,14 @@ impl Read for Reader {
 
 fn change(row: &SqliteRow) -> Result<Change> {
     let undo = row.get::<Option<&str>, _>("undo").map(|text| json(text, "a rollback")).transpose()?;
+    let mode = Mode::parse(row.get("mode"))
+        .ok_or_else(|| JournalError::corrupt("mode", "merge, replace or patch"))?;
     let values = match (row.get::<Option<&str>, _>("variables"), row.get::<Option<String>, _>("fetch_url")) {
-        (Some(text), _) => undo.map_or_else(
-            || json(text, "a list of variables").map(Values::Known),
-            |undo| Ok(Values::Undo(undo)),
-        )?,
+        (Some(text), _) => match (undo, mode) {
+            (Some(undo), _) => Values::Undo(undo),
+            (None, Mode::Patch) => Values::Patch(json(text, "a merge patch")?),
+            (None, Mode::Merge | Mode::Replace) => Values::Known(json(text, "a list of variables")?),
+        },
         (None, Some(url)) => Values::Fetch(url),
         (None, None) => return Err(JournalError::corrupt("NULL", "variables or a URL")),
     };
@@ -246,8 +249,7 @@ fn change(row: &SqliteRow) -> Result<Change> {
             route: Arc::from(row.get::<&str, _>("route")),
             flow: flow_id(row.get("flow"))?,
             node: node_id(row.get("node"))?,
-            mode: Mode::parse(row.get("mode"))
-                .ok_or_else(|| JournalError::corrupt("mode", "merge or replace"))?,
+            mode,
             values,
             order_key: key(row.get("order_key"))?,
         },

@@ -155,11 +155,17 @@ impl Done<'_> {
             .undo(plan)
             .map_err(|why| format!("Change {seq} cannot be rolled back: {why}: {INSTEAD}."))?;
         let is_list = undo.replaced.iter().any(|replaced| replaced.name.is_none());
+        let is_patch =
+            plan.edits.iter().any(|edit| edit.seq == seq && matches!(edit.target, Target::Member(_)));
         Ok(NewChange {
             route: Arc::from(ROUTE),
             flow: flow.clone(),
             node: node.clone(),
-            mode: if is_list { Mode::Replace } else { Mode::Merge },
+            mode: match (is_list, is_patch) {
+                (true, _) => Mode::Replace,
+                (false, true) => Mode::Patch,
+                (false, false) => Mode::Merge,
+            },
             values: Values::Undo(undo),
             order_key: None,
         })
@@ -172,7 +178,7 @@ impl Done<'_> {
                 Target::Variable(name) if edit.was_valueless => {
                     return Err(format!("variable `{}` had an entry without a value", shorten(name)));
                 }
-                Target::Variable(name) => Some(name.clone()),
+                Target::Variable(name) | Target::Member(name) => Some(name.clone()),
                 // A list that holds more than the change had in it was published with others' values.
                 Target::List
                     if self.list.is_some() && edit.value.as_ref().map(|list| list.get()) != self.list =>
@@ -180,6 +186,8 @@ impl Done<'_> {
                     return Err("other changes were published on top of its list, in one update".to_owned());
                 }
                 Target::List => None,
+                // Written member by member.
+                Target::Configuration => continue,
             };
             replaced.push(Replaced { name, ours: edit.value.clone(), previous: edit.previous.clone() });
         }

@@ -5,10 +5,14 @@ use std::collections::BTreeMap;
 
 use sqlx::{Row as _, query};
 
+use super::admission::text_of;
 use super::row::flow_id;
 use super::write::encode;
 use super::{Attempt, Commit, Fetched, JournalError, Settlement, Tally};
-use crate::change::{FlowId, Seq, State, Wanted};
+use crate::change::{FlowId, Mode, Seq, State, Values, Wanted};
+
+/// Why thin changes fail whose route has come to patch since they arrived, or to patch no more.
+const OTHER_MODE: &str = "the mode of its route is another now than when it arrived: have it delivered again";
 
 type Result<T> = std::result::Result<T, JournalError>;
 
@@ -76,7 +80,12 @@ impl Commit<'_> {
 
     pub(super) async fn fetched(&mut self, wanted: &Wanted, up_to: Seq, fetched: &Fetched) -> Result<Tally> {
         match fetched {
-            Fetched::Values(variables) => self.fill(wanted, up_to, &encode(variables)).await?,
+            Fetched::Values(values) => {
+                // Values that are known have a text, whatever the mode.
+                let Some(value) = text_of(values, Mode::Merge) else { return Ok(Tally::default()) };
+                self.fill(wanted, up_to, &value, matches!(values, Values::Patch(_))).await?;
+                return self.fail_thin(wanted, up_to, OTHER_MODE).await;
+            }
             Fetched::Nothing(reason) => {
                 query(
                     "UPDATE changes SET reason = ?
@@ -94,17 +103,19 @@ impl Commit<'_> {
         Ok(Tally::default())
     }
 
-    /// Gives thin changes their values, and remembers what was taken for their nodes.
-    async fn fill(&mut self, wanted: &Wanted, up_to: Seq, value: &str) -> Result<()> {
+    /// Gives thin changes of that kind their values, and remembers what was taken for their nodes.
+    async fn fill(&mut self, wanted: &Wanted, up_to: Seq, value: &str, is_patch: bool) -> Result<()> {
         let filled = query(
             "UPDATE changes SET variables = ?, reason = NULL
              WHERE state = 'pending' AND variables IS NULL AND route = ? AND fetch_url = ? AND seq <= ?
+                 AND (mode = 'patch') = ?
              RETURNING flow, node, seq",
         )
         .bind(value)
         .bind(&*wanted.route)
         .bind(&wanted.url)
         .bind(up_to)
+        .bind(is_patch)
         .fetch_all(self.sql())
         .await?;
         let mut last: BTreeMap<(&str, &str), Seq> = BTreeMap::new();

@@ -7,9 +7,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::{Acted, Chosen, Drift, Mark, Reach, Tally, Verb};
-use crate::change::{FlowId, Seq, State, Variable, Wanted, present};
+use crate::change::{FlowId, Seq, State, Values, Wanted, present};
 
-/// What a change contends for: one variable, or with `replace` the whole list.
+/// What a change contends for: one variable, with `replace` the whole list, with `patch` the configuration.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Target {
@@ -17,22 +17,32 @@ pub enum Target {
     List,
     /// The variable of that name.
     Variable(String),
+    /// The node's `configuration`, without its variables.
+    Configuration,
+    /// One member of that, as far as is written down what was changed: nobody contends for it alone.
+    Member(String),
 }
 
 impl Target {
-    /// The target's name in the journal: `*`, or `=` and the variable's name.
+    /// The target's name in the journal: `*`, `=` and the variable's name, `{}`, or `.` and the member's name.
     pub fn encode(&self) -> String {
         match self {
             Self::List => "*".to_owned(),
             Self::Variable(name) => format!("={name}"),
+            Self::Configuration => "{}".to_owned(),
+            Self::Member(name) => format!(".{name}"),
         }
     }
 
     /// The target of that name in the journal.
     pub fn decode(text: &str) -> Option<Self> {
-        match text.strip_prefix('=') {
-            Some(name) => Some(Self::Variable(name.to_owned())),
-            None => (text == "*").then_some(Self::List),
+        match text {
+            "*" => Some(Self::List),
+            "{}" => Some(Self::Configuration),
+            _ => {
+                let variable = text.strip_prefix('=').map(|name| Self::Variable(name.to_owned()));
+                variable.or_else(|| text.strip_prefix('.').map(|name| Self::Member(name.to_owned())))
+            }
         }
     }
 }
@@ -55,15 +65,15 @@ pub struct Edit {
     pub seq: Seq,
     /// The node's id.
     pub node: String,
-    /// Variable or whole list.
+    /// Variable, whole list or member.
     pub target: Target,
-    /// The JSON text before: of the value or of the list; absent if there was none.
+    /// The JSON text before; absent if there was none.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "present")]
     pub previous: Option<Box<RawValue>>,
     /// Whether there was an entry of that name before, without a value.
     #[serde(default, skip_serializing_if = "Not::not")]
     pub was_valueless: bool,
-    /// The JSON text after; absent if the variable is taken away.
+    /// The JSON text after; absent if it is taken away.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "present")]
     pub value: Option<Box<RawValue>>,
 }
@@ -141,7 +151,7 @@ pub struct GateEnd {
 #[derive(Clone, Debug)]
 pub enum Fetched {
     /// Their values, stored with them.
-    Values(Vec<Variable>),
+    Values(Values),
     /// Values that do not fit: the changes fail.
     Unfit(String),
     /// Nothing: the changes wait, because of this.

@@ -19,7 +19,7 @@ pub struct Taken {
     pub flow: FlowId,
     /// The node.
     pub node: NodeId,
-    /// The values as JSON: a list of variables.
+    /// The values as JSON: a list of variables, or of a route that patches the merge patch.
     pub value: String,
     /// When it was taken.
     pub taken_at: Timestamp,

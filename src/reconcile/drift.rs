@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 
 use super::moved::same_list;
 use crate::change::{NodeId, Variable};
-use crate::flow::{Document, Node, same_value};
+use crate::flow::{Configuration, Document, Node, Patch, same_value};
 use crate::journal::{Drift, Mark, Target};
 
 /// What of some nodes differs. What was never applied, or is not known any more, does not.
@@ -17,12 +17,14 @@ pub(super) fn drift(document: &Document, nodes: &BTreeMap<NodeId, Vec<Mark>>) ->
     let of_node = |(id, marks): (&NodeId, &Vec<Mark>)| {
         // A node that is gone, or that could be two, holds nothing that is ours.
         let node = document.node(id.as_str()).ok();
+        let configuration = document.configuration(id.as_str()).ok();
         let mut found: Vec<Drift> = match marks.iter().find(|mark| mark.target == Target::List) {
             Some(Mark { value: Some(_), .. }) => {
                 drift_of_list(id, node.as_ref(), marks).into_iter().collect()
             }
             Some(_) | None => drift_of_variables(id, node.as_ref(), marks),
         };
+        found.extend(drift_of_configuration(id, configuration.as_ref(), marks));
         found.sort_by(|one, other| one.target.cmp(&other.target));
         found
     };
@@ -49,6 +51,28 @@ fn drift_of_list(id: &NodeId, node: Option<&Node<'_>>, marks: &[Mark]) -> Option
         || there.is_some_and(|there| same_list(&ours, there));
     let text = serde_json::to_string(&ours).expect("variables have string names and hold valid JSON");
     (!is_ours).then(|| found(id, mark, text, there))
+}
+
+/// What was patched is compared member by member of the configuration: those that the patches would still change.
+fn drift_of_configuration(id: &NodeId, there: Option<&Configuration<'_>>, marks: &[Mark]) -> Vec<Drift> {
+    let mark = marks.iter().find(|mark| mark.target == Target::Configuration);
+    let Some((mark, text)) = mark.and_then(|mark| Some((mark, mark.value.as_deref()?))) else {
+        return Vec::new();
+    };
+    let Ok(patch) = Patch::read(text) else { return Vec::new() };
+    let Some((there, ours)) = there.and_then(|there| Some((there, there.patched(&patch).ok()?))) else {
+        return vec![found(id, mark, text.to_owned(), None)];
+    };
+    let differs = |name: &str| {
+        let [ours, there] = [&ours, there].map(|of| of.member(name).ok().flatten().map(str::to_owned));
+        let is_ours = match (&ours, &there) {
+            (Some(ours), Some(there)) => same_value(ours, there),
+            (ours, there) => ours.is_none() && there.is_none(),
+        };
+        let (target, route) = (Target::Member(name.to_owned()), mark.route.clone());
+        (!is_ours).then(|| Drift { node: id.clone(), target, ours, there, route })
+    };
+    patch.names().filter_map(differs).collect()
 }
 
 /// A list, with the variables on top of it that were applied later.

@@ -7,10 +7,10 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 
 use super::drift::drift;
-use crate::change::{FlowId, NodeId, Seq};
+use crate::change::{FlowId, NodeId, Seq, shorten};
 use crate::clock::Clock;
 use crate::flow::{Document, is_older};
-use crate::journal::{Drift, Drifted, JournalError, Mark, Read, Step};
+use crate::journal::{Drift, Drifted, JournalError, Mark, Read, Step, Target};
 use crate::queue::Ledger;
 use crate::tenant::{Pass, Tenant, Wait};
 
@@ -213,10 +213,10 @@ fn tell(flow: &FlowId, known: &[Drifted], found: &[Drift]) {
     let place = |drift: &Drift| (drift.node.clone(), drift.target.clone());
     let before: BTreeSet<_> = known.iter().map(|drifted| place(&drifted.drift)).collect();
     let now: BTreeSet<_> = found.iter().map(place).collect();
-    let named = |places: Vec<&(NodeId, crate::journal::Target)>| {
-        let some: Vec<String> =
-            places.iter().take(NAMED).map(|(node, target)| format!("{node} {}", target.encode())).collect();
-        some.join(", ")
+    let named = |places: Vec<&(NodeId, Target)>| {
+        let line =
+            |(node, target): &&(NodeId, Target)| format!("{} {}", shorten(node.as_str()), word(target));
+        places.iter().take(NAMED).map(line).collect::<Vec<_>>().join(", ")
     };
     let appeared: Vec<_> = now.difference(&before).collect();
     if !appeared.is_empty() {
@@ -235,5 +235,15 @@ fn tell(flow: &FlowId, known: &[Drifted], found: &[Drift]) {
             drift.first = named(gone),
             "a flow holds again what was last applied to it"
         );
+    }
+}
+
+/// What a target is called where people read it.
+fn word(target: &Target) -> String {
+    match target {
+        Target::Variable(name) => shorten(name),
+        Target::Member(name) => format!("configuration.{}", shorten(name)),
+        Target::Configuration => "configuration".to_owned(),
+        Target::List => "variables".to_owned(),
     }
 }

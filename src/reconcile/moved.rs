@@ -57,11 +57,18 @@ pub(super) fn moved(mode: Mode, says: &Values, before: &Before<'_>) -> Option<Va
             let moved: Vec<Variable> = says.iter().filter(is_new).cloned().collect();
             (!moved.is_empty()).then_some(Values::Known(moved))
         }
-        (_, Values::Known(list)) => {
+        (Mode::Patch, Values::Patch(patch)) => {
+            let was = whole(&Target::Configuration, before);
+            let moved = was.is_none_or(|was| !same_value(was, patch.get()));
+            moved.then(|| says.clone())
+        }
+        (Mode::Replace, Values::Known(list)) => {
             let was = whole(&Target::List, before);
             let moved = was.is_none_or(|was| !same_list(list, was));
             moved.then(|| says.clone())
         }
+        // A route that patches reads patches, and no other does.
+        (Mode::Patch, Values::Known(_)) | (Mode::Merge | Mode::Replace, Values::Patch(_)) => None,
         (_, Values::Fetch(_) | Values::Undo(_) | Values::Taken { .. }) => None,
     }
 }

@@ -7,6 +7,7 @@ use serde_json::value::RawValue;
 use super::places::Known;
 use super::source::Wanted;
 use crate::change::{FlowId, Mode, NodeId, Values, Variable};
+use crate::flow::Patch;
 use crate::journal::{Drift, Target};
 
 /// How many repairs are remembered; with more all are forgotten, and what they did not mend is tried once more.
@@ -31,14 +32,19 @@ impl Repairs {
     ) -> Vec<Wanted> {
         let of_node = |(node, known): (&NodeId, &Known)| {
             let taken = known.taken.as_ref()?;
-            let says = read(&taken.value)?;
             let of_node = |drift: &&Drift| drift.node == *node && !self.was_made(flow, drift);
             let differs = drift.iter().filter(of_node);
-            let values = match mode {
-                Mode::Merge => merged(differs, &says),
-                Mode::Replace => replaced(differs),
-            }?;
-            let says = Values::Known(says);
+            let (values, says) = match mode {
+                Mode::Merge => {
+                    let says = read(&taken.value)?;
+                    (merged(differs, &says)?, Values::Known(says))
+                }
+                Mode::Replace => (replaced(differs)?, Values::Known(read(&taken.value)?)),
+                Mode::Patch => {
+                    let says = patched(differs, &taken.value)?;
+                    (says.clone(), says)
+                }
+            };
             Some(Wanted { node: node.clone(), values, says, taken: known.own })
         };
         nodes.iter().filter_map(of_node).collect()
@@ -86,6 +92,16 @@ fn merged<'d>(differs: impl Iterator<Item = &'d Drift>, says: &[Variable]) -> Op
 fn replaced<'d>(mut differs: impl Iterator<Item = &'d Drift>) -> Option<Values> {
     let list = differs.find(|drift| drift.target == Target::List)?;
     read(list.ours.as_deref()?).map(Values::Known)
+}
+
+/// The patch that the source says, if a member of it differs.
+fn patched<'d>(mut differs: impl Iterator<Item = &'d Drift>, says: &str) -> Option<Values> {
+    let patch = Patch::read(says).ok()?;
+    let is_named = |drift: &Drift| match &drift.target {
+        Target::Member(name) => patch.names().any(|named| named == name),
+        Target::Variable(_) | Target::List | Target::Configuration => false,
+    };
+    differs.any(is_named).then(|| RawValue::from_string(says.to_owned()).ok().map(Values::Patch))?
 }
 
 fn read(text: &str) -> Option<Vec<Variable>> {
@@ -152,6 +168,27 @@ mod tests {
         check(Mode::Merge, &[drift("n", "a", None, "7"), drift("n", "*", Some(LIST), "[]")], &[]);
         check(Mode::Replace, &[drift("n", "*", Some(LIST), "[]")], &["n: a=1 b=2"]);
         check(Mode::Replace, &[a()], &[]);
+    }
+
+    #[test]
+    fn a_patch_is_put_back_whole_where_a_member_of_it_differs() {
+        let mut nodes = nodes();
+        let says = r#"{"timeout":30,"limits":{"calls":2}}"#;
+        for known in nodes.values_mut().filter_map(|known| known.taken.as_mut()) {
+            known.value = says.to_owned();
+        }
+        let check = |target: Target, expected: bool| {
+            let drift = Drift { target, ..drift("n", "", Some("30"), "31") };
+            let wanted = Repairs::default().wanted(&flow(), Mode::Patch, &nodes, &[drift]);
+            let patches = wanted
+                .iter()
+                .filter(|wanted| matches!(&wanted.values, Values::Patch(patch) if patch.get() == says));
+            assert_eq!((patches.count(), wanted.len()), (usize::from(expected), usize::from(expected)));
+        };
+        check(Target::Member("timeout".to_owned()), true);
+        check(Target::Member("label".to_owned()), false);
+        check(Target::Variable("timeout".to_owned()), false);
+        check(Target::Configuration, false);
     }
 
     #[test]

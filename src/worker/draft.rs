@@ -1,11 +1,13 @@
 //! Drafting a publish: what folded changes do to a document, and how each of them ends. Free of I/O.
 
+mod patches;
 mod undo;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::value::{RawValue, to_raw_value};
 
+use patches::patch_edits;
 pub(super) use undo::together;
 use undo::undo_of;
 
@@ -49,12 +51,10 @@ pub fn draft(document: &Document, changes: &[Change], marks: &[Mark]) -> Result<
     let mut plan = Plan { endings: Vec::new(), marks: Vec::new(), edits: Vec::new() };
     let mut drafted = Vec::new();
     for (node, changes) in by_node(changes) {
-        drafted.extend(draft_node(document, node, changes, &of_node(marks, node), &mut plan));
+        drafted.push(draft_node(document, node, changes, &of_node(marks, node), &mut plan));
     }
     plan.endings.sort_by_key(|ending| ending.seq);
-    let edits: Vec<NodeEdit<'_>> = drafted.iter().map(NodeDraft::edit).collect();
-    let text = if edits.is_empty() { None } else { Some(document.edited(&edits)?) };
-    Ok(Draft { text, plan, guarded: false })
+    Ok(Draft { text: written(document, &drafted)?, plan, guarded: false })
 }
 
 /// The end of changes that marks beat, all of them: no document is needed to say so. Nothing if any wins, or is a
@@ -89,85 +89,131 @@ fn of_node(marks: &[Mark], node: &NodeId) -> Vec<Mark> {
     marks.iter().filter(|mark| mark.node == node.as_str()).cloned().collect()
 }
 
+/// The document with what goes into its nodes; nothing if that is nothing.
+fn written(document: &Document, drafted: &[NodeDraft]) -> Result<Option<String>, AddressError> {
+    let edits: Vec<NodeEdit<'_>> = drafted.iter().filter_map(NodeDraft::edit).collect();
+    let configurations =
+        drafted.iter().map(|node| node.configuration.as_deref().map(|text| (&*node.node, text)));
+    let configurations: Vec<_> = configurations.flatten().collect();
+    if configurations.is_empty() {
+        return if edits.is_empty() { Ok(None) } else { document.edited(&edits).map(Some) };
+    }
+    let patched = document.configured(&configurations)?;
+    if edits.is_empty() { Ok(Some(patched.into_text())) } else { patched.edited(&edits).map(Some) }
+}
+
 /// What goes into one node.
+#[derive(Default)]
 struct NodeDraft {
     node: String,
+    /// The configuration as patched, with its variables as they were.
+    configuration: Option<String>,
     list: Option<Vec<Variable>>,
     set: Vec<Variable>,
 }
 
 impl NodeDraft {
-    fn edit(&self) -> NodeEdit<'_> {
-        NodeEdit { node: &self.node, replace: self.list.as_deref(), set: self.set.iter().collect() }
+    fn edit(&self) -> Option<NodeEdit<'_>> {
+        let edit =
+            NodeEdit { node: &self.node, replace: self.list.as_deref(), set: self.set.iter().collect() };
+        (edit.replace.is_some() || !edit.set.is_empty()).then_some(edit)
     }
 }
 
-/// Drafts one node's changes into the plan; nothing when the node stays as it is.
+/// Drafts one node's changes into the plan.
 fn draft_node(
     document: &Document,
     id: &NodeId,
     mut changes: Vec<&Change>,
     marks: &[Mark],
     plan: &mut Plan,
-) -> Option<NodeDraft> {
+) -> NodeDraft {
     loop {
         let folded = fold(&changes, marks);
         let winners = winners(&folded);
-        let outcome = if winners.is_empty() {
-            // Beaten by marks, all of them: the document is of no consequence.
-            Ok((None, Vec::new(), BTreeSet::new()))
-        } else {
-            node_edits(document, id, &folded)
-        };
-        match outcome {
-            Err((culprits, error)) => {
-                let reason = Some(error.to_string());
-                let failed = |seq: &Seq| Ending { seq: *seq, state: State::Failed, reason: reason.clone() };
-                plan.endings.extend(culprits.iter().map(failed));
-                changes.retain(|change| !culprits.contains(&change.seq));
+        // Where all are beaten by marks the document is of no consequence.
+        match node_edits(document, id, &folded) {
+            Err(Culprits { seqs, why }) => {
+                let failed =
+                    |seq: &Seq| Ending { seq: *seq, state: State::Failed, reason: Some(why.clone()) };
+                plan.endings.extend(seqs.iter().map(failed));
+                changes.retain(|change| !seqs.contains(&change.seq));
             }
-            Ok((node, edits, differing)) => {
+            Ok(NodeEdits { draft, edits, overwritten }) => {
                 plan.marks.extend(marks_after(id, &folded));
+                let differing: BTreeSet<Seq> = if draft.list.is_some() {
+                    list_winners(&folded).chain(edits.iter().map(|edit| edit.seq)).collect()
+                } else {
+                    edits.iter().map(|edit| edit.seq).collect()
+                };
                 plan.edits.extend(edits);
                 plan.endings.extend(changes.iter().map(|change| {
-                    let state = match (winners.contains(&change.seq), differing.contains(&change.seq)) {
+                    let wins = winners.contains(&change.seq) && !overwritten.contains(&change.seq);
+                    let state = match (wins, differing.contains(&change.seq)) {
                         (true, true) => State::Published,
                         (true, false) => State::Unchanged,
                         (false, _) => State::Superseded,
                     };
                     Ending { seq: change.seq, state, reason: None }
                 }));
-                return node;
+                return draft;
             }
         }
     }
 }
 
-fn winners(folded: &Folded<'_>) -> BTreeSet<Seq> {
-    folded.variables.iter().map(|(change, _)| change.seq).chain(folded.list.map(|list| list.seq)).collect()
+/// Who wins anything of the variables.
+fn list_winners(folded: &Folded<'_>) -> impl Iterator<Item = Seq> {
+    folded.variables.iter().map(|(change, _)| change.seq).chain(folded.list.map(|list| list.seq))
 }
 
-/// The edits of one node, and whose values differ from what is there.
-type NodeEdits = (Option<NodeDraft>, Vec<Edit>, BTreeSet<Seq>);
+fn winners(folded: &Folded<'_>) -> BTreeSet<Seq> {
+    list_winners(folded).chain(folded.patches.iter().map(|change| change.seq)).collect()
+}
 
-/// Who cannot be addressed, and why.
-type Culprits = (BTreeSet<Seq>, AddressError);
+/// The edits of one node.
+#[derive(Default)]
+struct NodeEdits {
+    draft: NodeDraft,
+    /// What differs from what is there.
+    edits: Vec<Edit>,
+    /// The patches of which nothing stands, since later ones overwrite all of it.
+    overwritten: BTreeSet<Seq>,
+}
+
+/// Who cannot be carried out, and why.
+struct Culprits {
+    seqs: BTreeSet<Seq>,
+    why: String,
+}
+
+impl Culprits {
+    fn new(seqs: impl IntoIterator<Item = Seq>, why: &dyn std::error::Error) -> Self {
+        Self { seqs: seqs.into_iter().collect(), why: why.to_string() }
+    }
+}
 
 fn node_edits(document: &Document, id: &NodeId, folded: &Folded<'_>) -> Result<NodeEdits, Culprits> {
-    let node = document.node(id.as_str()).map_err(|error| (winners(folded), error))?;
-    match folded.list {
-        Some(list) => list_edits(&node, id, list, folded),
-        None => variable_edits(&node, id, folded),
+    let mut drafted = NodeEdits::default();
+    id.as_str().clone_into(&mut drafted.draft.node);
+    if list_winners(folded).next().is_some() {
+        let node = document.node(id.as_str()).map_err(|error| Culprits::new(list_winners(folded), &error))?;
+        match folded.list {
+            Some(list) => list_edits(&node, list, folded, &mut drafted)?,
+            None => variable_edits(&node, folded, &mut drafted)?,
+        }
     }
+    patch_edits(document, id, &folded.patches, &mut drafted)?;
+    Ok(drafted)
 }
 
 /// A new list, with the winning variables on top of it.
 fn list_edits(
     node: &Node<'_>,
-    id: &NodeId,
     list: &Change,
     folded: &Folded<'_>,
-) -> Result<NodeEdits, Culprits> {
+    drafted: &mut NodeEdits,
+) -> Result<(), Culprits> {
     let mut whole = known(&list.what).to_vec();
     for (_, variable) in &folded.variables {
         match whole.iter_mut().find(|other| other.name == variable.name) {
@@ -176,43 +222,39 @@ fn list_edits(
         }
     }
     if node.holds_exactly(&whole) {
-        return Ok((None, Vec::new(), BTreeSet::new()));
+        return Ok(());
     }
-    let previous = node.variables().map_err(|error| (winners(folded), error))?;
-    let edit = Edit {
+    let previous = node.variables().map_err(|error| Culprits::new(list_winners(folded), &error))?;
+    drafted.edits.push(Edit {
         seq: list.seq,
-        node: id.as_str().to_owned(),
+        node: drafted.draft.node.clone(),
         target: Target::List,
         previous: previous.and_then(raw),
         was_valueless: false,
         value: Some(to_raw_value(&whole).expect("variables have string names and hold valid JSON")),
-    };
-    let draft = NodeDraft { node: id.as_str().to_owned(), list: Some(whole), set: Vec::new() };
-    Ok((Some(draft), vec![edit], winners(folded)))
+    });
+    drafted.draft.list = Some(whole);
+    Ok(())
 }
 
 /// The winning variables that differ from what is there.
-fn variable_edits(node: &Node<'_>, id: &NodeId, folded: &Folded<'_>) -> Result<NodeEdits, Culprits> {
-    let mut draft = NodeDraft { node: id.as_str().to_owned(), list: None, set: Vec::new() };
-    let mut edits = Vec::new();
-    let mut differing = BTreeSet::new();
+fn variable_edits(node: &Node<'_>, folded: &Folded<'_>, drafted: &mut NodeEdits) -> Result<(), Culprits> {
     for (change, variable) in &folded.variables {
-        let there = node.variable(&variable.name).map_err(|error| (BTreeSet::from([change.seq]), error))?;
+        let there = node.variable(&variable.name).map_err(|error| Culprits::new([change.seq], &error))?;
         if there.is_some_and(|there| same_value(there, variable.value.get())) {
             continue;
         }
-        differing.insert(change.seq);
-        draft.set.push((*variable).clone());
-        edits.push(Edit {
+        drafted.draft.set.push((*variable).clone());
+        drafted.edits.push(Edit {
             seq: change.seq,
-            node: id.as_str().to_owned(),
+            node: drafted.draft.node.clone(),
             target: Target::Variable(variable.name.clone()),
             previous: there.and_then(raw),
             was_valueless: there.is_none() && node.has_entry(&variable.name).unwrap_or(false),
             value: Some(variable.value.clone()),
         });
     }
-    Ok(((!draft.set.is_empty()).then_some(draft), edits, differing))
+    Ok(())
 }
 
 /// Text out of a parsed document as a JSON value of its own.
@@ -231,11 +273,28 @@ pub(super) enum Decision {
 
 /// Decides an attempt by a document that was read after it.
 pub(super) fn decide(attempt: &Attempt, document: &Document) -> Decision {
-    let there = |edit: &Edit| {
-        let Ok(node) = document.node(&edit.node) else { return false };
+    // Where patches went one on top of the other, the last of them tells what must be there.
+    let edits = attempt.plan.edits.iter().map(|edit| ((edit.node.as_str(), &edit.target), edit));
+    let edits: BTreeMap<_, _> = edits.collect();
+    let (mut nodes, mut configurations) = (BTreeMap::new(), BTreeMap::new());
+    let mut there = |edit: &Edit| {
+        let id = &edit.node;
         let found = match &edit.target {
-            Target::List => node.variables(),
-            Target::Variable(name) => node.variable(name),
+            Target::List | Target::Variable(_) => {
+                let Ok(node) = nodes.entry(id.clone()).or_insert_with(|| document.node(id)) else {
+                    return false;
+                };
+                if let Target::Variable(name) = &edit.target { node.variable(name) } else { node.variables() }
+            }
+            Target::Member(_) | Target::Configuration => {
+                let looked = configurations.entry(id.clone()).or_insert_with(|| document.configuration(id));
+                let Ok(configuration) = looked else { return false };
+                if let Target::Member(name) = &edit.target {
+                    configuration.member(name)
+                } else {
+                    Ok(Some(configuration.text()))
+                }
+            }
         };
         match (found, &edit.value) {
             (Ok(Some(text)), Some(value)) => same_value(text, value.get()),
@@ -244,7 +303,7 @@ pub(super) fn decide(attempt: &Attempt, document: &Document) -> Decision {
         }
     };
     let moved = has_moved(document.version(), &attempt.base_version);
-    if moved && attempt.plan.edits.iter().all(there) { Decision::Landed } else { Decision::NotThere }
+    if moved && edits.values().all(|edit| there(edit)) { Decision::Landed } else { Decision::NotThere }
 }
 
 #[cfg(test)]

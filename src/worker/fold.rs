@@ -10,6 +10,8 @@
 //!   two keys of one route the higher wins, and where they do not compare, or are equal, the later arrival.
 //! * A `replace` contends for the whole list, and so for every variable of the node: it wins or loses as
 //!   one. A variable must beat the winner of its name and the winner of the list.
+//! * A merge patch contends for the node's configuration, which variables are no part of: it wins or loses as one.
+//!   Of several that win each is carried out, in the order of their sequence numbers.
 //!
 //! What a fold of several changes decides is what folding them one by one would have decided, whatever the
 //! batches: a property test holds it to that.
@@ -18,7 +20,11 @@ use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 use crate::change::{Change, Mode, NewChange, NodeId, OrderKey, Seq, Values, Variable};
+use crate::flow::Patch;
 use crate::journal::{Mark, Target};
+
+/// The merge patch that changes nothing.
+const NOTHING: &str = "{}";
 
 /// The winners among some changes to one node.
 #[derive(Debug)]
@@ -27,8 +33,19 @@ pub(super) struct Folded<'c> {
     pub(super) list: Option<&'c Change>,
     /// The winning variables, each with its change; all of them apply on top of the list.
     pub(super) variables: Vec<(&'c Change, &'c Variable)>,
-    /// What stands now, for the list and for each variable.
-    standing: (Option<Standing<'c>>, Variables<'c>),
+    /// The winning merge patches, in their order.
+    pub(super) patches: Vec<&'c Change>,
+    /// What was last applied of patches before these, as one.
+    patched: Option<&'c str>,
+    standing: AllStanding<'c>,
+}
+
+/// What stands now.
+#[derive(Debug, Default)]
+struct AllStanding<'c> {
+    list: Option<Standing<'c>>,
+    variables: Variables<'c>,
+    configuration: Option<Standing<'c>>,
 }
 
 /// The highest key of each route.
@@ -117,38 +134,60 @@ fn compared(change: &Change, other: Option<OrderKey>) -> Option<Ordering> {
 
 /// Folds changes to one node, in the order of their sequence numbers, onto the node's marks.
 pub(super) fn fold<'c>(changes: &[&'c Change], marks: &'c [Mark]) -> Folded<'c> {
-    let mut list: Option<Standing<'c>> = None;
-    let mut variables = Variables::new();
-    for mark in marks {
-        match &mark.target {
-            Target::List => list = Some(Standing::of_mark(mark)),
-            Target::Variable(name) => _ = variables.insert(name, Standing::of_mark(mark)),
-        }
-    }
+    let mut standing = AllStanding::of_marks(marks);
+    let mut patches = Vec::new();
+    let patched = standing.configuration.as_ref().and_then(|standing| standing.value);
     for change in changes.iter().copied() {
         match change.what.mode {
-            Mode::Replace => contend_for_all(change, &mut list, &mut variables),
+            Mode::Replace => contend_for_all(change, &mut standing.list, &mut standing.variables),
             Mode::Merge => {
                 for variable in known(&change.what) {
-                    contend_for(variable, change, list.as_ref(), &mut variables);
+                    contend_for(variable, change, standing.list.as_ref(), &mut standing.variables);
                 }
             }
+            Mode::Patch => patches.extend(contend_with_patch(change, &mut standing.configuration)),
         }
     }
     let won = |change: &Change, variable: &Variable| {
-        variables
-            .get(variable.name.as_str())
-            .and_then(|standing| standing.folded)
-            .is_some_and(|winner| winner.seq == change.seq)
+        let stands = standing.variables.get(variable.name.as_str());
+        stands.and_then(|standing| standing.folded).is_some_and(|winner| winner.seq == change.seq)
     };
-    let winners = changes
+    let variables = changes
         .iter()
         .filter(|change| change.what.mode == Mode::Merge)
         .flat_map(|change| known(&change.what).iter().map(move |variable| (*change, variable)))
         .filter(|(change, variable)| won(change, variable))
         .collect();
-    let replaced = list.as_ref().and_then(|standing| standing.folded);
-    Folded { list: replaced, variables: winners, standing: (list, variables) }
+    let list = standing.list.as_ref().and_then(|standing| standing.folded);
+    Folded { list, variables, patches, patched, standing }
+}
+
+impl<'c> AllStanding<'c> {
+    fn of_marks(marks: &'c [Mark]) -> Self {
+        let mut all = Self::default();
+        for mark in marks {
+            let standing = Standing::of_mark(mark);
+            match &mark.target {
+                Target::List => all.list = Some(standing),
+                Target::Variable(name) => _ = all.variables.insert(name, standing),
+                Target::Configuration => all.configuration = Some(standing),
+                // Nobody contends for one alone.
+                Target::Member(_) => {}
+            }
+        }
+        all
+    }
+}
+
+/// A patch contends for the configuration; it, if it wins.
+fn contend_with_patch<'c>(change: &'c Change, stands: &mut Option<Standing<'c>>) -> Option<&'c Change> {
+    if let Some(standing) = stands.as_mut().filter(|standing| standing.keeps_out(change)) {
+        standing.note(change);
+        return None;
+    }
+    let keys = stands.take().map(|beaten| beaten.keys).unwrap_or_default();
+    *stands = Some(Standing::won(change, None, keys));
+    Some(change)
 }
 
 /// What stands for each variable.
@@ -195,15 +234,28 @@ fn contend_for_all<'c>(change: &'c Change, list: &mut Option<Standing<'c>>, vari
 /// The marks that move when the winners are published: theirs, with a new list those of every variable that it
 /// stands for from now on, and those whose highest key was a loser's.
 pub(super) fn marks_after(node: &NodeId, folded: &Folded<'_>) -> Vec<Mark> {
-    let (list, variables) = &folded.standing;
+    let AllStanding { list, variables, configuration } = &folded.standing;
     let of_list = list.as_ref().and_then(|standing| {
         let whole = standing.folded.map(|change| whole(&change.what));
         standing.mark(node, Target::List, whole)
     });
+    let of_configuration = configuration.as_ref().and_then(|standing| {
+        let whole = standing.folded.map(|_| folded.all_patched());
+        standing.mark(node, Target::Configuration, whole)
+    });
     let of_variables = variables
         .iter()
         .filter_map(|(name, standing)| standing.mark(node, Target::Variable((*name).to_owned()), None));
-    of_list.into_iter().chain(of_variables).collect()
+    of_list.into_iter().chain(of_configuration).chain(of_variables).collect()
+}
+
+impl Folded<'_> {
+    /// The one patch that asks for what all patches so far ask for.
+    fn all_patched(&self) -> String {
+        let texts = self.patched.into_iter().chain(self.patches.iter().map(|change| patch_of(&change.what)));
+        let patches = texts.filter_map(|text| Patch::read(text).ok());
+        patches.reduce(Patch::then).map_or_else(|| NOTHING.to_owned(), |patch| patch.text())
+    }
 }
 
 /// The list of a change as JSON.
@@ -211,12 +263,17 @@ fn whole(change: &NewChange) -> String {
     serde_json::to_string(known(change)).expect("variables have string names and hold valid JSON")
 }
 
+/// The merge patch of a change; one that does nothing while it is to be fetched, and of a rollback.
+pub(super) fn patch_of(change: &NewChange) -> &str {
+    if let Values::Patch(patch) = &change.values { patch.get() } else { NOTHING }
+}
+
 /// The variables of a change; none while they are to be fetched, and none of a rollback.
 pub(super) fn known(change: &NewChange) -> &[Variable] {
     match &change.values {
         Values::Known(variables) => variables,
         // A rollback is drafted by itself, by what the flow holds.
-        Values::Fetch(_) | Values::Undo(_) | Values::Taken { .. } => &[],
+        Values::Patch(_) | Values::Fetch(_) | Values::Undo(_) | Values::Taken { .. } => &[],
     }
 }
 

@@ -51,6 +51,8 @@ fn shown(edit: &Edit) -> String {
     let name = match &edit.target {
         Target::Variable(name) => shorten(name),
         Target::List => "the list of variables".to_owned(),
+        Target::Member(name) => format!("configuration.{}", shorten(name)),
+        Target::Configuration => "configuration".to_owned(),
     };
     let value =
         |value: Option<&RawValue>| value.map_or_else(|| "nothing".to_owned(), |json| brief(json.get()));

@@ -26,7 +26,7 @@ async fn what_was_last_taken_from_a_source_is_kept_by_route_flow_and_node_whatev
     kept.admit(&delivery("1", &changes)).await;
     assert!(taken(&kept, "one").await.is_empty(), "nothing was fetched");
     let variable = |json: &str| Variable::new("a", json).expect("JSON");
-    let fetched = Fetched::Values(vec![variable("1.10")]);
+    let fetched = Fetched::Values(Values::Known(vec![variable("1.10")]));
     let wanted = Wanted { route: Arc::from("one"), url: "http://a/".to_owned() };
     kept.step(Step::Fetched { wanted, up_to: 3, fetched }).await;
     let list = |json: &str| format!(r#"[{{"name":"a","value":{json}}}]"#);

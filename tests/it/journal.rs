@@ -493,10 +493,7 @@ async fn a_fetch_gives_its_values_to_what_waited_when_it_began() {
     kept.admit(&delivery("4", &[thin("http://a/")])).await;
     assert!(kept.pending_seqs("f1").await.is_empty());
 
-    let values = Fetched::Values(match change_of("f1").values {
-        Values::Known(variables) => variables,
-        other @ (Values::Fetch(_) | Values::Undo(_) | Values::Taken { .. }) => panic!("{other:?}"),
-    });
+    let values = Fetched::Values(change_of("f1").values);
     let fetched = |url: &str, up_to, fetched| Step::Fetched { wanted: wanted(url), up_to, fetched };
     assert_eq!(kept.step(fetched("http://a/", 3, values)).await, 0);
     assert_eq!(kept.pending_seqs("f1").await, [1, 3]);

@@ -10,12 +10,13 @@ use std::time::Duration;
 
 use axum::http;
 use bytes::Bytes;
-use flowhook::change::{FlowId, Replaced, State, Values};
+use flowhook::change::{FlowId, Mode, Replaced, State, Values};
 use flowhook::http::{Unanswered, Wire};
 use flowhook::journal::Attempt;
 use hyper::body::{Body, Frame};
 use reqwest::header::{AUTHORIZATION, RETRY_AFTER};
 use reqwest::{Client, Method, Request, Response};
+use serde::de::IgnoredAny;
 use tokio::sync::oneshot;
 
 use crate::fault::RetryAfter;
@@ -170,9 +171,26 @@ impl Calls {
                 ground.violated(format!("a PUT of {flow} left without its attempt in the journal"));
             }
             let undone = attempt.iter().flat_map(|attempt| self.undone_by(attempt)).collect();
-            Put { text, seqs, undone }
+            let members = attempt.iter().flat_map(|attempt| self.members_of(attempt)).collect();
+            Put { text, seqs, members, undone }
         });
         Call { flow, token, put }
+    }
+
+    /// The members that patches and their rollbacks among an attempt's changes name, each with its node.
+    fn members_of(&self, attempt: &Attempt) -> Vec<(String, String)> {
+        let disk = self.journal.disk();
+        let rows = attempt.plan.endings.iter().filter_map(|end| disk.changes.get(&end.seq));
+        let mut members = Vec::new();
+        for what in rows.map(|row| &row.change.what).filter(|what| what.mode == Mode::Patch) {
+            let names = match &what.values {
+                Values::Undo(undo) => undo.replaced.iter().filter_map(|of| of.name.clone()).collect(),
+                Values::Patch(patch) => names_in(patch.get()),
+                Values::Known(_) | Values::Fetch(_) | Values::Taken { .. } => Vec::new(),
+            };
+            members.extend(names.into_iter().map(|name| (what.node.as_str().to_owned(), name)));
+        }
+        members
     }
 
     /// What the rollbacks among an attempt's changes are about, each with its node.
@@ -310,6 +328,11 @@ impl Calls {
             }
         }
     }
+}
+
+/// The names of an object's members.
+fn names_in(object: &str) -> Vec<String> {
+    serde_json::from_str::<BTreeMap<String, IgnoredAny>>(object).unwrap_or_default().into_keys().collect()
 }
 
 /// An answer in a line.

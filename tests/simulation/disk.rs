@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use flowhook::change::{
-    Admission, Change, Delivery, FlowId, NewChange, NodeId, Seq, State, Values, Verdict, Wanted,
+    Admission, Change, Delivery, FlowId, Mode, NewChange, NodeId, Seq, State, Values, Verdict, Wanted,
 };
 use flowhook::journal::{
     Acted, Admitted, Attempt, ChangeFilter, Chosen, Done, Drifted, Effect, Ending, Fetched, GateEnd, Mark,
@@ -150,7 +150,7 @@ impl Disk {
     fn insert(&mut self, name: &(String, String), what: &NewChange, received_at: Timestamp, now: Moment) {
         self.last_seq += 1;
         let url = match &what.values {
-            Values::Known(_) | Values::Undo(_) => None,
+            Values::Known(_) | Values::Patch(_) | Values::Undo(_) => None,
             Values::Fetch(url) | Values::Taken { url, .. } => Some(url.clone()),
         };
         let mut what = what.clone();
@@ -282,10 +282,19 @@ impl Disk {
         let mut filled = Vec::new();
         for (_, row) in self.changes.range_mut(..=up_to).filter(|(_, row)| row.waits_for(wanted)) {
             match fetched {
-                Fetched::Values(variables) => {
-                    row.change.what.values = Values::Known(variables.clone());
+                Fetched::Values(values)
+                    if matches!(values, Values::Patch(_)) == (row.change.what.mode == Mode::Patch) =>
+                {
+                    row.change.what.values = values.clone();
                     row.reason = None;
                     filled.push((row.change.seq, row.change.what.clone()));
+                }
+                Fetched::Values(_) => {
+                    let why =
+                        "the mode of its route is another now than when it arrived: have it delivered again";
+                    row.reason = Some(why.to_owned());
+                    row.end(State::Failed, now);
+                    ended.add(&row.change.what.flow, 1);
                 }
                 Fetched::Nothing(reason) => row.reason = Some(reason.clone()),
                 Fetched::Unfit(reason) => {
@@ -353,6 +362,7 @@ impl Disk {
         let what = &row.change.what;
         let list = match &what.values {
             Values::Known(variables) => Some(json(variables)),
+            Values::Patch(patch) => Some(patch.get().to_owned()),
             Values::Fetch(_) | Values::Undo(_) | Values::Taken { .. } => None,
         };
         Done {
@@ -466,7 +476,7 @@ impl Disk {
             if weight >= bytes && !taken.is_empty() {
                 break;
             }
-            weight += text_of(&row.change.what.values).len();
+            weight += text_of(&row.change.what.values, row.change.what.mode).len();
             taken.push(row.change.clone());
         }
         Ready { more: taken.len() < known.len(), changes: taken }
@@ -517,8 +527,10 @@ impl Disk {
     }
 }
 
-fn text_of(values: &Values) -> String {
+fn text_of(values: &Values, mode: Mode) -> String {
     match values {
+        Values::Patch(patch) => patch.get().to_owned(),
+        Values::Undo(undo) if mode == Mode::Patch => json(&undo.restored_members()) + &json(undo),
         Values::Known(variables) => json(variables),
         Values::Undo(undo) => json(&undo.restores()) + &json(undo),
         Values::Fetch(_) | Values::Taken { .. } => String::new(),

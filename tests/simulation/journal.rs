@@ -5,14 +5,16 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use flowhook::change::{Admission, Delivery, FlowId, NodeId, Seq, State, Values, Variable, Verdict, Wanted};
+use flowhook::change::{
+    Admission, Delivery, FlowId, Mode, NodeId, Seq, State, Values, Variable, Verdict, Wanted,
+};
 use flowhook::journal::{
     Attempt, Committed, DriftCursor, Drifted, Effect, JournalError, Mark, Read, Ready, Step, Taken, Target,
     Write,
 };
 use jiff::Timestamp;
 
-use crate::disk::{Disk, Moment, paused_by};
+use crate::disk::{Disk, Moment, Row, paused_by};
 use crate::ground::Ground;
 use crate::plan::Plan;
 
@@ -107,6 +109,17 @@ impl Journal {
         for ending in settlement.endings.iter().filter(|ending| ending.state == State::Superseded) {
             let Some(loser) = disk.changes.get(&ending.seq) else { continue };
             let what = &loser.change.what;
+            if what.mode == Mode::Patch {
+                let is_other = |row: &&Row| {
+                    let other = &row.change.what;
+                    let is_patch =
+                        other.mode == Mode::Patch && (&other.flow, &other.node) == (&what.flow, &what.node);
+                    is_patch && matches!(row.state, State::Published | State::Unchanged)
+                };
+                if !disk.changes.values().any(|row| is_other(&row)) {
+                    self.ground.violated(format!("patch {} of {flow} was superseded by nothing", ending.seq));
+                }
+            }
             let Values::Known(variables) = &what.values else { continue };
             let is_there = |name: &str| {
                 disk.changes.values().any(|row| {
@@ -114,11 +127,11 @@ impl Journal {
                     let names = match &other.values {
                         Values::Known(variables) => variables.iter().any(|variable| variable.name == name),
                         Values::Undo(undo) => undo.replaced.iter().any(|of| of.name.as_deref() == Some(name)),
-                        Values::Fetch(_) | Values::Taken { .. } => false,
+                        Values::Patch(_) | Values::Fetch(_) | Values::Taken { .. } => false,
                     };
                     matches!(row.state, State::Published | State::Unchanged)
                         && (&other.flow, &other.node) == (&what.flow, &what.node)
-                        && (names || other.mode == flowhook::change::Mode::Replace)
+                        && (names || other.mode == Mode::Replace)
                 })
             };
             if !variables.iter().all(|variable| is_there(&variable.name)) {

@@ -21,6 +21,8 @@ pub(crate) struct Plan {
     pub(crate) faults: f64,
     /// How likely a change is thin.
     pub(crate) thin: f64,
+    /// How likely a change is a merge patch.
+    pub(crate) patches: f64,
     /// How likely a change is one of a second route, whose keys say nothing of the first one's.
     pub(crate) other_route: f64,
     /// How often sources and flows are compared, if they are.
@@ -110,6 +112,7 @@ impl Plan {
             requests_per_minute: None,
             faults: 0.0,
             thin: 0.12,
+            patches: 0.1,
             other_route: 0.0,
             reconcile: None,
             named: false,
@@ -173,6 +176,7 @@ impl Plan {
             requests_per_minute: ground.chance(0.1).then(|| ground.pick(&[120, 600])),
             faults: ground.pick(&[0.0, 0.0, 0.02, 0.1, 0.35]),
             thin: ground.pick(&[0.0, 0.1, 0.1, 0.6]),
+            patches: ground.pick(&[0.0, 0.1, 0.5]),
             other_route: ground.pick(&[0.0, 0.0, 0.4]),
             reconcile,
             named: ground.chance(0.5),

@@ -51,6 +51,15 @@ impl Maker {
         (0..count).map(variable).map(|variable| variable.expect("JSON")).collect()
     }
 
+    /// Values of a mode, or a patch.
+    fn known(&mut self, mode: Mode) -> Values {
+        if mode != Mode::Patch {
+            return Values::Known(self.variables());
+        }
+        let patch = format!(r#"{{"{}" : {}}}"#, self.pick(&["a", "b"]), self.rng.u8(..3));
+        Values::Patch(serde_json::from_str(&patch).expect("JSON"))
+    }
+
     fn order_key(&mut self) -> Option<OrderKey> {
         match self.rng.u8(..4) {
             0 => Some(OrderKey::Revision(self.rng.u64(..))),
@@ -72,38 +81,29 @@ impl Maker {
     }
 
     fn delivery(&mut self, disk: &Disk) -> Delivery {
-        let change = |this: &mut Self| {
-            let (route, flow, node) = (this.pick(&ROUTES), flow(this.pick(&FLOWS)), node(this.pick(&NODES)));
-            let seen = this.seen(disk, route, &flow, &node);
-            this.change(route, flow, node, seen)
-        };
         let verdict = if self.rng.u8(..8) == 0 {
             Verdict::Rejected { reason: "odd".to_owned(), body: Bytes::from_static(b"{}") }
         } else {
-            Verdict::Changes((0..self.rng.usize(1..3)).map(|_| change(self)).collect())
+            Verdict::Changes((0..self.rng.usize(1..3)).map(|_| self.change(disk)).collect())
         };
         let id = format!("d{}", self.rng.u8(..30));
         Delivery { source: Arc::from(self.pick(&["one", "two"])), id, received_at: self.now, verdict }
     }
 
-    fn change(&mut self, route: &str, flow: FlowId, node: NodeId, seen: Seen) -> NewChange {
-        NewChange {
-            route: Arc::from(route),
-            flow,
-            node,
-            mode: if self.rng.u8(..5) == 0 { Mode::Replace } else { Mode::Merge },
-            values: match self.rng.u8(..8) {
-                0 | 1 => Values::Fetch(self.pick(&URLS).to_owned()),
-                2 => Values::Taken {
-                    url: self.pick(&URLS).to_owned(),
-                    values: Box::new(Values::Known(self.variables())),
-                    taken: Box::new(Values::Known(self.variables())),
-                    seen,
-                },
-                _ => Values::Known(self.variables()),
+    fn change(&mut self, disk: &Disk) -> NewChange {
+        let (route, flow, node) = (self.pick(&ROUTES), flow(self.pick(&FLOWS)), node(self.pick(&NODES)));
+        let mode = [Mode::Merge, Mode::Merge, Mode::Replace, Mode::Patch][self.rng.usize(..4)];
+        let values = match self.rng.u8(..8) {
+            0 | 1 => Values::Fetch(self.pick(&URLS).to_owned()),
+            2 => Values::Taken {
+                url: self.pick(&URLS).to_owned(),
+                values: Box::new(self.known(mode)),
+                taken: Box::new(self.known(mode)),
+                seen: self.seen(disk, route, &flow, &node),
             },
-            order_key: self.order_key(),
-        }
+            _ => self.known(mode),
+        };
+        NewChange { route: Arc::from(route), flow, node, mode, values, order_key: self.order_key() }
     }
 
     fn seqs(&mut self, disk: &Disk) -> Vec<Seq> {
@@ -125,8 +125,10 @@ impl Maker {
     }
 
     fn target(&mut self) -> Target {
-        match self.pick(&["*", "a", "b"]) {
+        match self.pick(&["*", "a", "b", "{}", ".a"]) {
             "*" => Target::List,
+            "{}" => Target::Configuration,
+            ".a" => Target::Member("a".to_owned()),
             name => Target::Variable(name.to_owned()),
         }
     }
@@ -174,13 +176,14 @@ impl Maker {
         let raw = |json: &str| serde_json::value::RawValue::from_string(json.to_owned()).ok();
         let own_list = match &disk.changes[&seq].change.what.values {
             Values::Known(variables) => serde_json::value::to_raw_value(variables).ok(),
-            Values::Fetch(_) | Values::Undo(_) | Values::Taken { .. } => raw("[ 7 ]"),
+            Values::Patch(_) | Values::Fetch(_) | Values::Undo(_) | Values::Taken { .. } => raw("[ 7 ]"),
         };
         let (target, value) = match self.rng.u8(..6) {
             0 => return None,
             1 => (Target::List, own_list),
             2 => (Target::List, raw("[]")),
             3 => (Target::Variable("b".to_owned()), None),
+            4 => (Target::Member("a".to_owned()), raw("2")),
             _ => (Target::Variable("a".to_owned()), raw("1.0")),
         };
         let previous = if self.rng.bool() { raw(r#"[ {"name": "c","value":1} ]"#) } else { None };
@@ -246,8 +249,9 @@ impl Maker {
                 Step::Hold { seqs: self.seqs(disk), reason: "held".to_owned(), for_ms: self.rng.i64(0..900) }
             }
             7 => {
-                let fetched = match self.rng.u8(..3) {
-                    0 => Fetched::Values(self.variables()),
+                let fetched = match self.rng.u8(..4) {
+                    0 => Fetched::Values(self.known(Mode::Merge)),
+                    3 => Fetched::Values(self.known(Mode::Patch)),
                     1 => Fetched::Unfit("unfit".to_owned()),
                     _ => Fetched::Nothing("nothing".to_owned()),
                 };

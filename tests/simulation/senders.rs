@@ -8,6 +8,7 @@ use flowhook::change::{
 };
 use flowhook::queue::Queue;
 use jiff::Timestamp;
+use serde_json::value::RawValue;
 use tokio::time::sleep;
 
 use crate::ground::Ground;
@@ -120,7 +121,10 @@ impl Senders {
         let order_key = keyed.then(|| OrderKey::Time(key()));
         // Both are routes that fetch.
         let route = if self.ground.chance(self.plan.other_route) { "push" } else { "default" };
-        let values = if self.ground.chance(self.plan.thin) {
+        let is_patch = !replaced && self.ground.chance(self.plan.patches);
+        let values = if is_patch {
+            Values::Patch(self.patch(number))
+        } else if self.ground.chance(self.plan.thin) {
             let mut tenant = self.tenant.state();
             let value = tenant.configured.entry(id.clone()).or_default();
             *value += 1;
@@ -138,10 +142,34 @@ impl Senders {
             route: Arc::from(route),
             flow: FlowId::parse(&id).expect("a flow id"),
             node: NodeId::parse(node).expect("a node id"),
-            mode: if replaced { Mode::Replace } else { Mode::Merge },
+            mode: match (is_patch, replaced) {
+                (true, _) => Mode::Patch,
+                (false, true) => Mode::Replace,
+                (false, false) => Mode::Merge,
+            },
             values,
             order_key,
         }
+    }
+
+    /// A patch of one or two members, one of them an object.
+    fn patch(&self, number: u64) -> Box<RawValue> {
+        let value = || match self.ground.below(4) {
+            0 => "null".to_owned(),
+            1 => self.ground.below(3).to_string(),
+            _ => format!("\"d{number}\""),
+        };
+        let limits = |name: &str| match self.ground.below(8) {
+            0 => format!("\"limits\":{}", value()),
+            _ => format!("\"limits\":{{\"{name}\":{}}}", value()),
+        };
+        let patch = match self.ground.below(5) {
+            0 => format!("\"timeout\":{}", value()),
+            1 => format!("\"retries\":{}", value()),
+            2 => format!("\"timeout\":{},{}", value(), limits("holds")),
+            _ => limits(self.ground.pick(&["calls", "holds"])),
+        };
+        RawValue::from_string(format!("{{{patch}}}")).expect("JSON")
     }
 
     fn variables(&self, number: u64) -> Vec<Variable> {

@@ -9,7 +9,7 @@ use flowhook::sandbox::VariableChange;
 use serde_json::value::RawValue;
 
 use crate::fault::{Fault, Landing, RetryAfter};
-use crate::flow::{Flow, THEIRS, version_of};
+use crate::flow::{Flow, Node, THEIRS, members_in, version_of};
 use crate::ground::Ground;
 use crate::plan::{Plan, Trouble};
 
@@ -58,6 +58,8 @@ pub(crate) struct Put {
     pub(crate) text: String,
     /// The changes that it publishes.
     pub(crate) seqs: Vec<Seq>,
+    /// The members that its patches and their rollbacks are about, each with its node.
+    pub(crate) members: BTreeSet<(String, String)>,
     /// What its rollbacks are about, each with its node; empty for a PUT of other changes.
     pub(crate) undone: Vec<(String, Replaced)>,
 }
@@ -324,6 +326,45 @@ impl Tenant {
         }
     }
 
+    /// The members of each node as a PUT has them. It may touch none that none of its changes is about.
+    fn patched(&self, flow: &Flow, put: &Put, at: &str) -> Vec<(String, Vec<(String, String)>)> {
+        let mut patched = Vec::new();
+        for node in &flow.nodes {
+            let Some(members) = members_in(&put.text, &node.id) else { continue };
+            let is_wanted = |name: &str| put.members.contains(&(node.id.clone(), name.to_owned()));
+            let others = |members: &[(String, String)]| {
+                members.iter().filter(|(name, _)| !is_wanted(name)).cloned().collect::<Vec<_>>()
+            };
+            if others(&members) != others(&node.members) {
+                self.ground
+                    .violated(format!("{at} touched members of {} that nobody named: {members:?}", node.id));
+            }
+            if !put.undone.is_empty() {
+                self.check_undone(node, put, &members, at);
+            }
+            patched.push((node.id.clone(), members));
+        }
+        patched
+    }
+
+    /// What a rollback changes of a member must have been ours, and is as it was before.
+    fn check_undone(&self, node: &Node, put: &Put, after: &[(String, String)], at: &str) {
+        let text = |json: &Option<Box<RawValue>>| json.as_deref().map(|json| json.get().to_owned());
+        for (of, name) in put.members.iter().filter(|(of, _)| *of == node.id) {
+            let before = node.member(name).map(str::to_owned);
+            let after = after.iter().find(|(other, _)| other == name).map(|(_, value)| value.clone());
+            let about =
+                |(other, replaced): &&(String, Replaced)| other == of && replaced.name.as_ref() == Some(name);
+            let mut about = put.undone.iter().filter(about).map(|(_, replaced)| replaced);
+            let is_ours = about.clone().any(|replaced| text(&replaced.ours) == before);
+            if before != after && !(is_ours && about.any(|replaced| text(&replaced.previous) == after)) {
+                self.ground.violated(format!(
+                    "{at} rolled `{name}` back from {before:?} to {after:?}, which is not ours"
+                ));
+            }
+        }
+    }
+
     /// The ordinary life of a PUT.
     fn saved_and_shown(&self, flow: &str, put: &Put) -> Answer {
         match self.save(flow, put) {
@@ -362,7 +403,13 @@ impl Tenant {
                     .violated(format!("{at} rolled back what is not ours, or not as it was: {change:?}"));
             }
         }
+        let patched = self.patched(&flow, put, &at);
         self.edit(id, |flow| {
+            for (node, members) in patched {
+                if let Some(node) = flow.node_mut(&node) {
+                    node.members = members;
+                }
+            }
             for change in &found.changed {
                 if let Some(node) = flow.node_mut(&change.node) {
                     node.set(&change.variable, change.after.as_deref());

@@ -3,6 +3,12 @@ ALTER TABLE marks ADD COLUMN keys TEXT NOT NULL DEFAULT '{}'; -- a JSON object: 
 ALTER TABLE marks ADD COLUMN value TEXT; -- as JSON; NULL if none is known, or if it was taken away with its list
 UPDATE marks SET keys = json_object(route, order_key) WHERE order_key IS NOT NULL;
 
+-- A change may patch the node's configuration: `variables` then holds a merge patch (RFC 7396).
+ALTER TABLE changes ADD COLUMN new_mode TEXT NOT NULL DEFAULT 'merge' CHECK (new_mode IN ('merge', 'replace', 'patch'));
+UPDATE changes SET new_mode = mode WHERE mode <> 'merge';
+ALTER TABLE changes DROP COLUMN mode;
+ALTER TABLE changes RENAME COLUMN new_mode TO mode;
+
 -- What is fetched is fetched for a route: by flow, and by what they wait for.
 DROP INDEX changes_thin_by_flow;
 DROP INDEX changes_thin_by_url;

@@ -20,7 +20,11 @@ fn list(entries: &[(&str, &str)]) -> String {
 fn marks(of: &[(&str, Option<&str>, i64)]) -> Vec<Mark> {
     let mark = |(target, value, seq): &(&str, Option<&str>, i64)| Mark {
         node: "n".to_owned(),
-        target: if *target == "*" { Target::List } else { Target::Variable((*target).to_owned()) },
+        target: match *target {
+            "*" => Target::List,
+            "{}" => Target::Configuration,
+            name => Target::Variable(name.to_owned()),
+        },
         order_key: None,
         keys: BTreeMap::new(),
         seq: *seq,
@@ -84,4 +88,26 @@ fn a_node_that_is_gone_holds_nothing_of_ours() {
     let list = [("*", Some("[]"), 1)];
     assert_eq!(shown(&flow(""), "elsewhere", marks(&list)), ["elsewhere *: [] -> nothing"]);
     assert_eq!(shown(&flow(""), "n", marks(&list)), Vec::<String>::new());
+}
+
+#[test]
+fn what_was_patched_differs_member_by_member() {
+    let check = |configuration: &str, patch: &str, expected: &[&str]| {
+        let text =
+            format!(r#"{{"flow":{{"version":1,"nodes":[{{"id":"n","configuration":{configuration}}}]}}}}"#);
+        let document = Document::parse(text).expect("a flow");
+        let found = shown(&document, "n", marks(&[("{}", Some(patch), 1)]));
+        assert_eq!(found, expected, "{configuration} {patch}");
+    };
+    let held = r#"{"timeout":30.0,"limits":{"calls":2,"holds":1},"label":"x"}"#;
+    check(held, r#"{"timeout":30,"limits":{"calls":2},"gone":null}"#, &[]);
+    check(held, r#"{"timeout":31,"other":7}"#, &["n .other: 7 -> nothing", "n .timeout: 31 -> 30.0"]);
+    check(held, r#"{"label":null}"#, &[r#"n .label: nothing -> "x""#]);
+    check(
+        held,
+        r#"{"limits":{"calls":3}}"#,
+        &[r#"n .limits: {"calls":3,"holds":1} -> {"calls":2,"holds":1}"#],
+    );
+    check("7", r#"{"timeout":30}"#, &[r#"n {}: {"timeout":30} -> nothing"#]);
+    check(held, "no patch", &[]);
 }

@@ -108,3 +108,20 @@ fn a_list_that_is_replaced_moves_as_one() {
     check("a=2", Some(("a=2", true)), Some("a=1"), "a=2");
     check("a=2", Some(("a=2", false)), Some("a=1"), "nothing");
 }
+
+#[test]
+fn a_merge_patch_moves_as_one() {
+    let check = |says: &str, last_taken: Option<&str>, applied: Option<&str>, expected: bool| {
+        let taken = last_taken.map(|text| Taken { value: text.to_owned(), ..taken("", false) });
+        let marks: Vec<Mark> = applied.iter().map(|text| mark(Target::Configuration, text, 9)).collect();
+        let before = Before { taken: taken.as_ref(), marks: &marks };
+        let says = Values::Patch(RawValue::from_string(says.to_owned()).expect("JSON"));
+        let moved = moved(Mode::Patch, &says, &before);
+        assert_eq!(moved.is_some(), expected, "{says:?}, taken {last_taken:?}, applied {applied:?}");
+        assert!(super::moved(Mode::Merge, &says, &before).is_none(), "no patch is merged as variables");
+    };
+    check(r#"{"a":1}"#, None, None, true);
+    check(r#"{"a":1,"b":null}"#, Some(r#"{"b":null,"a":1.0}"#), Some("{}"), false);
+    check(r#"{"a":2}"#, Some(r#"{"a":1}"#), Some(r#"{"a":2}"#), true);
+    check(r#"{"a":2}"#, None, Some(r#"{"a":2}"#), false);
+}

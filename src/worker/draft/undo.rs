@@ -17,7 +17,7 @@ use serde_json::value::RawValue;
 
 use super::{Draft, by_node, of_node, raw};
 use crate::change::{Change, Mode, NewChange, NodeId, Replaced, Seq, State, Undo, Values, Variable, shorten};
-use crate::flow::{AddressError, Document, Node, Restore, same_value};
+use crate::flow::{AddressError, Configuration, Document, Node, Patch, Restore, same_value};
 use crate::journal::{Edit, Ending, Mark, Plan, Target};
 use crate::worker::fold::{fold, marks_after};
 
@@ -30,7 +30,7 @@ const NO_LIST: &str = "[]";
 pub(super) fn undo_of(change: &Change) -> Option<&Undo> {
     match &change.what.values {
         Values::Undo(undo) => Some(undo),
-        Values::Known(_) | Values::Fetch(_) | Values::Taken { .. } => None,
+        Values::Known(_) | Values::Patch(_) | Values::Fetch(_) | Values::Taken { .. } => None,
     }
 }
 
@@ -52,7 +52,11 @@ pub(super) fn draft(document: &Document, changes: &[Change], marks: &[Mark]) -> 
     let mut plan = Plan { endings: Vec::new(), marks: Vec::new(), edits: Vec::new() };
     for (node, changes) in by_node(changes) {
         let marks = of_node(marks, node);
-        let judged = judge(&document.node(node.as_str()), &changes, &marks);
+        let there = There {
+            node: document.node(node.as_str()),
+            configuration: document.configuration(node.as_str()),
+        };
+        let judged = judge(&there, &changes, &marks);
         plan.marks.extend(marks_of(node, &judged, &marks));
         plan.edits.extend(judged.edits());
         plan.endings.extend(changes.iter().zip(&judged.verdicts).map(|(change, verdict)| Ending {
@@ -62,17 +66,47 @@ pub(super) fn draft(document: &Document, changes: &[Change], marks: &[Mark]) -> 
         }));
     }
     plan.endings.sort_by_key(|ending| ending.seq);
-    let restores = restores(&plan.edits);
-    let text = if restores.is_empty() { None } else { Some(document.restored(&restores)?) };
+    let text = if plan.edits.is_empty() { None } else { Some(restored(document, &plan.edits)?) };
     Ok(Draft { text, plan, guarded: true })
+}
+
+/// What the document holds of a node, as far as it can be addressed.
+struct There<'d> {
+    node: Result<Node<'d>, AddressError>,
+    configuration: Result<Configuration<'d>, AddressError>,
+}
+
+impl There<'_> {
+    fn holds(&self, target: &Target) -> Result<Option<&str>, AddressError> {
+        match target {
+            Target::List => self.node()?.variables(),
+            Target::Variable(name) => self.node()?.variable(name),
+            Target::Member(name) => self.configuration()?.member(name),
+            Target::Configuration => Ok(Some(self.configuration()?.text())),
+        }
+    }
+
+    fn node(&self) -> Result<&Node<'_>, AddressError> {
+        self.node.as_ref().map_err(Clone::clone)
+    }
+
+    fn configuration(&self) -> Result<&Configuration<'_>, AddressError> {
+        self.configuration.as_ref().map_err(Clone::clone)
+    }
+
+    /// Whether there is an entry without a value in the variable's place: none of ours, for we write whole ones.
+    fn is_valueless(&self, target: &Target) -> bool {
+        let (Target::Variable(name), Ok(node)) = (target, &self.node) else { return false };
+        matches!(node.variable(name), Ok(None)) && node.has_entry(name).unwrap_or(false)
+    }
 }
 
 /// The rollbacks of one node, judged.
 struct Judged<'c> {
     /// In the order of the changes.
-    verdicts: Vec<Verdict<'c>>,
+    verdicts: Vec<Verdict>,
     /// What each restored target gets, and which change is the last to restore it.
-    winners: BTreeMap<Option<&'c str>, Winner<'c>>,
+    winners: BTreeMap<Target, Winner<'c>>,
 }
 
 #[derive(Clone)]
@@ -85,16 +119,16 @@ struct Winner<'c> {
 }
 
 /// What is to be said of a rollback.
-enum Verdict<'c> {
+enum Verdict {
     /// It cannot be addressed.
     Failed(String),
     /// Newer changes have won all of it.
     Superseded,
     /// It won something, or found something that is not ours.
-    Guarded { wins: bool, writes: bool, left: Vec<Option<&'c str>> },
+    Guarded { wins: bool, writes: bool, left: Vec<Target> },
 }
 
-impl Verdict<'_> {
+impl Verdict {
     fn state(&self) -> State {
         match self {
             Self::Failed(_) => State::Failed,
@@ -118,10 +152,11 @@ impl Verdict<'_> {
     }
 }
 
-fn named(left: &[Option<&str>]) -> String {
-    let name = |name: &Option<&str>| match name {
-        Some(name) => format!("`{}`", shorten(name)),
-        None => "the list of variables".to_owned(),
+fn named(left: &[Target]) -> String {
+    let name = |target: &Target| match target {
+        Target::Variable(name) | Target::Member(name) => format!("`{}`", shorten(name)),
+        Target::List => "the list of variables".to_owned(),
+        Target::Configuration => "the configuration".to_owned(),
     };
     let names = left.iter().take(NAMED_AT_MOST).map(name).collect::<Vec<_>>().join(", ");
     match left.len().checked_sub(NAMED_AT_MOST) {
@@ -130,15 +165,12 @@ fn named(left: &[Option<&str>]) -> String {
     }
 }
 
-fn judge<'c>(node: &Result<Node<'_>, AddressError>, changes: &[&'c Change], marks: &[Mark]) -> Judged<'c> {
+fn judge<'c>(there: &There<'_>, changes: &[&'c Change], marks: &[Mark]) -> Judged<'c> {
     let mut judged = Judged { verdicts: Vec::new(), winners: BTreeMap::new() };
     for change in changes {
         let open = still_open(change, marks);
-        let guarded = match node {
-            _ if open.is_empty() => Ok(None),
-            Ok(node) => guard(node, change, &open, &judged.winners).map(Some),
-            Err(error) => Err(error.clone()),
-        };
+        let guarded =
+            if open.is_empty() { Ok(None) } else { guard(there, change, &open, &judged.winners).map(Some) };
         judged.verdicts.push(match guarded {
             Ok(None) => Verdict::Superseded,
             Err(error) => Verdict::Failed(error.to_string()),
@@ -164,8 +196,10 @@ fn still_open<'c>(change: &'c Change, marks: &[Mark]) -> Vec<&'c Replaced> {
     let newer = |mark: &&Mark| mark.seq > change.seq;
     let is_beaten = |replaced: &&Replaced| {
         marks.iter().filter(newer).any(|mark| match (&mark.target, &replaced.name) {
-            (Target::Variable(theirs), Some(mine)) => theirs == mine,
-            (Target::List, _) | (Target::Variable(_), None) => true,
+            (Target::Variable(theirs), Some(mine)) => change.what.mode != Mode::Patch && theirs == mine,
+            (Target::Configuration, _) => change.what.mode == Mode::Patch,
+            (Target::List, _) | (Target::Variable(_), None) => change.what.mode != Mode::Patch,
+            (Target::Member(_), _) => false,
         })
     };
     let undo = undo_of(change).into_iter().flat_map(|undo| &undo.replaced);
@@ -173,40 +207,42 @@ fn still_open<'c>(change: &'c Change, marks: &[Mark]) -> Vec<&'c Replaced> {
 }
 
 /// What a rollback restores, and what it leaves alone since it is not ours.
-type Guarded<'c> = (Vec<(Option<&'c str>, Winner<'c>)>, Vec<Option<&'c str>>);
+type Guarded<'c> = (Vec<(Target, Winner<'c>)>, Vec<Target>);
 
 fn guard<'c>(
-    node: &Node<'_>,
+    there: &There<'_>,
     change: &'c Change,
     open: &[&'c Replaced],
-    winners: &BTreeMap<Option<&'c str>, Winner<'c>>,
+    winners: &BTreeMap<Target, Winner<'c>>,
 ) -> Result<Guarded<'c>, AddressError> {
     let (mut restored, mut left) = (Vec::new(), Vec::new());
     for replaced in open {
-        let name = replaced.name.as_deref();
-        let there = match name {
-            Some(name) => node.variable(name)?,
-            None => node.variables()?,
-        };
-        // An entry without a value is none of ours: we write and take away whole ones.
-        let is_valueless = there.is_none() && name.is_some_and(|name| node.has_entry(name).unwrap_or(false));
-        let stands = winners.get(&name).map_or(there, |winner| winner.to.as_deref().map(RawValue::get));
-        let to = match name {
-            Some(_) => replaced.previous.clone(),
-            None => replaced.previous.clone().or_else(|| raw(NO_LIST)),
+        let target = target_of(change, replaced);
+        let held = there.holds(&target)?;
+        let stands = winners.get(&target).map_or(held, |winner| winner.to.as_deref().map(RawValue::get));
+        let to = match target {
+            Target::List => replaced.previous.clone().or_else(|| raw(NO_LIST)),
+            Target::Variable(_) | Target::Member(_) | Target::Configuration => replaced.previous.clone(),
         };
         let stands_as = |json: &Option<Box<RawValue>>| {
-            !is_valueless && is_same(stands, json.as_deref().map(RawValue::get))
+            !there.is_valueless(&target) && is_same(stands, json.as_deref().map(RawValue::get))
         };
         // One that is as it is to be may be so by this very rollback, of which an answer was lost.
         if stands_as(&replaced.ours) || stands_as(&to) {
-            let winner = Winner { change, to, there: there.and_then(raw) };
-            restored.push((name, winner));
+            restored.push((target, Winner { change, to, there: held.and_then(raw) }));
         } else {
-            left.push(name);
+            left.push(target);
         }
     }
     Ok((restored, left))
+}
+
+fn target_of(change: &Change, replaced: &Replaced) -> Target {
+    match &replaced.name {
+        Some(name) if change.what.mode == Mode::Patch => Target::Member(name.clone()),
+        Some(name) => Target::Variable(name.clone()),
+        None => Target::List,
+    }
 }
 
 fn is_same(one: Option<&str>, other: Option<&str>) -> bool {
@@ -227,10 +263,10 @@ impl Judged<'_> {
     /// What is to be written.
     fn edits(&self) -> impl Iterator<Item = Edit> {
         let differing = self.winners.iter().filter(|(_, winner)| winner.differs());
-        differing.map(|(name, winner)| Edit {
+        differing.map(|(target, winner)| Edit {
             seq: winner.change.seq,
             node: winner.change.what.node.as_str().to_owned(),
-            target: name.map_or(Target::List, |name| Target::Variable(name.to_owned())),
+            target: target.clone(),
             previous: winner.there.clone(),
             was_valueless: false,
             value: winner.to.clone(),
@@ -242,13 +278,13 @@ impl Judged<'_> {
 /// stays in them: a rollback is a person's word, and shows as drift from what the source wants.
 fn marks_of(node: &NodeId, judged: &Judged<'_>, marks: &[Mark]) -> Vec<Mark> {
     let mut won: BTreeMap<Seq, Change> = BTreeMap::new();
-    for (name, winner) in &judged.winners {
+    for (target, winner) in &judged.winners {
         let Change { seq, what, held_ms } = winner.change;
         let nothing = || NewChange { values: Values::Known(Vec::new()), ..what.clone() };
         let change =
             won.entry(*seq).or_insert_with(|| Change { seq: *seq, what: nothing(), held_ms: *held_ms });
-        if let (Values::Known(variables), Some(name)) = (&mut change.what.values, name) {
-            variables.push(Variable { name: (*name).to_owned(), value: RawValue::NULL.to_owned() });
+        if let (Values::Known(variables), Target::Variable(name)) = (&mut change.what.values, target) {
+            variables.push(Variable { name: name.clone(), value: RawValue::NULL.to_owned() });
         }
     }
     let mut moved = marks_after(node, &fold(&won.values().collect::<Vec<_>>(), marks));
@@ -263,20 +299,41 @@ fn marks_of(node: &NodeId, judged: &Judged<'_>, marks: &[Mark]) -> Vec<Mark> {
     moved
 }
 
-/// The restorations that these edits are, one a node; they are sorted by node.
+/// The document with these edits, members first: around the list of variables nothing else changes then.
+fn restored(document: &Document, edits: &[Edit]) -> Result<String, AddressError> {
+    let mut members: BTreeMap<&str, Vec<(&str, Option<&str>)>> = BTreeMap::new();
+    for edit in edits {
+        if let Target::Member(name) = &edit.target {
+            let value = edit.value.as_deref().map(RawValue::get);
+            members.entry(&edit.node).or_default().push((name, value));
+        }
+    }
+    let restores = restores(edits);
+    if members.is_empty() {
+        return document.restored(&restores);
+    }
+    let mut configurations = Vec::new();
+    for (node, members) in members {
+        let restored = document.configuration(node)?.patched(&Patch::putting(&members))?;
+        configurations.push((node, restored.text().to_owned()));
+    }
+    let configurations: Vec<_> = configurations.iter().map(|(node, text)| (*node, text.as_str())).collect();
+    document.configured(&configurations)?.restored(&restores)
+}
+
+/// The restorations of variables that these edits are, one a node; they are sorted by node.
 fn restores(edits: &[Edit]) -> Vec<Restore<'_>> {
     let mut restores: Vec<Restore<'_>> = Vec::new();
-    for edit in edits {
+    for edit in edits.iter().filter(|edit| matches!(edit.target, Target::List | Target::Variable(_))) {
         if restores.last().is_none_or(|restore| restore.node != edit.node) {
             restores.push(Restore { node: &edit.node, list: None, variables: Vec::new() });
         }
         let Some(restore) = restores.last_mut() else { continue };
-        match &edit.target {
-            Target::List => restore.list = edit.value.as_deref().map(RawValue::get),
-            Target::Variable(name) => {
-                let value = edit.value.clone().map(|value| Variable { name: name.clone(), value });
-                restore.variables.push((name, value));
-            }
+        if let Target::Variable(name) = &edit.target {
+            let value = edit.value.clone().map(|value| Variable { name: name.clone(), value });
+            restore.variables.push((name, value));
+        } else {
+            restore.list = edit.value.as_deref().map(RawValue::get);
         }
     }
     restores

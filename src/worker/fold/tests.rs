@@ -1,13 +1,15 @@
 //! Who wins: a table, and properties against a plain model that goes change by change.
 
 use std::collections::BTreeMap;
+use std::slice;
 use std::sync::Arc;
 
 use jiff::Timestamp;
 use proptest::collection::vec;
 use proptest::prelude::*;
+use serde_json::value::RawValue;
 
-use super::{Folded, fold, known, marks_after};
+use super::{Folded, fold, known, marks_after, patch_of};
 use crate::change::{Change, FlowId, Mode, NewChange, NodeId, OrderKey, Seq, Values, Variable};
 use crate::journal::{Mark, Target};
 
@@ -28,6 +30,14 @@ fn merge(seq: Seq, names: &str) -> Change {
 fn replace(seq: Seq, names: &str) -> Change {
     let Change { what, .. } = merge(seq, names);
     Change { seq, what: NewChange { mode: Mode::Replace, ..what }, held_ms: 0 }
+}
+
+/// A patch that gives these members the change's number.
+fn patch(seq: Seq, names: &str) -> Change {
+    let members: Vec<_> = names.split_whitespace().map(|name| format!("\"{name}\":{seq}")).collect();
+    let patch = RawValue::from_string(format!("{{{}}}", members.join(","))).expect("JSON");
+    let Change { what, .. } = merge(seq, "");
+    Change { seq, what: NewChange { mode: Mode::Patch, values: Values::Patch(patch), ..what }, held_ms: 0 }
 }
 
 fn keyed(key: i64, mut change: Change) -> Change {
@@ -63,7 +73,8 @@ fn shown(folded: &Folded<'_>) -> String {
         .map(|(change, variable)| format!("{}:{}", variable.name, change.seq))
         .collect();
     variables.sort();
-    list.into_iter().chain(variables).collect::<Vec<_>>().join(" ")
+    let patches = folded.patches.iter().map(|change| format!("{{{}}}", change.seq));
+    list.into_iter().chain(variables).chain(patches).collect::<Vec<_>>().join(" ")
 }
 
 /// Folds `changes` after each of `published` was folded and published by itself.
@@ -147,7 +158,7 @@ fn a_winner_in_between_does_not_let_older_keys_in_again() {
 #[test]
 fn of_two_routes_the_later_arrival_wins_and_what_is_older_than_a_loser_of_its_route_stays_old() {
     let (early, other) = (keyed(20, merge(2, "x")), routed("b", merge(3, "x")));
-    check(&[keyed(10, merge(1, "x")), other.clone()], &[early.clone()], "");
+    check(&[keyed(10, merge(1, "x")), other.clone()], slice::from_ref(&early), "");
     check(&[other.clone(), early.clone()], &[keyed(15, merge(4, "x"))], "");
     check(&[other.clone(), early.clone()], &[keyed(20, merge(4, "x"))], "x:4");
     check(&[routed("b", replace(3, "")), early.clone()], &[keyed(15, merge(4, "x y"))], "y:4");
@@ -174,6 +185,7 @@ fn a_mark_holds_the_value_that_was_last_applied_and_whose_it_was() {
     let list = r#"* [{"name":"x","value":2}] b"#;
     assert_eq!(applied(&[merge(1, "x y"), routed("b", replace(2, "x"))]), format!("{list}, =x 2 b, =y - b"));
     assert_eq!(applied(&[routed("b", replace(2, "x")), merge(3, "x")]), format!("{list}, =x 3 default"));
+    assert_eq!(applied(&[patch(1, "x y"), routed("b", patch(2, "x z"))]), r#"{} {"x":2,"y":1,"z":2} b"#);
 }
 
 #[test]
@@ -197,6 +209,18 @@ fn a_list_that_was_replaced_stands_for_variables_that_were_never_named() {
 }
 
 #[test]
+fn a_patch_wins_or_loses_as_one_and_has_nothing_to_do_with_variables() {
+    check(&[], &[patch(1, "x"), patch(2, "y")], "{1} {2}");
+    check(&[patch(2, "x")], &[patch(1, "y")], "");
+    check(&[patch(2, "x")], &[patch(3, "y")], "{3}");
+    check(&[], &[keyed(10, patch(1, "x")), keyed(5, patch(2, "y"))], "{1}");
+    check(&[keyed(10, patch(1, "x")), patch(2, "")], &[keyed(5, patch(3, "y"))], "");
+    check(&[keyed(10, patch(1, "x"))], &[routed("b", keyed(5, patch(2, "y")))], "{2}");
+    check(&[replace(5, ""), merge(6, "x")], &[patch(1, "x")], "{1}");
+    check(&[patch(5, "x")], &[merge(1, "x"), replace(2, "x")], "[2]");
+}
+
+#[test]
 fn what_is_still_to_be_fetched_wins_nothing() {
     let mut thin = merge(2, "");
     thin.what.values = Values::Fetch("http://127.0.0.1/".to_owned());
@@ -207,7 +231,9 @@ fn what_is_still_to_be_fetched_wins_nothing() {
 #[derive(Debug, Default, PartialEq)]
 struct Model {
     list: Option<Stands>,
+    configuration: Option<Stands>,
     variables: BTreeMap<String, Stands>,
+    members: BTreeMap<String, String>,
     values: BTreeMap<String, String>,
 }
 
@@ -273,6 +299,15 @@ impl Model {
                     *stands = Self::won_by(change, Some(stands), self.values.get(name).cloned());
                 }
             }
+            Mode::Patch => match &mut self.configuration {
+                Some(stands) if Self::loses(change, Some(stands)) => _ = Self::note(change, stands),
+                stands => {
+                    self.members.extend(members(&change.what));
+                    let all = self.members.iter().map(|(name, value)| format!("\"{name}\":{value}"));
+                    let all = format!("{{{}}}", all.collect::<Vec<_>>().join(","));
+                    *stands = Some(Self::won_by(change, stands.as_ref(), Some(all)));
+                }
+            },
             Mode::Merge => {
                 for (name, value) in values(&change.what) {
                     let before = self.variables.get(&name);
@@ -296,7 +331,10 @@ impl Model {
     /// Compares what stands with the journal's marks.
     fn assert_stands_as(&self, marks: &[Mark]) {
         let stands = |mark: &Mark| {
-            let Mark { target, seq, route, order_key: key, keys: highest, value, .. } = mark.clone();
+            let Mark { target, seq, route, order_key: key, keys: highest, mut value, .. } = mark.clone();
+            if target == Target::Configuration {
+                value = value.map(|patch| sorted(&patch));
+            }
             (target, Stands { seq, route, key, highest, value })
         };
         let marks: BTreeMap<Target, Stands> = marks.iter().map(stands).collect();
@@ -304,6 +342,7 @@ impl Model {
         let expected: BTreeMap<Target, Stands> = variables
             .map(|(name, stands)| (Target::Variable(name.clone()), stands.clone()))
             .chain(self.list.clone().map(|stands| (Target::List, stands)))
+            .chain(self.configuration.clone().map(|stands| (Target::Configuration, stands)))
             .collect();
         assert_eq!(marks, expected);
     }
@@ -313,11 +352,23 @@ fn values(change: &NewChange) -> BTreeMap<String, String> {
     known(change).iter().map(|variable| (variable.name.clone(), variable.value.get().to_owned())).collect()
 }
 
+/// A patch's members in the order of their names.
+fn sorted(patch: &str) -> String {
+    serde_json::from_str::<BTreeMap<String, u32>>(patch)
+        .map_or_else(|_| String::new(), |members| serde_json::to_string(&members).expect("names and numbers"))
+}
+
+fn members(change: &NewChange) -> BTreeMap<String, String> {
+    let members: BTreeMap<String, u32> = serde_json::from_str(patch_of(change)).expect("names and numbers");
+    members.into_iter().map(|(name, value)| (name, value.to_string())).collect()
+}
+
 /// The node and its marks, published to batch by batch.
 #[derive(Debug, Default)]
 struct Node {
     marks: Vec<Mark>,
     values: BTreeMap<String, String>,
+    members: BTreeMap<String, String>,
 }
 
 impl Node {
@@ -329,7 +380,16 @@ impl Node {
         let on_top = folded.variables.iter();
         self.values
             .extend(on_top.map(|(_, variable)| (variable.name.clone(), variable.value.get().to_owned())));
+        self.members.extend(folded.patches.iter().flat_map(|change| members(&change.what)));
         self.marks = moved(&self.marks, &folded);
+    }
+}
+
+fn made(mode: Mode, seq: Seq, names: &str) -> Change {
+    match mode {
+        Mode::Merge => merge(seq, names),
+        Mode::Replace => replace(seq, names),
+        Mode::Patch => patch(seq, names),
     }
 }
 
@@ -339,13 +399,12 @@ fn arbitrary_change() -> impl Strategy<Value = Change> {
     let time = (0..5_i64).prop_map(|at| OrderKey::Time(Timestamp::from_second(at).expect("a time")));
     let key = prop_oneof![4 => time, 1 => (0..5_u64).prop_map(OrderKey::Revision)];
     let key = proptest::option::weighted(0.7, key);
-    (proptest::bool::weighted(0.2), names, key, proptest::bool::weighted(0.3)).prop_map(
-        |(is_replace, names, key, other_route)| {
-            let mut change = if is_replace { replace(0, names) } else { merge(0, names) };
-            change.what.order_key = key;
-            if other_route { routed("b", change) } else { change }
-        },
-    )
+    let kind = prop_oneof![3 => Just(Mode::Merge), 1 => Just(Mode::Replace), 1 => Just(Mode::Patch)];
+    (kind, names, key, proptest::bool::weighted(0.3)).prop_map(|(kind, names, key, other_route)| {
+        let mut change = made(kind, 0, names);
+        change.what.order_key = key;
+        if other_route { routed("b", change) } else { change }
+    })
 }
 
 /// Changes with their numbers; of each, whether it comes late, after all that are in time (a retry, or its
@@ -354,11 +413,11 @@ fn arbitrary_history() -> impl Strategy<Value = Vec<(Change, bool, bool)>> {
     let entry = (arbitrary_change(), proptest::bool::weighted(0.3), any::<bool>());
     vec(entry, 0..16).prop_map(|mut history| {
         for (seq, (change, ..)) in (1..).zip(&mut history) {
+            let patched = members(&change.what).into_keys();
             let names: Vec<String> =
-                known(&change.what).iter().map(|variable| variable.name.clone()).collect();
-            let numbered = merge(seq, &names.join(" "));
+                known(&change.what).iter().map(|variable| variable.name.clone()).chain(patched).collect();
             change.seq = seq;
-            change.what.values = numbered.what.values;
+            change.what.values = made(change.what.mode, seq, &names.join(" ")).what.values;
         }
         history
     })
@@ -386,6 +445,7 @@ proptest! {
         }
         prop_assert_eq!(&batched.values, &model.values);
         prop_assert_eq!(&one_by_one.values, &model.values);
+        prop_assert_eq!((&batched.members, &one_by_one.members), (&model.members, &model.members));
         model.assert_stands_as(&batched.marks);
         model.assert_stands_as(&one_by_one.marks);
     }

@@ -11,13 +11,13 @@ use super::{Disk, Moment, text_of};
 impl Disk {
     /// What was fetched for a change is what was last taken for its node, unless a later change has brought it.
     pub(super) fn take(&mut self, seq: Seq, what: &NewChange, now: Moment) {
-        let NewChange { route, flow, node, values, .. } = what;
+        let NewChange { route, flow, node, values, mode, .. } = what;
         let place = (route.to_string(), flow.clone(), node.clone());
         if self.taken.get(&place).is_some_and(|taken| taken.seq > seq) {
             return;
         }
         let (flow, node, taken_at) = (flow.clone(), node.clone(), at_ms(now.wall));
-        let taken = Taken { flow, node, value: text_of(values), taken_at, seq, ended_by_key: false };
+        let taken = Taken { flow, node, value: text_of(values, *mode), taken_at, seq, ended_by_key: false };
         self.taken.insert(place, taken);
     }
 
