@@ -126,11 +126,8 @@ fn updated(set: &Set, text: &str, event: &Value, now_s: i64) -> Result<Expected,
     };
     let flow = text_or(data, "flow_id", set.flow)?;
     let node = text_or(data, "node_id", set.node)?;
-    let is_flow = flow.len() <= 128
-        && flow.starts_with(|c: char| c.is_ascii_alphanumeric())
-        && flow.chars().all(|c| c.is_ascii_alphanumeric() || "._:-".contains(c));
     let is_allowed = set.allowed.is_none_or(|allowed| allowed == flow);
-    if !is_flow || !is_allowed || !(1..=512).contains(&node.len()) {
+    if !is_flow(&flow) || !is_allowed || !(1..=512).contains(&node.len()) {
         return Err(Not::Refused);
     }
     let values = match (data.get("config"), set.fetch_url) {
@@ -141,6 +138,13 @@ fn updated(set: &Set, text: &str, event: &Value, now_s: i64) -> Result<Expected,
     };
     let order = order(event, now_s)?;
     Ok(Expected::Change { route: "default".into(), flow, node, values, order })
+}
+
+/// Whether it is the id of a flow.
+pub fn is_flow(id: &str) -> bool {
+    id.len() <= 128
+        && id.starts_with(|c: char| c.is_ascii_alphanumeric())
+        && id.chars().all(|c| c.is_ascii_alphanumeric() || "._:-".contains(c))
 }
 
 /// The three variables, in the order of the README.
@@ -184,7 +188,8 @@ fn text_or(data: &Value, name: &str, default: Option<&str>) -> Result<String, No
     }
 }
 
-fn filled(url: &str, flow: &str, node: &str, revision: &str) -> String {
+/// The URL with its placeholders filled in.
+pub fn filled(url: &str, flow: &str, node: &str, revision: &str) -> String {
     let coded = |id: &str| -> String {
         let coded = |byte: u8| match byte {
             b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => {

@@ -6,6 +6,7 @@ use hyper::HeaderMap;
 use jiff::Timestamp;
 
 use super::choices::Choices;
+use super::described;
 use super::events::{self, Expected, Known, Order, Set};
 use super::json::{Kind, Refusal, Value, read};
 use super::odd::Writer;
@@ -13,10 +14,17 @@ use super::odd::Writer;
 const NOW_S: i64 = 1_780_000_000;
 const URL: &str = "http://127.0.0.1/{revision}/{flow_id}/{node_id}?at={revision}";
 
+/// With these bits the route is one that settings describe.
+const DESCRIBED: u8 = 0b1100_0000;
+
 /// Whatever the body: it is judged as the pages say, whatever the white space and the order of its members.
 pub fn check(input: &[u8]) {
     let mut choices = Choices::new(input);
-    let settings = settings(choices.byte());
+    let set = choices.byte();
+    if set & DESCRIBED == DESCRIBED {
+        return described::check(&mut choices);
+    }
+    let settings = settings(set);
     let body = match choices.below(4) {
         0 => choices.rest().to_vec(),
         1 => Writer::new(&mut choices).push().into_bytes(),

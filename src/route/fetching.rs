@@ -12,7 +12,7 @@ use super::mapping::Mapping;
 use super::problem::Problems;
 use super::schema::Mismatch;
 use super::value::Value;
-use crate::change::{Variable, shorten};
+use crate::change::{Values, shorten};
 use crate::http::Manner;
 
 /// The longest that settings may let a call take, in seconds.
@@ -60,12 +60,9 @@ impl Fetching {
     ///
     /// # Errors
     /// [`Mismatch`] when they are not there or of another type.
-    pub fn read(&self, answer: &RawValue) -> Result<Vec<Variable>, Mismatch> {
-        let variables = self.mapping.read("the answer", &Value::new(answer))?;
-        if variables.is_empty() && !self.mapping.is_whole() {
-            return Err(Mismatch::None);
-        }
-        Ok(variables)
+    pub fn read(&self, answer: &RawValue) -> Result<Values, Mismatch> {
+        let values = self.mapping.read("the answer", &Value::new(answer))?;
+        if self.mapping.is_whole(&values) { Ok(values) } else { Err(Mismatch::None) }
     }
 }
 

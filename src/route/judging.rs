@@ -12,16 +12,17 @@ use super::Revision;
 use super::condition::Unmet;
 use super::described::{Origin, Route};
 use super::event::Event;
-use super::mapping::{Mapping, weight};
+use super::mapping::bytes;
 use super::native::ALLOWED_FLOWS;
 use super::place::Scene;
 use super::pointer::Pointer;
 use super::push::pushed;
 use super::refusal::Refusal;
 use super::schema::VALUES_BYTES_MAX;
-use super::template::check_node;
+use super::template::{Template, check_node};
 use super::value::Value;
 use crate::change::{FlowId, Mode, NewChange, Values};
+use crate::flow::Patch;
 
 /// The most changes that may follow from one delivery.
 pub(super) const CHANGES_MAX: usize = 1_000;
@@ -46,6 +47,13 @@ pub(super) enum Unwanted<'r, 'e> {
     NoElement(usize, Unmet<'r, 'e>),
     /// It holds no value that the route would carry into a flow.
     NoValues,
+}
+
+/// What an event has for its flows.
+enum Carried<'r> {
+    Known(Values),
+    /// What is fetched from there.
+    Thin(&'r Template),
 }
 
 /// What follows from an event so far.
@@ -115,27 +123,27 @@ impl Route {
         revision: impl Fn() -> &'v Revision,
         following: &mut Following,
     ) -> Result<(), Refusal> {
-        let known = match &self.values {
+        let carried = match &self.values {
             Origin::Event(mapping) => {
-                let variables = mapping.read("the event", scene.value)?;
-                if variables.is_empty() && !self.empties(mapping) {
+                let values = mapping.read("the event", scene.value)?;
+                if !mapping.is_whole(&values) || self.is_idle(&values) {
                     return Ok(());
                 }
-                Some(variables)
+                Carried::Known(values)
             }
-            Origin::Fetched(..) => None,
+            Origin::Fetched(url, _) => Carried::Thin(url),
         };
         let order_key = self.order_by.as_ref().map(|order_by| order_by.key(scene, now)).transpose()?;
         let node = self.node.of(scene)?;
-        if let Origin::Fetched(url, _) = &self.values {
+        if let Carried::Thin(url) = &carried {
             check_node(url.as_str(), &node)?;
         }
         for flow in self.flows_of(scene, allowed)? {
-            let values = match (&self.values, &known) {
-                (Origin::Fetched(url, _), _) => Values::Fetch(url.fill(&flow, &node, revision())),
-                (Origin::Event(_), known) => Values::Known(known.clone().unwrap_or_default()),
+            let values = match &carried {
+                Carried::Known(values) => values.clone(),
+                Carried::Thin(url) => Values::Fetch(url.fill(&flow, &node, revision())),
             };
-            following.bytes += known.iter().flatten().map(weight).sum::<usize>();
+            following.bytes += bytes(&values);
             if following.changes.len() == CHANGES_MAX {
                 return Err(Refusal::TooMany(CHANGES_MAX, "changes"));
             }
@@ -148,9 +156,15 @@ impl Route {
         Ok(())
     }
 
-    /// Whether no variables at all mean something: that the list is to have none.
-    fn empties(&self, mapping: &Mapping) -> bool {
-        self.mode == Mode::Replace && mapping.is_whole()
+    /// Whether these values change nothing. No variables at all mean something where they replace a list.
+    fn is_idle(&self, values: &Values) -> bool {
+        match values {
+            Values::Known(variables) => variables.is_empty() && self.mode != Mode::Replace,
+            Values::Patch(patch) => {
+                Patch::read(patch.get()).is_ok_and(|patch| patch.names().next().is_none())
+            }
+            Values::Fetch(_) | Values::Undo(_) | Values::Taken { .. } => false,
+        }
     }
 
     /// The flows that an event is for, each once.

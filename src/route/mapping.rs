@@ -8,7 +8,8 @@ use super::pointer::Pointer;
 use super::problem::Problems;
 use super::schema::{Mismatch, SCHEMA, VALUES_BYTES_MAX, members};
 use super::value::Value;
-use crate::change::{Variable, shorten};
+use crate::change::{Mode, Values, Variable, shorten};
+use crate::flow::Patch;
 
 /// The most variables that a route names.
 const VARIABLES_MAX: usize = 1_000;
@@ -49,7 +50,7 @@ enum Absent {
 impl Mapping {
     pub(super) fn new(definition: &Definition, problems: &mut Problems) -> Option<Self> {
         let Definition { variables, variables_from, patch_from, .. } = definition;
-        if definition.mode.as_deref() == Some("patch") {
+        if definition.mode.as_deref() == Some(Mode::Patch.as_str()) {
             if !variables.is_empty() || variables_from.is_some() {
                 problems.add(
                     "mode",
@@ -80,10 +81,10 @@ impl Mapping {
         Some(Self::Variables { named, members_of: members_of.flatten() })
     }
 
-    /// What is read out of a value; `what` names that. It may be nothing, where every variable may be missing.
-    pub(super) fn read(&self, what: &str, value: &Value<'_>) -> Result<Vec<Variable>, Mismatch> {
+    /// What is read out of a value; `what` names that.
+    pub(super) fn read(&self, what: &str, value: &Value<'_>) -> Result<Values, Mismatch> {
         match self {
-            Self::Native => SCHEMA.variables(what, value.raw()),
+            Self::Native => SCHEMA.variables(what, value.raw()).map(Values::Known),
             Self::Variables { named, members_of } => {
                 let mut variables = Vec::new();
                 if let Some(pointer) = members_of {
@@ -100,18 +101,20 @@ impl Mapping {
                     }
                     variables.extend(variable);
                 }
-                Ok(variables)
+                Ok(Values::Known(variables))
             }
-            Self::Patch(pointer) => Err(Mismatch::NothingAt(pointer.to_string())),
+            Self::Patch(pointer) => patch(pointer, what, value),
         }
     }
 
-    /// Whether the variables are all that there are to be, though there be none.
-    pub(super) fn is_whole(&self) -> bool {
-        match self {
+    /// Whether these are all values that there are to be, though there be none: an object without members says so,
+    /// and variables that may be missing do not.
+    pub(super) fn is_whole(&self, values: &Values) -> bool {
+        let takes_all = match self {
             Self::Native | Self::Patch(_) => true,
             Self::Variables { members_of, .. } => members_of.is_some(),
-        }
+        };
+        takes_all || bytes(values) > 0
     }
 
     /// Whether it is all constants, so that there is nothing to fetch.
@@ -125,8 +128,25 @@ impl Mapping {
     }
 }
 
+/// The merge patch that a value is.
+fn patch(pointer: &Pointer, what: &str, value: &Value<'_>) -> Result<Values, Mismatch> {
+    let raw = there(pointer, what, value)?.raw();
+    let place = || pointer.of(what);
+    Patch::read(raw.get()).map_err(|why| Mismatch::BadPatch { place: place(), why })?;
+    Ok(Values::Patch(raw.to_owned()))
+}
+
+/// Roughly how many bytes values hold.
+pub(super) fn bytes(values: &Values) -> usize {
+    match values {
+        Values::Known(variables) => variables.iter().map(weight).sum(),
+        Values::Patch(patch) => patch.get().len(),
+        Values::Fetch(_) | Values::Undo(_) | Values::Taken { .. } => 0,
+    }
+}
+
 /// Roughly how many bytes a variable holds.
-pub(super) fn weight(variable: &Variable) -> usize {
+fn weight(variable: &Variable) -> usize {
     variable.name.len() + variable.value.get().len()
 }
 

@@ -7,6 +7,7 @@ use serde_json::value::RawValue;
 
 use super::value::{Unclear, Value};
 use crate::change::{Variable, shorten};
+use crate::flow::BadPatch;
 
 /// The most bytes of values that a route carries on: 16 MiB. Several pointers may lead to the same value.
 pub(super) const VALUES_BYTES_MAX: usize = 16 * 1_024 * 1_024;
@@ -69,6 +70,14 @@ pub enum Mismatch {
     /// It has none of the variables, each of which may be missing.
     #[error("it has none of the route's variables")]
     None,
+    /// It is no merge patch for a node's configuration.
+    #[error("`{place}`: {why}")]
+    BadPatch {
+        /// Where it was found.
+        place: String,
+        /// What is wrong with it.
+        why: BadPatch,
+    },
     /// Something is there twice.
     #[error("`{0}` is there twice")]
     Twice(String),

@@ -1,7 +1,7 @@
 //! One fetch for all thin changes that wait for the same.
 
 use super::turn::Rooms;
-use crate::change::{FlowId, Values, Wanted, shorten};
+use crate::change::{FlowId, Wanted, shorten};
 use crate::config_api::ConfigApi;
 use crate::http::shown;
 use crate::journal::{Fetched, Read, Step};
@@ -67,7 +67,7 @@ impl Fetcher {
         };
         let answer = self.api.fetch(url, &fetching.manner).await;
         match answer.map(|answer| fetching.read(&answer)) {
-            Ok(Ok(variables)) => Fetched::Values(Values::Known(variables)),
+            Ok(Ok(values)) => Fetched::Values(values),
             Ok(Err(mismatch)) => {
                 let reason = format!("{} gives a configuration that does not fit: {mismatch}", shown(url));
                 tracing::warn!(

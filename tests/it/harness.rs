@@ -11,7 +11,7 @@ use std::time::Duration;
 use flowhook::clock::Clock;
 use flowhook::journal::{Journal, JournalError, Location, Purpose, Step, Write as _};
 use flowhook::receiver;
-use flowhook::route::Route;
+use flowhook::route::{self, Definition, Route};
 use flowhook::sandbox::{self, Call, Hold, SAMPLE_NODE, Sandbox, sample_flow};
 use flowhook::service::{Service, StartError};
 use flowhook::settings::{Layers, Settings};
@@ -97,8 +97,8 @@ pub(crate) struct World {
     settings: BTreeMap<&'static str, String>,
     /// How often sources and flows are compared; as the settings say unless a test does.
     pub(crate) reconcile_every: Option<Duration>,
-    /// Routes by their names, each as `[routes.NAME]` spells it.
-    pub(crate) routes: Vec<(&'static str, String)>,
+    /// The described routes.
+    pub(crate) routes: String,
     /// What the service is started for.
     pub(crate) purpose: Purpose,
     sender: Sender,
@@ -116,6 +116,14 @@ impl World {
     /// A world whose service has these settings too.
     pub(crate) async fn with(settings: &[(&'static str, &str)]) -> Self {
         let mut world = Self::still(settings).await;
+        world.start_service().await;
+        world
+    }
+
+    /// A world whose service has these described routes, as tables of TOML.
+    pub(crate) async fn routed(routes: &str) -> Self {
+        let mut world = Self::still(&[]).await;
+        world.routes = routes.replace("{config}", &world.config_api.url);
         world.start_service().await;
         world
     }
@@ -175,7 +183,7 @@ impl World {
             apart,
             settings,
             reconcile_every: None,
-            routes: Vec::new(),
+            routes: String::new(),
             purpose,
             sender,
             http,
@@ -216,16 +224,19 @@ impl World {
         // Where other tests keep the disk busy a commit may take longer than senders wait for it: that has a test
         // of its own.
         let receiver = receiver::Settings { commit_wait: PATIENCE, ..settings.receiver };
-        let mut settings = Settings { purpose: self.purpose, receiver, ..settings };
+        let mut routes = route::Settings { routes: described(&self.routes), ..settings.routes };
         if let Some(every) = self.reconcile_every {
-            settings.routes.native.reconcile_every = every;
+            routes.native.reconcile_every = every;
         }
-        settings.routes.routes.extend(self.routes.iter().map(|(name, text)| {
-            let definition = toml::from_str(text).expect("a definition");
-            Route::new(name, definition).expect("a good route")
-        }));
-        settings
+        Settings { purpose: self.purpose, receiver, routes, ..settings }
     }
+}
+
+/// The routes in tables of TOML.
+fn described(tables: &str) -> Vec<Route> {
+    let tables: BTreeMap<String, Definition> = toml::from_str(tables).expect("routes that have the shape");
+    let route = |(name, definition): (String, _)| Route::new(&name, definition);
+    tables.into_iter().map(|table| route(table).expect("a route that can be used")).collect()
 }
 
 /// A service with these settings; nothing as long as another one has its journal.

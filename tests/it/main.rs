@@ -55,6 +55,7 @@ mod reload;
 mod replay;
 mod restart;
 mod rollback;
+mod routes;
 mod sandbox_alone;
 mod sandbox_commands;
 mod schemes;

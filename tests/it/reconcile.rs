@@ -18,14 +18,13 @@ const FILLS: &[(&str, &str)] = &[("CXONE_FLOW_ID", IVR), ("TARGET_NODE_ID", SAMP
 
 /// A world in which a service compares what the configuration API says with [`IVR`]; at first it knows nothing.
 async fn world() -> World {
-    world_of(FILLS, &[]).await
+    world_of(FILLS, "").await
 }
 
-async fn world_of(settings: &[(&'static str, &str)], routes: &[(&'static str, &str)]) -> World {
+async fn world_of(settings: &[(&'static str, &str)], routes: &str) -> World {
     let mut world = World::still(settings).await;
     world.reconcile_every = Some(EVERY);
-    let url = |text: &str| text.replace("{config}", &world.config_api.url);
-    world.routes = routes.iter().map(|(name, text)| (*name, url(text))).collect();
+    world.routes = routes.replace("{config}", &world.config_api.url);
     world.start_service().await;
     world
 }
@@ -149,15 +148,15 @@ async fn a_rollback_stays_and_is_reported_until_the_source_moves() {
 #[tokio::test]
 async fn a_route_that_repairs_puts_back_what_a_person_has_changed() {
     let route = r#"
+        [repaired]
         source = "other"
         flow = "ivr"
         node = "node_set_vars"
         fetch.url = "{config}/repaired"
         reconcile = { every_seconds = 1, on_drift = "repair" }
-        [variables]
-        max_wait_time_seconds = "/max_wait_time_seconds"
+        variables.max_wait_time_seconds = "/max_wait_time_seconds"
     "#;
-    let world = world_of(&[], &[("repaired", route)]).await;
+    let world = world_of(&[], route).await;
     world.config_api.says(&config(1));
     becomes(&world, IVR, "1").await;
     world.settled().await;
@@ -286,7 +285,7 @@ async fn an_answer_that_an_event_has_overtaken_is_not_written() {
 
 #[tokio::test]
 async fn flows_that_events_have_named_are_reconciled_too_and_each_url_is_asked_once_a_pass() {
-    let world = world_of(&[("EXTERNAL_API_URL", "{config}/all")], &[]).await;
+    let world = world_of(&[("EXTERNAL_API_URL", "{config}/all")], "").await;
     let flows = world.add_flows(12);
     world.config_api.says(&config(1));
     for flow in &flows {
@@ -308,7 +307,7 @@ async fn flows_that_events_have_named_are_reconciled_too_and_each_url_is_asked_o
 
 #[tokio::test]
 async fn flows_that_no_source_is_asked_for_are_only_looked_at() {
-    let world = world_of(&[("EXTERNAL_API_URL", "{config}/all")], &[]).await;
+    let world = world_of(&[("EXTERNAL_API_URL", "{config}/all")], "").await;
     let id = world.deliver(event(IVR, 5)).await;
     world.ended(&id).await;
     set(&world, "max_wait_time_seconds", "7");
@@ -337,7 +336,7 @@ async fn while_the_tenant_wants_to_be_left_in_peace_no_flow_is_read() {
 
 #[tokio::test]
 async fn drift_is_listed_page_by_page_and_flow_by_flow() {
-    let world = world_of(&[], &[]).await;
+    let world = world_of(&[], "").await;
     world.add_flow("other");
     for flow in [IVR, "other"] {
         let id = world.deliver(event(flow, 5)).await;

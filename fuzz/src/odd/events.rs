@@ -41,6 +41,51 @@ impl Writer<'_, '_> {
         self.text
     }
 
+    /// A body that is nearly what a described route wants, or an array of such.
+    pub fn flags(mut self, each: bool) -> String {
+        if each {
+            self.object(&[("events", |w| w.array(Self::flag)), ("x", Self::any)], 1);
+        } else {
+            self.flag();
+        }
+        self.text
+    }
+
+    fn flag(&mut self) {
+        let id: fn(&mut Self) =
+            |w| w.nearly(&["\"f-1\"", "\"\\u0066-2\"", "\"f-3\"", "\"..\"", "\"a/b\"", "null"]);
+        let order: fn(&mut Self) = |w| {
+            w.nearly(&[
+                "1780000000123",
+                "1780000300000",
+                "1780000300000.000001",
+                "1780000300000.0000001",
+                "\"0.5\"",
+                "18446744073709551615",
+                "18446744073709551616",
+                "-1",
+                "1e3",
+                "\"7\"",
+            ]);
+        };
+        let members: &[Member<'_, Self>] = &[
+            ("kind", |w| w.nearly(&["\"flag\"", "\"fl\\u0061g\"", "1", "1.0", "10e-1", "\"Flag\"", "\"1\""])),
+            ("n/d", |w| w.nearly(&["\"n\"", "\"a/b é\"", "\"..\"", "\"\"", "5"])),
+            ("at", order),
+            ("x", |w| {
+                w.nearly(&["[1]", "[ -12345678901234567890123 ,2]", "{\"0\":5}", "[1.0]", "[]", "[\"1\"]"])
+            }),
+            ("all", |w| {
+                w.object(&[("p", Self::any), ("x", Self::any), ("q", Self::any), ("p", Self::any)], 3)
+            }),
+            ("flow", id),
+            ("y", Self::any),
+            ("z", Self::any),
+            ("off", Self::any),
+        ];
+        self.object(members, 5);
+    }
+
     fn commit(&mut self) {
         let digits = self.choices.one(&["0123456789abcdef", "00000000", "ABCDEF01", "HEAD/../"]);
         let length = [40, 64, 39, 8][self.choices.below(4)];

@@ -35,6 +35,7 @@ fn a_route_that_can_be_used_has_nothing_told_of_it() {
     check("flow = ['f', { at = '/f', default = 'g' }]\nallowed_flows = ['f', 'g']");
     check("mode = 'replace'\nvariables_from = ''");
     check("variables_from = '/c'\nvariables = {}");
+    check("mode = 'patch'\npatch_from = '/p'\nvariables = {}");
     check("variables = { a = { value = [1, 'x', { y = 1.5 }] }, b = { at = '', type = 'object' } }");
     check("order_by = { header = 'X-Time', as = 'milliseconds' }");
     check("fetch = { url = 'http://127.0.0.1/{flow_id}' }\nreconcile = { every_seconds = 0 }");
@@ -123,6 +124,14 @@ fn what_is_wrong_with_variables_is_told_with_its_key_and_what_to_do() {
     check(
         "variables = { v = { value = 1, required = false } }",
         "`variables.v` has a `value`, which is always there: remove `default` and `required`",
+    );
+    check(
+        "mode = 'patch'\nvariables = {}",
+        "`patch_from` is missing, and the mode is `patch`: point it at the merge patch",
+    );
+    check(
+        "mode = 'patch'\npatch_from = '/p'",
+        "`mode` is `patch`, which sets no variables: remove `variables` and `variables_from`",
     );
     check(
         "patch_from = '/p'",

@@ -43,6 +43,7 @@ fn told(change: &NewChange) -> String {
             let values: Vec<_> = list.iter().map(|one| format!("{}={}", one.name, one.value.get())).collect();
             values.join(",")
         }
+        Values::Patch(patch) => patch.get().to_owned(),
         Values::Fetch(url) => url.clone(),
         other @ (Values::Undo(_) | Values::Taken { .. }) => panic!("no route makes {other:?}"),
     };
@@ -222,6 +223,32 @@ fn an_empty_object_empties_a_list_that_is_replaced_and_values_that_may_be_missin
 }
 
 #[test]
+fn a_merge_patch_is_taken_as_it_is_spelt_and_changes_no_variables() {
+    let file = one("flow = 'f'\nnode = 'n'\nmode = 'patch'\npatch_from = '/p'");
+    check(&file, r#"{"p":{"a" : {"b":null},"c":1.10}}"#, r#"r f/n patch - {"a" : {"b":null},"c":1.10}"#);
+    check(&file, r#"{"p":{ }}"#, "ignored");
+    check(&file, "{}", "refused: route `r`: nothing is at `/p` of the event");
+    check(&file, r#"{"p":null}"#, "refused: route `r`: `/p`: a merge patch must be an object");
+    check(
+        &file,
+        r#"{"p":{"a":1,"a":2}}"#,
+        "refused: route `r`: `/p`: the merge patch has a member `a` twice",
+    );
+    let variables =
+        "`/p`: a merge patch cannot change `variables`: set them with the mode `merge` or `replace`";
+    check(&file, r#"{"p":{"vari\u0061bles":[]}}"#, &format!("refused: route `r`: {variables}"));
+    let fetched = format!("{file}\nfetch.url = 'https://a.example'");
+    let routes = Routes::new(Settings { native: Native::default(), routes: routes(&fetched) });
+    let read = |answer: &str| {
+        let fetching = routes.fetching("r").expect("it fetches");
+        fetching.read(serde_json::from_str(answer).expect("JSON")).map_err(|mismatch| mismatch.to_string())
+    };
+    assert!(matches!(read(r#"{"p":{"a":1}}"#), Ok(Values::Patch(patch)) if patch.get() == r#"{"a":1}"#));
+    assert!(matches!(read(r#"{"p":{}}"#), Ok(Values::Patch(_))));
+    assert_eq!(read(r#"{"p":{"variables":1}}"#).err().as_deref(), Some(variables));
+}
+
+#[test]
 fn each_element_of_an_array_is_an_event_of_its_own() {
     let file = one(
         "each = '/events'\nwhen = [{ at = '/k', is = 1 }]\nflow = { at = '/f' }\nnode = 'n'\nvariables.v = '/v'\n\
@@ -353,9 +380,11 @@ fn an_answer_is_read_by_the_routes_own_mapping() {
     let routes = Routes::new(Settings { native: Native::default(), routes: routes(&file) });
     let fetching = routes.fetching("r").expect("it fetches");
     let read = |answer: &str| match fetching.read(serde_json::from_str(answer).expect("JSON")) {
-        Ok(list) => {
+        Ok(Values::Known(list)) => {
             list.iter().map(|one| format!("{}={}", one.name, one.value.get())).collect::<Vec<_>>().join(",")
         }
+        Ok(Values::Patch(patch)) => patch.get().to_owned(),
+        Ok(other) => panic!("no answer is {other:?}"),
         Err(mismatch) => mismatch.to_string(),
     };
     assert_eq!(read(r#"{"all":{"x":1.0},"v":7}"#), "x=1.0,v=7");
