@@ -139,7 +139,7 @@ impl<R: Read> Asker<R> {
         let said = match self.api.fetch(url, &route.fetching.manner).await {
             Ok(answer) => {
                 answers.failures_in_a_row = 0;
-                let fits = route.fetching.read(&answer).map(Values::Known);
+                let fits = route.fetching.read(&answer);
                 fits.map_err(|mismatch| format!("{} gives what does not fit: {mismatch}", shown(url)))
             }
             Err(unavailable) => {

@@ -109,7 +109,7 @@ async fn what_became_an_older_change_and_is_fetched_later_is_not_what_was_last_t
     kept.admit(&delivery("1", &[thin("http://old/", Some(1)), thin("http://new/", None)])).await;
     kept.admit(&delivery("2", &[thin("http://late/", Some(2))])).await;
     let mut fetch = async |url: &str, json: &str| {
-        let fetched = Fetched::Values(vec![Variable::new("a", json).expect("JSON")]);
+        let fetched = Fetched::Values(Values::Known(vec![Variable::new("a", json).expect("JSON")]));
         let wanted = Wanted { route: Arc::from("default"), url: url.to_owned() };
         kept.step(Step::Fetched { wanted, up_to: 9, fetched }).await;
         let taken = kept.reader().taken("default", None, 10).await.expect("read");

@@ -272,11 +272,6 @@ impl World {
         self.start_service().await;
     }
 
-    /// Has the service take its settings as they are now.
-    pub(crate) fn reload(&self) {
-        self.service().reloading().reload(self.read_settings());
-    }
-
     /// Ends the service in the middle of whatever it does, and starts it again.
     pub(crate) async fn crash(&mut self) {
         self.service = None;

@@ -387,7 +387,7 @@ async fn where_events_name_commits_what_a_cache_may_say_after_one_is_not_asked_f
     // The file as it was before, from a cache.
     world.config_api.says(&config(1));
     world.reconcile_every = Some(EVERY);
-    world.reload();
+    world.reload(&[]);
     set(&world, "queue_target", "\"Ann's\"");
     assert_eq!(drifts(&world, 1).await, [r#""queue_target": "queue 2" -> "Ann's""#]);
     set(&world, "queue_target", "\"queue 2\"");
@@ -405,7 +405,7 @@ async fn routes_that_are_read_again_while_it_runs_are_followed() {
     let id = world.deliver(event(IVR, 5)).await;
     world.ended(&id).await;
     world.reconcile_every = Some(EVERY);
-    world.reload();
+    world.reload(&[]);
     becomes(&world, IVR, "1").await;
     world.judge_conduct();
 }
