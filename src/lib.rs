@@ -43,7 +43,7 @@
 //! | 3 | [`receiver`], [`worker`], [`reconcile`], [`admin`] |
 //! | 2 | [`source`], [`route`], [`queue`], [`tenant`], [`config_api`], [`server`] |
 //! | 1 | [`journal`], [`flow`] |
-//! | 0 | [`change`], [`clock`], [`backoff`], [`http`], [`live`] |
+//! | 0 | [`change`], [`clock`], [`backoff`], [`http`], [`mod@json`], [`live`] |
 //! | beside | [`sandbox`]: the practice tenant, which only the commands and the tests know |
 
 pub mod admin;
@@ -54,6 +54,7 @@ pub mod config_api;
 pub mod flow;
 pub mod http;
 pub mod journal;
+mod json;
 pub mod live;
 pub mod queue;
 pub mod receiver;

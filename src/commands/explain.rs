@@ -56,7 +56,7 @@ pub(crate) fn run(args: &Args, layers: &Layers) -> Result<(), Failed> {
     let body = input::bytes(&args.file).map_err(Failed::input)?;
     let at = args.at.unwrap_or_else(Timestamp::now);
 
-    let checks = (!args.headers.is_empty()).then(|| source.explain(&headers, &body, at)).unwrap_or_default();
+    let checks = if args.headers.is_empty() { Vec::new() } else { source.explain(&headers, &body, at) };
     let refused_at = checks.last().filter(|check| check.outcome.is_err()).map(|check| check.step);
     let hints = if refused_at == Some(Step::Secret) {
         hints::all(source, &sources, &headers, &body, at)
@@ -68,9 +68,9 @@ pub(crate) fn run(args: &Args, layers: &Layers) -> Result<(), Failed> {
     let status = status(source, refused_at.is_some(), &reading);
     let report = Report { source, checks, hints, reading, status };
     if args.json {
-        print(&report.json())?
+        print(&report.json())?;
     } else {
-        print_styled(&report.text())?
+        print_styled(&report.text())?;
     }
     match report.refused() {
         None => Ok(()),

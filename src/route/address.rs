@@ -2,10 +2,10 @@
 
 use super::definition::{IdDefinition, TextOr};
 use super::place::Scene;
-use super::pointer::Pointer;
 use super::problem::Problems;
 use super::refusal::Refusal;
 use crate::change::{BadId, FlowId, NodeId};
+use crate::json::Pointer;
 
 /// The most flows that one route names.
 const FLOWS_MAX: usize = 100;

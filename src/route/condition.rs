@@ -9,9 +9,9 @@ use super::definition::ConditionDefinition;
 use super::kind::Type;
 use super::place::{Place, Scene};
 use super::problem::Problems;
-use super::value::Unclear;
 use crate::change::shorten;
 use crate::flow::same_value;
+use crate::json::Unclear;
 
 /// Something that must hold.
 #[derive(Clone, Debug)]

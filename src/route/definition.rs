@@ -98,6 +98,10 @@ pub struct VariableDefinition {
     /// The JSON type that it must have; any unless it says so.
     #[serde(rename = "type")]
     pub kind: Option<Type>,
+    /// Whether it is a text that holds the value of that type, as in `"30"`: systems that keep nothing but texts send
+    /// such.
+    #[serde(default)]
+    pub from_text: bool,
     /// The value where there is none; a JSON `null` is one.
     pub default: Option<Constant>,
     /// Whether it must be there where it has no default: `true` unless it says so. One that need not be is left as

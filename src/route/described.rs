@@ -8,11 +8,11 @@ use super::condition::Condition;
 use super::definition::{Definition, FetchDefinition};
 use super::mapping::Mapping;
 use super::order::OrderBy;
-use super::pointer::Pointer;
 use super::problem::{BadRoute, Problems};
 use super::reconciled::schedule;
 use super::{Fetching, Reconciled, Template};
 use crate::change::{FlowId, Mode, NodeId, shorten};
+use crate::json::Pointer;
 
 /// The longest name of a route, in bytes.
 const NAME_MAX_BYTES: usize = 64;

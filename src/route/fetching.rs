@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::header::{HeaderMap, HeaderName, HeaderValue};
+use reqwest::Url;
 use secrecy::ExposeSecret as _;
 use serde_json::value::RawValue;
 
@@ -11,9 +12,9 @@ use super::definition::FetchDefinition;
 use super::mapping::Mapping;
 use super::problem::Problems;
 use super::schema::Mismatch;
-use super::value::Value;
 use crate::change::{Values, shorten};
 use crate::http::Manner;
+use crate::json::Value;
 
 /// The longest that settings may let a call take, in seconds.
 const TIMEOUT_AT_MOST_S: u64 = 60;
@@ -27,13 +28,15 @@ const OURS: [&str; 5] = ["host", "content-length", "transfer-encoding", "connect
 pub struct Fetching {
     /// How the request is made.
     pub manner: Manner,
+    /// Whose the headers are: scheme, host and port. None of the built-in routes, which send none.
+    origin: Option<String>,
     mapping: Arc<Mapping>,
 }
 
 /// As the built-in routes do it.
 impl Default for Fetching {
     fn default() -> Self {
-        Self { manner: Manner::default(), mapping: Arc::new(Mapping::Native) }
+        Self { manner: Manner::default(), origin: None, mapping: Arc::new(Mapping::Native) }
     }
 }
 
@@ -53,7 +56,13 @@ impl Fetching {
             }
             manner.max_bytes = bytes;
         }
-        Self { manner, mapping: Arc::new(mapping) }
+        Self { manner, origin: origin(&definition.url), mapping: Arc::new(mapping) }
+    }
+
+    /// Whether the headers are for who is asked there. A change keeps the URL that its route had when the event came,
+    /// and settings may have named another host and its token since.
+    pub fn may_ask(&self, url: &str) -> bool {
+        self.origin.is_none() || self.origin == origin(url)
     }
 
     /// The values that the route takes from an answer.
@@ -64,6 +73,11 @@ impl Fetching {
         let values = self.mapping.read("the answer", &Value::new(answer))?;
         if self.mapping.is_whole(&values) { Ok(values) } else { Err(Mismatch::None) }
     }
+}
+
+/// Scheme, host and port of a URL.
+fn origin(url: &str) -> Option<String> {
+    Url::parse(url).ok().map(|url| url.origin().ascii_serialization())
 }
 
 /// All of them are taken for secret.

@@ -15,14 +15,14 @@ use super::event::Event;
 use super::mapping::bytes;
 use super::native::ALLOWED_FLOWS;
 use super::place::Scene;
-use super::pointer::Pointer;
 use super::push::pushed;
 use super::refusal::Refusal;
 use super::schema::VALUES_BYTES_MAX;
 use super::template::{Template, check_node};
-use super::value::Value;
 use crate::change::{FlowId, Mode, NewChange, Values};
 use crate::flow::Patch;
+use crate::json::Pointer;
+use crate::json::Value;
 
 /// The most changes that may follow from one delivery.
 pub(super) const CHANGES_MAX: usize = 1_000;

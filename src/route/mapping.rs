@@ -4,12 +4,12 @@ use serde_json::value::RawValue;
 
 use super::definition::{Constant, Definition, TextOr, VariableDefinition};
 use super::kind::Type;
-use super::pointer::Pointer;
 use super::problem::Problems;
 use super::schema::{Mismatch, SCHEMA, VALUES_BYTES_MAX, members};
-use super::value::Value;
 use crate::change::{Mode, Values, Variable, shorten};
 use crate::flow::Patch;
+use crate::json::Pointer;
+use crate::json::Value;
 
 /// The most variables that a route names.
 const VARIABLES_MAX: usize = 1_000;
@@ -36,7 +36,7 @@ pub(super) struct Named {
 #[derive(Clone, Debug)]
 enum Origin {
     Constant(Box<RawValue>),
-    At { pointer: Pointer, kind: Option<Type>, absent: Absent },
+    At { pointer: Pointer, kind: Option<Type>, from_text: bool, absent: Absent },
 }
 
 /// What to do where there is no value.
@@ -155,24 +155,30 @@ fn there<'v, 'a>(pointer: &Pointer, what: &str, value: &'v Value<'a>) -> Result<
     value.at(pointer)?.ok_or_else(|| Mismatch::NothingAt(format!("{pointer} of {what}")))
 }
 
+/// The value that a text holds; its spelling is the text's.
+fn held_in(value: &Value<'_>) -> Option<Box<RawValue>> {
+    RawValue::from_string(value.text()?).ok()
+}
+
 impl Named {
     /// The variable, unless it is to be left alone.
     fn read(&self, what: &str, value: &Value<'_>) -> Result<Option<Variable>, Mismatch> {
         let variable = |value: &RawValue| Variable { name: self.name.clone(), value: value.to_owned() };
-        let (pointer, kind, absent) = match &self.origin {
+        let (pointer, kind, from_text, absent) = match &self.origin {
             Origin::Constant(constant) => return Ok(Some(variable(constant))),
-            Origin::At { pointer, kind, absent } => (pointer, kind, absent),
+            Origin::At { pointer, kind, from_text, absent } => (pointer, *kind, *from_text, absent),
         };
         match (value.at(pointer)?, absent) {
             (Some(found), _) => {
-                let found = found.raw();
-                match kind {
-                    Some(kind) if !kind.fits(found.get()) => Err(Mismatch::WrongType {
+                let held = if from_text { held_in(found) } else { Some(found.raw().to_owned()) };
+                match (held, kind) {
+                    (Some(held), Some(kind)) if kind.fits(held.get()) => Ok(Some(variable(&held))),
+                    (Some(held), None) => Ok(Some(variable(&held))),
+                    (_, kind) => Err(Mismatch::WrongType {
                         name: self.name.clone(),
-                        expected: kind.as_str(),
-                        found: shorten(found.get()),
+                        expected: kind.map_or("JSON", Type::as_str),
+                        found: shorten(found.raw().get()),
                     }),
-                    Some(_) | None => Ok(Some(variable(found))),
                 }
             }
             (None, Absent::Take(default)) => Ok(Some(variable(default))),
@@ -191,7 +197,7 @@ impl Named {
         let origin = match definition {
             TextOr::Text(at) => {
                 let pointer = problems.take(&key, Pointer::parse(at))?;
-                Origin::At { pointer, kind: None, absent: Absent::Refuse }
+                Origin::At { pointer, kind: None, from_text: false, absent: Absent::Refuse }
             }
             TextOr::Table(table) => Origin::new(table, &key, problems)?,
         };
@@ -201,7 +207,7 @@ impl Named {
 
 impl Origin {
     fn new(definition: &VariableDefinition, key: &str, problems: &mut Problems) -> Option<Self> {
-        let VariableDefinition { at, value, kind, default, required } = definition;
+        let VariableDefinition { at, value, kind, from_text, default, required } = definition;
         let unfit = |constant: &&Constant| kind.is_some_and(|kind| !kind.fits(constant.json().get()));
         for (member, constant) in [("value", value), ("default", default)] {
             if let (Some(constant), Some(kind)) = (constant.as_ref().filter(unfit), kind) {
@@ -209,6 +215,12 @@ impl Origin {
                 problems
                     .add(format!("{key}.{member}"), format!("is `{found}`, and must be {}", kind.as_str()));
             }
+        }
+        if *from_text && matches!(kind, None | Some(Type::String)) {
+            problems.add(
+                format!("{key}.from_text"),
+                "goes with a `type` other than `string`: set the type that the text holds",
+            );
         }
         if default.is_some() && required.is_some() {
             problems.add(key, "has both `default` and `required`: keep one");
@@ -221,7 +233,7 @@ impl Origin {
                     (None, Some(true) | None) => Absent::Refuse,
                 };
                 let pointer = problems.take(&format!("{key}.at"), Pointer::parse(at))?;
-                Some(Self::At { pointer, kind: *kind, absent })
+                Some(Self::At { pointer, kind: *kind, from_text: *from_text, absent })
             }
             (None, Some(value)) => {
                 if default.is_some() || required.is_some() {

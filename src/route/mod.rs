@@ -65,7 +65,6 @@ mod mapping;
 mod native;
 mod order;
 mod place;
-mod pointer;
 mod problem;
 mod push;
 mod reconciled;
@@ -74,7 +73,6 @@ mod revision;
 mod routes;
 mod schema;
 mod template;
-mod value;
 
 pub use definition::{
     ConditionDefinition, Constant, Definition, FetchDefinition, IdDefinition, OnDrift, OneOrMany,

@@ -13,9 +13,9 @@ use super::reconciled::Reconciled;
 use super::refusal::Refusal;
 use super::schema::SCHEMA;
 use super::template::{Template, check_node, fill};
-use super::value::Value;
 use super::{Fetching, OnDrift, Revision};
 use crate::change::{FlowId, Mode, NewChange, NodeId, OrderKey, Values, shorten};
+use crate::json::Value;
 
 /// The name of the route for native events.
 pub(super) const DEFAULT: &str = "default";

@@ -5,9 +5,9 @@ use std::fmt;
 
 use hyper::header::{HeaderMap, HeaderName};
 
-use super::pointer::Pointer;
 use super::problem::Problems;
-use super::value::{Unclear, Value};
+use crate::json::Pointer;
+use crate::json::{Unclear, Value};
 
 /// A place that may hold something.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -4,7 +4,7 @@
 use jiff::Timestamp;
 
 use super::Revision;
-use super::value::Value;
+use crate::json::Value;
 
 /// What comes before a branch's name in `ref`.
 const BRANCHES: &str = "refs/heads/";

@@ -3,8 +3,8 @@
 use jiff::Timestamp;
 
 use super::schema::Mismatch;
-use super::value::Unclear;
 use crate::change::{BadId, FlowId, NodeId};
+use crate::json::Unclear;
 
 /// Why a route that wants an event cannot carry it out, for the sender to read.
 #[derive(Debug, thiserror::Error)]

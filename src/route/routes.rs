@@ -11,9 +11,9 @@ use super::event::{Event, Explained, Judgement, Verdict};
 use super::judging::{CHANGES_MAX, Wanted};
 use super::native::{BuiltIn, DEFAULT, Native, PUSH};
 use super::refusal::Refusal;
-use super::value::Value;
 use super::{Fetching, Reconciled};
 use crate::change::{FlowId, NewChange, NodeId};
+use crate::json::Value;
 
 /// What a body without a byte in it says: nothing that a pointer could point at.
 const NOTHING: &str = "null";

@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 
 use serde_json::value::RawValue;
 
-use super::value::{Unclear, Value};
 use crate::change::{Variable, shorten};
 use crate::flow::BadPatch;
+use crate::json::{Unclear, Value};
 
 /// The most bytes of values that a route carries on: 16 MiB. Several pointers may lead to the same value.
 pub(super) const VALUES_BYTES_MAX: usize = 16 * 1_024 * 1_024;

@@ -13,7 +13,6 @@ use super::fault::Fault;
 use super::id::{Id, IdSource};
 use super::key::KeyEncoding;
 use super::kind::Kind;
-use super::pointer::Pointer;
 use super::refusal::DELIVERY_ID_MAX_BYTES;
 use super::request::{Names, SignatureHeader};
 use super::row::Row;
@@ -22,6 +21,7 @@ use super::scheme_definition::{
 };
 use super::template;
 use super::time::{Time, TimeSource};
+use crate::json::{BadPointer, Pointer};
 
 /// The row of a definition.
 pub(super) fn row(name: &str, definition: &SchemeDefinition) -> Result<Row, Vec<Fault>> {
@@ -148,7 +148,10 @@ fn id(definition: &IdDefinition) -> Result<Id, Fault> {
 }
 
 fn pointer(key: &'static str, text: &str) -> Result<Pointer, Fault> {
-    Pointer::parse(text).map_err(|bad| Fault::Pointer { key, bad })
+    // The body itself is neither an id nor a time.
+    let pointer =
+        if text.is_empty() { Err(BadPointer::Rootless(String::new())) } else { Pointer::parse(text) };
+    pointer.map_err(|bad| Fault::Pointer { key, bad })
 }
 
 /// What is wrong with how the signature's header is divided.

@@ -1,6 +1,6 @@
 //! What can be wrong with the definition of a scheme.
 
-use super::pointer::BadPointer;
+use crate::json::BadPointer;
 
 /// A fault of a definition.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

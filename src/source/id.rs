@@ -2,9 +2,9 @@
 
 use std::borrow::Cow;
 
-use super::pointer::Pointer;
 use super::refusal::{BadDeliveryId, VerifyError};
 use super::request::{Incoming, Names, Outgoing};
+use crate::json::{Pointer, find};
 
 /// Where the ids of a scheme are, and what they look like.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,7 +37,7 @@ impl IdSource {
             }
             Self::Header(_) => Ok(None),
             Self::Body(pointer) => {
-                let Some(value) = pointer.find(request.body) else { return Ok(None) };
+                let Some(value) = find(request.body, pointer) else { return Ok(None) };
                 let json = value.get();
                 match json.as_bytes().first() {
                     Some(b'"') => serde_json::from_str(json).map(Some).map_err(|_lone_surrogate| bad_id()),

@@ -21,7 +21,6 @@ mod handshake;
 mod id;
 mod key;
 mod kind;
-mod pointer;
 mod presets;
 mod refusal;
 mod request;

@@ -4,9 +4,9 @@ use std::borrow::Cow;
 
 use jiff::Timestamp;
 
-use super::pointer::Pointer;
 use super::refusal::VerifyError;
 use super::request::{Incoming, Names, Outgoing};
+use crate::json::{Pointer, find};
 
 /// The most digits of a timestamp: more than any unit of time needs, fewer than overflow.
 const TIMESTAMP_MAX_DIGITS: usize = 16;
@@ -38,7 +38,7 @@ impl TimeSource {
             Self::Header(names) => request.line(names).map(Cow::Borrowed),
             Self::Item(mark) => request.item(mark).map(Cow::Borrowed),
             Self::Body(pointer) => {
-                let value = pointer.find(request.body);
+                let value = find(request.body, pointer);
                 value
                     .map(|value| Cow::Borrowed(value.get()))
                     .ok_or_else(|| VerifyError::MissingMember { pointer: pointer.to_string() })

@@ -65,6 +65,15 @@ impl Fetcher {
             tracing::warn!(route.name = &**route, fetch.reason = reason, "thin changes wait");
             return Fetched::Nothing(reason);
         };
+        if !fetching.may_ask(url) {
+            let reason = format!(
+                "route `{}` asks another host now, whose headers are not for {}: have the event sent again, or discard the change",
+                shorten(route),
+                shown(url)
+            );
+            tracing::warn!(route.name = &**route, fetch.reason = reason, "thin changes wait");
+            return Fetched::Nothing(reason);
+        }
         let answer = self.api.fetch(url, &fetching.manner).await;
         match answer.map(|answer| fetching.read(&answer)) {
             Ok(Ok(values)) => Fetched::Values(values),

@@ -10,6 +10,7 @@ use flowhook::sandbox::SAMPLE_NODE;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
+use crate::config_api::ConfigApi;
 use crate::deliveries::{change, delivery, now};
 use crate::patience::{eventually, patiently};
 use crate::program::{Addresses, Program, client};
@@ -73,6 +74,35 @@ async fn a_patch_is_published_beside_a_variable_and_rolled_back_to_the_byte() {
         text.replace("\"version\": 17", "\"version\": 14").replace("\"version\": 16", "\"version\": 14")
     };
     assert_eq!(version(&tenant.flow("f").expect("it is there")), before);
+    service.kill().await;
+}
+
+#[tokio::test]
+async fn a_token_for_one_host_is_not_sent_to_the_one_that_the_route_asked_before() {
+    let (tenant, service, _) = Program::serving().await;
+    service.kill().await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let journal = folder.path().join("journal.db");
+    let old = ConfigApi::start().await;
+    let values = Values::Fetch(format!("{}/f", old.url));
+    let (flow, node) = (FlowId::parse("f").expect("an id"), NodeId::parse(SAMPLE_NODE).expect("an id"));
+    let thin = NewChange { route: Arc::from("moved"), flow, node, mode: Mode::Merge, values, ..patch("{}") };
+    waiting(&journal, &[thin]).await;
+    let settings = format!(
+        "[routes.moved]\nsource = \"config\"\nflow = \"f\"\nnode = \"{SAMPLE_NODE}\"\nvariables_from = \"\"\n\
+         fetch = {{ url = \"http://127.0.0.1:9/f\", headers = {{ Authorization = \"Bearer new\" }} }}\n"
+    );
+    let serve = Program::serve(&tenant).journal(&journal).env("FLOWHOOK_CONFIG", "a.toml");
+    let mut service = serve.file("a.toml", &settings).start();
+    let addresses = service.ready().await;
+    let change = eventually(async || {
+        let change = addresses.ask("/api/changes/1").await;
+        change["reason"].is_string().then_some(change)
+    })
+    .await;
+    let reason = change["reason"].as_str().unwrap_or_default();
+    assert!(reason.starts_with("route `moved` asks another host now"), "{change}");
+    assert_eq!((&change["state"], old.asked().len()), (&json!("pending"), 0), "{change}");
     service.kill().await;
 }
 

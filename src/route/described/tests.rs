@@ -118,6 +118,10 @@ fn what_is_wrong_with_variables_is_told_with_its_key_and_what_to_do() {
         "`variables.v.default` is `\"x\"`, and must be a whole number",
     );
     check(
+        "variables = { v = { at = '/v', type = 'string', from_text = true } }",
+        "`variables.v.from_text` goes with a `type` other than `string`: set the type that the text holds",
+    );
+    check(
         "variables = { v = { at = '/v', default = 1, required = true } }",
         "`variables.v` has both `default` and `required`: keep one",
     );

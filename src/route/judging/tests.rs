@@ -195,6 +195,20 @@ fn a_variable_is_taken_as_it_is_spelt_and_of_its_type() {
 }
 
 #[test]
+fn a_value_may_be_held_by_a_text() {
+    let file =
+        one("flow = 'f'\nnode = 'n'\n[r.variables]\na = { at = '/a', type = 'integer', from_text = true }\n\
+         b = { at = '/b', type = 'object', from_text = true, required = false }");
+    check(&file, r#"{"a":"30"}"#, "r f/n merge - a=30");
+    check(&file, r#"{"a":" \u0033 ","b":"{\"x\" : 1.10}"}"#, r#"r f/n merge - a=3,b={"x" : 1.10}"#);
+    let refused = |found: &str| format!("refused: route `r`: `a` must be a whole number, not `{found}`");
+    check(&file, r#"{"a":30}"#, &refused("30"));
+    check(&file, r#"{"a":"30 s"}"#, &refused(r#""30 s""#));
+    check(&file, r#"{"a":"3.5"}"#, &refused(r#""3.5""#));
+    check(&file, r#"{"a":""}"#, &refused(r#""""#));
+}
+
+#[test]
 fn all_members_of_an_object_are_variables_but_those_that_are_named() {
     let file =
         one("flow = 'f'\nnode = 'n'\nvariables_from = '/c'\nvariables.b = { at = '/b', required = false }");

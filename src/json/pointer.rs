@@ -5,19 +5,19 @@ use std::fmt;
 use crate::change::shorten;
 
 /// The most steps of a pointer. Every step reads what it steps into once.
-pub(super) const STEPS_MAX: usize = 32;
+pub(crate) const STEPS_MAX: usize = 32;
 
 /// A JSON pointer.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Pointer {
+pub(crate) struct Pointer {
     text: String,
     /// Names of members, or indices, unescaped.
     steps: Vec<String>,
 }
 
 /// A text that is no pointer.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum BadPointer {
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum BadPointer {
     #[error("`{0}` is no JSON pointer: begin it with `/`, as in `/data/value`")]
     Rootless(String),
     #[error("`{0}` has a `~` that is neither `~0`, which stands for `~`, nor `~1`, which stands for `/`")]
@@ -27,7 +27,7 @@ pub(super) enum BadPointer {
 }
 
 impl Pointer {
-    pub(super) fn parse(text: &str) -> Result<Self, BadPointer> {
+    pub(crate) fn parse(text: &str) -> Result<Self, BadPointer> {
         let steps = match text.strip_prefix('/') {
             Some(steps) => steps.split('/').map(|step| unescaped(step, text)).collect::<Result<_, _>>()?,
             None if text.is_empty() => Vec::new(),
@@ -38,11 +38,11 @@ impl Pointer {
     }
 
     /// What to call the value that it points at in `what`, between backticks.
-    pub(super) fn of(&self, what: &str) -> String {
+    pub(crate) fn of(&self, what: &str) -> String {
         shorten(if self.text.is_empty() { what } else { &self.text })
     }
 
-    pub(super) fn steps(&self) -> impl Iterator<Item = &str> {
+    pub(crate) fn steps(&self) -> impl Iterator<Item = &str> {
         self.steps.iter().map(String::as_str)
     }
 }
@@ -63,7 +63,7 @@ fn unescaped(step: &str, pointer: &str) -> Result<String, BadPointer> {
 }
 
 /// The index that a step is, if it is one.
-pub(super) fn index(step: &str) -> Option<usize> {
+pub(crate) fn index(step: &str) -> Option<usize> {
     let is_index = step.bytes().all(|b| b.is_ascii_digit()) && (step == "0" || !step.starts_with('0'));
     is_index.then(|| step.parse().ok()).flatten()
 }

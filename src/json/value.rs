@@ -11,11 +11,11 @@ use super::pointer::{Pointer, index};
 
 /// The most parts of an object or an array that a route looks into: what is noted of each takes more room than the
 /// shortest does in a text.
-pub(super) const PARTS_MAX: usize = 100_000;
+pub(crate) const PARTS_MAX: usize = 100_000;
 
 /// A value of a JSON text.
 #[derive(Debug)]
-pub(super) struct Value<'a> {
+pub(crate) struct Value<'a> {
     raw: &'a RawValue,
     inside: OnceCell<Inside<'a>>,
 }
@@ -32,11 +32,11 @@ enum Inside<'a> {
 }
 
 /// A member of an object.
-pub(super) type Member<'a> = (Option<Cow<'a, str>>, Value<'a>);
+pub(crate) type Member<'a> = (Option<Cow<'a, str>>, Value<'a>);
 
 /// Why it cannot be told what a value is.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum Unclear {
+pub(crate) enum Unclear {
     /// Readers of JSON disagree about which counts.
     #[error("`{0}` is there twice")]
     Twice(String),
@@ -45,22 +45,22 @@ pub(super) enum Unclear {
 }
 
 impl<'a> Value<'a> {
-    pub(super) fn new(raw: &'a RawValue) -> Self {
+    pub(crate) fn new(raw: &'a RawValue) -> Self {
         Self { raw, inside: OnceCell::new() }
     }
 
     /// The value as it is spelt.
-    pub(super) fn raw(&self) -> &'a RawValue {
+    pub(crate) fn raw(&self) -> &'a RawValue {
         self.raw
     }
 
     /// Its text, if it is a string and Unicode.
-    pub(super) fn text(&self) -> Option<String> {
+    pub(crate) fn text(&self) -> Option<String> {
         string(self.raw)
     }
 
     /// Its members, if it is an object.
-    pub(super) fn members(&self) -> Result<Option<&[Member<'a>]>, Unclear> {
+    pub(crate) fn members(&self) -> Result<Option<&[Member<'a>]>, Unclear> {
         match self.inside() {
             Inside::Object(members) => Ok(Some(members)),
             Inside::Array(_) | Inside::Plain => Ok(None),
@@ -69,7 +69,7 @@ impl<'a> Value<'a> {
     }
 
     /// Its elements, if it is an array.
-    pub(super) fn elements(&self) -> Result<Option<&[Self]>, Unclear> {
+    pub(crate) fn elements(&self) -> Result<Option<&[Self]>, Unclear> {
         match self.inside() {
             Inside::Array(elements) => Ok(Some(elements)),
             Inside::Object(_) | Inside::Plain => Ok(None),
@@ -78,7 +78,7 @@ impl<'a> Value<'a> {
     }
 
     /// The member of that name, if it is an object and has one.
-    pub(super) fn get(&self, name: &str) -> Result<Option<&Self>, Unclear> {
+    pub(crate) fn get(&self, name: &str) -> Result<Option<&Self>, Unclear> {
         let members = self.members()?.unwrap_or_default();
         let mut found = members.iter().filter(|(member, _)| member.as_deref() == Some(name));
         let first = found.next();
@@ -89,7 +89,7 @@ impl<'a> Value<'a> {
     }
 
     /// What the pointer points at, if there is something.
-    pub(super) fn at(&self, pointer: &Pointer) -> Result<Option<&Self>, Unclear> {
+    pub(crate) fn at(&self, pointer: &Pointer) -> Result<Option<&Self>, Unclear> {
         let mut value = self;
         for step in pointer.steps() {
             let next = match value.elements()? {
@@ -116,8 +116,15 @@ impl<'a> Value<'a> {
     }
 }
 
+/// What the pointer points at in a body; none if that is no JSON, if there is none, or if it cannot be told which is
+/// meant.
+pub(crate) fn find<'b>(body: &'b [u8], pointer: &Pointer) -> Option<&'b RawValue> {
+    let whole = Value::new(serde_json::from_slice(body).ok()?);
+    whole.at(pointer).ok()?.map(Value::raw)
+}
+
 /// The text of a JSON string.
-pub(super) fn string(raw: &RawValue) -> Option<String> {
+pub(crate) fn string(raw: &RawValue) -> Option<String> {
     serde_json::from_str(raw.get()).ok()
 }
 
