@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use anstyle::{AnsiColor, Style};
 use flowhook::journal::{Found, Journal, JournalError, Location};
+use flowhook::route;
 use flowhook::settings::{Layers, Settings};
+use flowhook::source::Source;
 use flowhook::tenant::Tenant;
 use serde_json::json;
 use tokio::net::TcpListener;
@@ -55,6 +57,9 @@ async fn look(settings: Settings, layers: &Layers, report: &mut Report) -> Resul
     for text in &settings.warnings {
         report.add(Finding::new("settings", Verdict::Warning, text));
     }
+    for source in settings.sources.iter() {
+        report.add(of_source(source, &settings.routes));
+    }
     let journal = Journal::look(&settings.journal).await;
     // With these settings, only if it has their journal too.
     let running = match journal {
@@ -66,7 +71,7 @@ async fn look(settings: Settings, layers: &Layers, report: &mut Report) -> Resul
     report.add(listener("FLOWHOOK_LISTEN", settings.listen, webhooks).await);
     report.add(listener("FLOWHOOK_ADMIN_LISTEN", settings.admin.listen, running.is_some()).await);
     let tenant = Tenant::new(settings.tenant).map_err(|error| Failed::new(Exit::Other, error))?;
-    let preflight = preflight::whole(&tenant, &settings.routes.native, |finding| report.add(finding));
+    let preflight = preflight::whole(&tenant, &settings.routes, |finding| report.add(finding));
     if tokio::time::timeout(PREFLIGHT, preflight).await.is_err() {
         let why = "the tenant is slow, or CXONE_REQUESTS_PER_MINUTE is small";
         let what =
@@ -121,6 +126,20 @@ fn line(Finding { subject, verdict, message }: &Finding) -> String {
         Verdict::Skipped => ("skipped", Style::new().dimmed()),
     };
     format!("{style}{word:<7}{style:#}  {subject}: {message}")
+}
+
+/// Where its deliveries come, and to what they go.
+fn of_source(source: &Source, routes: &route::Settings) -> Finding {
+    let (name, terms) = (source.name(), source.terms());
+    let ours = routes.routes.iter().filter(|route| route.sources().any(|source| source == &**name));
+    let ours: Vec<&str> = ours.map(|route| &**route.name()).collect();
+    let to = match ours.as_slice() {
+        [] => "the built-in routes".to_owned(),
+        [one] => format!("route {one}"),
+        several => format!("routes {}", several.join(", ")),
+    };
+    let message = format!("{} /hooks/{name} by `{}`, for {to}", terms.allow(), source.scheme().name());
+    Finding::new(format!("source {name}"), Verdict::Ok, message)
 }
 
 fn of_journal(location: &Location, found: Result<Found, JournalError>, is_running: bool) -> Finding {

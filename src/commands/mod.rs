@@ -10,6 +10,7 @@ mod delivering;
 pub(crate) mod demo;
 pub(crate) mod discard;
 pub(crate) mod drift;
+pub(crate) mod explain;
 mod fault;
 pub(crate) mod health;
 mod input;

@@ -1,18 +1,20 @@
 //! What can be known of the tenant before the first event comes: for `check` to print, and for `serve` to
 //! tell at its start. It only reads.
 
-use flowhook::change::{FlowId, NodeId};
-use flowhook::config_api::ConfigApi;
+mod fetches;
+mod places;
+
+use flowhook::change::NodeId;
 use flowhook::flow::{AddressError, Document};
-use flowhook::http::Manner;
-use flowhook::route::{self, Revision, SCHEMA, fill};
+use flowhook::route::{SCHEMA, Settings};
 use flowhook::tenant::{Failure, Kind, Pass, Tenant};
 use serde::Serialize;
 
 use crate::exit::{Exit, Failed};
+use places::{NamedBy, Place, places};
 
-/// How many of the allowed flows are looked at; more would cost the tenant a call each.
-const FLOWS_AT_MOST: usize = 20;
+/// How many flows are looked at; more would cost the tenant a call each.
+const FLOWS_AT_MOST: usize = 21;
 
 /// One thing that was looked at.
 #[derive(Debug, Serialize)]
@@ -49,27 +51,28 @@ impl Finding {
     }
 }
 
-/// Looks at the token, its scopes, and the flow and node that events need not name: one flow call.
-pub(super) async fn brief(tenant: &Tenant, routes: &route::Native) -> Vec<Finding> {
-    let mut findings = Vec::new();
-    _ = Preflight { tenant, routes, tell: |finding| findings.push(finding) }.tenant().await;
+/// Looks at the token, its scopes, and the first flow that the settings name, with its nodes: one flow call.
+pub(super) async fn brief(tenant: &Tenant, routes: &Settings) -> Vec<Finding> {
+    let (mut findings, places) = (Vec::new(), places(routes));
+    let mut preflight = Preflight { tenant, tell: |finding| findings.push(finding) };
+    _ = preflight.tenant(places.first()).await;
     findings
 }
 
-/// Looks at all that can be looked at, the other allowed flows and the configuration API too, and tells of
-/// each thing at once.
-pub(super) async fn whole(tenant: &Tenant, routes: &route::Native, tell: impl FnMut(Finding)) {
-    let mut preflight = Preflight { tenant, routes, tell };
-    let next = preflight.tenant().await;
-    preflight.config_api().await;
+/// Looks at all that can be looked at, every flow that the settings name and the configuration systems too, and tells
+/// of each thing at once.
+pub(super) async fn whole(tenant: &Tenant, routes: &Settings, tell: impl FnMut(Finding)) {
+    let places = places(routes);
+    let mut preflight = Preflight { tenant, tell };
+    let next = preflight.tenant(places.first()).await;
+    fetches::look(routes, &mut preflight.tell).await;
     if next == Next::GoOn {
-        preflight.other_flows().await;
+        preflight.other_flows(places.get(1..).unwrap_or_default()).await;
     }
 }
 
 struct Preflight<'a, T> {
     tenant: &'a Tenant,
-    routes: &'a route::Native,
     tell: T,
 }
 
@@ -85,7 +88,7 @@ impl<T: FnMut(Finding)> Preflight<'_, T> {
         (self.tell)(Finding::new(subject, verdict, message));
     }
 
-    async fn tenant(&mut self) -> Next {
+    async fn tenant(&mut self, first: Option<&Place<'_>>) -> Next {
         let mut pass = match self.tenant.gate().admit() {
             Ok(pass) => pass,
             Err(_wait) => {
@@ -99,16 +102,30 @@ impl<T: FnMut(Finding)> Preflight<'_, T> {
         if self.token(&pass).await == Next::Stop {
             return Next::Stop;
         }
-        match &self.routes.flow {
-            Some(default) => self.flow(&mut pass, default, self.routes.node.as_ref()).await,
+        match first {
+            Some(place) => self.flow(&mut pass, place).await,
             None => {
                 self.add(
                     "flow",
                     Verdict::Skipped,
-                    "CXONE_FLOW_ID is not set, so every event has to name its flow",
+                    "no setting names one, so every event has to name its flow",
                 );
                 Next::GoOn
             }
+        }
+    }
+
+    async fn other_flows(&mut self, places: &[Place<'_>]) {
+        let Ok(mut pass) = self.tenant.gate().admit() else { return };
+        let (first, others) = places.split_at(places.len().min(FLOWS_AT_MOST - 1));
+        for place in first {
+            if self.flow(&mut pass, place).await == Next::Stop {
+                return;
+            }
+        }
+        if !others.is_empty() {
+            let message = format!("{} more are named: look at them with `flowhook nodes FLOW`", others.len());
+            self.add("flows", Verdict::Skipped, message);
         }
     }
 
@@ -135,26 +152,7 @@ impl<T: FnMut(Finding)> Preflight<'_, T> {
         }
     }
 
-    /// The flows beside the default one that events may name.
-    async fn other_flows(&mut self) {
-        let Ok(mut pass) = self.tenant.gate().admit() else { return };
-        let routes = self.routes;
-        let allowed = routes.allowed_flows.iter().flatten();
-        let others: Vec<&FlowId> = allowed.filter(|flow| Some(*flow) != routes.flow.as_ref()).collect();
-        for flow in others.iter().take(FLOWS_AT_MOST) {
-            if self.flow(&mut pass, flow, None).await == Next::Stop {
-                return;
-            }
-        }
-        if others.len() > FLOWS_AT_MOST {
-            let more = others.len() - FLOWS_AT_MOST;
-            let message =
-                format!("{more} more of FLOWHOOK_ALLOWED_FLOWS: look at them with `flowhook nodes FLOW`");
-            self.add("flows", Verdict::Skipped, message);
-        }
-    }
-
-    async fn flow(&mut self, pass: &mut Pass, flow: &FlowId, node: Option<&NodeId>) -> Next {
+    async fn flow(&mut self, pass: &mut Pass, Place { flow, nodes }: &Place<'_>) -> Next {
         let subject = format!("flow {flow}");
         let document = match self.tenant.read(pass, flow).await {
             Ok(text) => Document::parse(text),
@@ -169,9 +167,7 @@ impl<T: FnMut(Finding)> Preflight<'_, T> {
                 let name =
                     document.name().map(|name| format!("\"{}\", ", name.escape_debug())).unwrap_or_default();
                 self.add(subject, Verdict::Ok, format!("{name}version {}", document.version()));
-                if let Some(node) = node {
-                    self.node(&document, node);
-                }
+                nodes.iter().for_each(|(node, by)| self.node(&document, node, *by));
             }
             Err(error) => {
                 let verdict = Verdict::Failed { exit_code: Exit::Unreachable };
@@ -181,41 +177,21 @@ impl<T: FnMut(Finding)> Preflight<'_, T> {
         Next::GoOn
     }
 
-    fn node(&mut self, document: &Document, node: &NodeId) {
+    fn node(&mut self, document: &Document, node: &NodeId, by: NamedBy<'_>) {
         let subject = format!("node {}", node.as_str().escape_debug());
-        match variables(document, node) {
+        let (seen, says_which) = match by {
+            NamedBy::Route(route) => (
+                document.node(node.as_str()).map(|_node| format!("is there, for route {route}")),
+                format!("`node` of [routes.{route}]"),
+            ),
+            NamedBy::Variable | NamedBy::Nothing => (variables(document, node), "TARGET_NODE_ID".to_owned()),
+        };
+        match seen {
             Ok(message) => self.add(subject, Verdict::Ok, message),
             Err(error) => {
-                let message = format!("{error}; TARGET_NODE_ID says which");
+                let message = format!("{error}; {says_which} says which");
                 self.add(subject, Verdict::Failed { exit_code: Exit::Input }, message);
             }
-        }
-    }
-
-    /// Where the variables of thin events are fetched.
-    async fn config_api(&mut self) {
-        const SUBJECT: &str = "fetch";
-        let Some(template) = &self.routes.fetch_url else { return };
-        let url = match (&self.routes.flow, &self.routes.node) {
-            (Some(flow), Some(node)) => fill(template, flow, node, &Revision::HEAD),
-            _ if template.contains('{') => {
-                let why = "EXTERNAL_API_URL has placeholders, and CXONE_FLOW_ID and TARGET_NODE_ID do not fill them";
-                return self.add(SUBJECT, Verdict::Skipped, why);
-            }
-            _ => template.clone(),
-        };
-        let fetched = match ConfigApi::new() {
-            Ok(api) => api
-                .fetch(&url, &Manner::default())
-                .await
-                .map_err(|error| Failed::new(Exit::Unreachable, error)),
-            Err(error) => Err(Failed::new(Exit::Other, error)),
-        };
-        let checked =
-            fetched.and_then(|config| SCHEMA.variables("the answer", &config).map_err(Failed::input));
-        match checked {
-            Ok(_variables) => self.add(SUBJECT, Verdict::Ok, "EXTERNAL_API_URL answers the variables"),
-            Err(fault) => (self.tell)(Finding::failed(SUBJECT, &fault)),
         }
     }
 }

@@ -74,7 +74,7 @@ pub(crate) async fn run(args: Args, layers: &Layers) -> Result<(), Failed> {
 
     let mut files = args.files.iter().enumerate();
     while let Some((at, path)) = files.next() {
-        let mut posted = pin!(post(&posting, path));
+        let mut posted = pin!(post(&posting, path, new_id(source)));
         let delivery = loop {
             tokio::select! {
                 delivery = &mut posted => break delivery,
@@ -106,9 +106,9 @@ fn broken(error: JoinError) -> Failed {
     Failed::new(Exit::Other, anyhow::Error::new(error).context("following a file broke down"))
 }
 
-async fn post(posting: &Posting<'_>, path: &Path) -> Delivery {
+async fn post(posting: &Posting<'_>, path: &Path, id: String) -> Delivery {
     match input::bytes(path) {
-        Ok(body) => posting.post(name(path), new_id(), body).await,
+        Ok(body) => posting.post(name(path), id, body).await,
         Err(error) => {
             let fix = "see to it that it can be read".to_owned();
             Delivery::unsent(name(path), Problem { exit: Exit::Input, what: error.to_string(), fix })

@@ -59,7 +59,7 @@ pub(crate) async fn run(args: &Args, mut layers: Layers, log: LogFilter) -> Resu
     if args.observe {
         settings.purpose = Purpose::Observe;
     }
-    let routes = settings.routes.native.clone();
+    let routes = settings.routes.clone();
     let mut service = Service::start(settings, Clock::system()).await?;
     // The service accepts whatever the tenant does; what is amiss is told.
     service.beside(

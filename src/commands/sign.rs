@@ -39,7 +39,7 @@ pub(crate) fn run(args: Args, layers: &Layers) -> Result<(), Failed> {
     let body = input::bytes(&args.file).map_err(Failed::input)?;
     // An id of ours is well-formed, so what cannot be signed with it is not the caller's doing.
     let exit = if args.id.is_some() { Exit::Usage } else { Exit::Other };
-    let id = args.id.unwrap_or_else(new_id);
+    let id = args.id.unwrap_or_else(|| new_id(source));
     let headers = source.sign(&id, Timestamp::now(), &body).map_err(|error| Failed::new(exit, error))?;
     if args.json { print(&json(source.name(), &id, &headers)) } else { print(&lines(&headers)) }
 }

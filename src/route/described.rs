@@ -162,6 +162,14 @@ impl Route {
         shows_headers.then(warning).into_iter()
     }
 
+    /// Where its values are fetched, if they are.
+    pub fn url(&self) -> Option<&Template> {
+        match &self.values {
+            Origin::Event(_) => None,
+            Origin::Fetched(url, _) => Some(url),
+        }
+    }
+
     /// How its values are fetched, if they are.
     pub fn fetching(&self) -> Option<&Fetching> {
         match &self.values {

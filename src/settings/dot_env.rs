@@ -46,15 +46,16 @@ pub(super) fn read(files: &mut Files, problems: &mut Problems) -> DotEnv {
             return DotEnv::default();
         }
     };
+    let dot_env = DotEnv { pairs: BTreeMap::new(), expanded: expanded(&text).collect() };
     match dotenvy::from_read_iter(text.as_bytes()).collect() {
-        Ok(pairs) => DotEnv { pairs, expanded: expanded(&text).collect() },
+        Ok(pairs) => DotEnv { pairs, ..dot_env },
         // The error would quote the line, which may hold a secret.
         Err(quotes_the_line) => {
             let line = bad_line(&text, &quotes_the_line);
             let at = line.map(|line| format!(" at line {line}")).unwrap_or_default();
             let what = format!("cannot be read{at}: write NAME=VALUE, with quotes around spaces and `#`");
             problems.push(Problem::new(DOT_ENV, &what));
-            DotEnv::default()
+            dot_env
         }
     }
 }

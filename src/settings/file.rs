@@ -56,18 +56,17 @@ impl Named {
     }
 }
 
-/// Reads a settings file, as far as it can be read.
-pub(super) fn read(path: &Path, files: &mut Files, problems: &mut Problems) -> SettingsFile {
+/// Reads a settings file; nothing where it cannot be read at all.
+pub(super) fn read(path: &Path, files: &mut Files, problems: &mut Problems) -> Option<SettingsFile> {
     let name = path.display().to_string();
     let mut problem = |what: &str| problems.push(Problem::new(&name, what));
-    let mut file = SettingsFile::default();
     let text = match files.read(path, SETTINGS_BYTES) {
         Ok(text) => text,
         Err(error) => {
             problem(&format!(
                 "cannot be read: {error}; give --config or {CONFIG_VARIABLE} the settings file"
             ));
-            return file;
+            return None;
         }
     };
     let tables: Table = match toml::from_str(&text) {
@@ -77,9 +76,10 @@ pub(super) fn read(path: &Path, files: &mut Files, problems: &mut Problems) -> S
             let line = error.span().map(|span| 1 + text[..span.start.min(text.len())].matches('\n').count());
             let at = line.map(|line| format!(" at line {line}")).unwrap_or_default();
             problem(&format!("is not TOML{at}: {}", error.message()));
-            return file;
+            return None;
         }
     };
+    let mut file = SettingsFile::default();
     for (table, members) in tables {
         let named = file.named.of(&table);
         if named.is_none() && !is_known(&table) {
@@ -95,7 +95,7 @@ pub(super) fn read(path: &Path, files: &mut Files, problems: &mut Problems) -> S
             (_, None) => problem(&format!("must have `{table}` as a table: write `[{table}]`")),
         }
     }
-    file
+    Some(file)
 }
 
 impl SettingsFile {

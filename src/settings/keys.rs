@@ -52,7 +52,7 @@ keys! {
     RECONCILE_SECONDS = "FLOWHOOK_RECONCILE_SECONDS", "route.reconcile_seconds", "300",
         "how often what is fetched is compared with the flow when no event comes; `0` for never";
     WEBHOOK_SECRET = "FLOWHOOK_WEBHOOK_SECRET", "source.secret", "required",
-        "what the configuration system signs with; several, comma-separated, while rotating. Not required where the file has sources of its own";
+        "what the configuration system signs with; several, comma-separated, while rotating";
     WEBHOOK_SECRET_FILE = "FLOWHOOK_WEBHOOK_SECRET_FILE", "source.secret_file", "none",
         "a file that holds the secrets instead, one a line";
     WEBHOOK_SCHEME = "FLOWHOOK_WEBHOOK_SCHEME", "source.scheme", "standard-webhooks",

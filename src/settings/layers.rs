@@ -28,6 +28,8 @@ pub struct Layers {
     dot_env: DotEnv,
     /// The file that was read, for messages.
     file: Option<PathBuf>,
+    /// Whether it could not be read, so that nobody knows what else there is.
+    pub(super) is_unread: bool,
     /// What was read.
     pub(super) files: Files,
     /// What cannot be read, and every key of the file that there is not: reported with whatever else is
@@ -71,13 +73,14 @@ impl Layers {
 
     fn read(file: Option<PathBuf>, environment: Environment, mut files: Files) -> Self {
         let mut problems = Problems::default();
-        let in_file = file.as_ref().map(|file| file::read(file, &mut files, &mut problems));
+        let in_file = file.as_ref().and_then(|file| file::read(file, &mut files, &mut problems));
+        let is_unread = file.is_some() && in_file.is_none();
         let in_file = in_file.unwrap_or_default();
         let dot_env = match environment {
             Environment::OfProcess => dot_env::read(&mut files, &mut problems),
             Environment::Given(_) => DotEnv::default(),
         };
-        let mut layers = Self { file, named: in_file.named, files, ..Self::default() };
+        let mut layers = Self { file, is_unread, named: in_file.named, files, ..Self::default() };
         for (key, text) in in_file.values {
             layers.add(key, text, true, &mut problems);
         }

@@ -2,6 +2,8 @@
 //!
 //! Only the wiring imports this. Each command asks for the part it needs, so that `nodes` works without a
 //! webhook secret. Every problem of that part is reported at once, with the key's name and what to do.
+//!
+//! A service that runs has its settings [`Followed`]: they are read again when a file of theirs says something else.
 
 mod dot_env;
 mod environment;
@@ -128,6 +130,18 @@ impl Settings {
         let mut read = Read::begin(layers);
         let sources = sources::named(read.callers());
         read.problems.or(sources)
+    }
+
+    /// Who may call, and what their deliveries mean.
+    ///
+    /// # Errors
+    /// [`Problems`], all at once.
+    pub fn deliveries(layers: &Layers) -> Result<(Sources, route::Settings), Problems> {
+        let mut read = Read::begin(layers);
+        let callers = read.callers();
+        let native = read.native();
+        let routes = read.described_routes(&callers, &native);
+        read.problems.or((sources::named(callers), route::Settings { native, routes }))
     }
 
     /// Where webhooks are received.

@@ -38,7 +38,7 @@ impl Read<'_> {
                 set.join(" and ")
             );
             self.wrong(&format!("sources.{SOURCE}"), &what);
-        } else if has_single || named.is_empty() {
+        } else if has_single || (named.is_empty() && !self.layers.is_unread) {
             callers.extend(self.single_caller());
         }
         callers

@@ -25,6 +25,10 @@ pub(super) fn all(layers: &Layers, callers: &[Caller], native: &Native, routes: 
             warnings.extend(ours.into_iter().filter_map(|route| replays(layers, caller, route)));
         }
     }
+    for route in routes {
+        let place = layers.place(&format!("routes.{}", route.name()));
+        warnings.extend(route.warnings().map(|warning| format!("{place}: {warning}")));
+    }
     warnings
 }
 
@@ -72,7 +76,7 @@ fn replays(layers: &Layers, caller: &Caller, route: &Route) -> Option<String> {
     (!scheme.signs_time() && route.is_replayable()).then(|| {
         format!(
             "{}: `{}` of the source `{}` signs no time, so an old event that is sent again can revert a newer one: \
-             give the route `order_by` or `fetch`",
+             give the route an `order_by` that is in the body, or `fetch`",
             layers.place(&format!("routes.{}", route.name())),
             scheme.name(),
             caller.source.name()

@@ -39,3 +39,36 @@ impl Encoding {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Encoding;
+
+    #[test]
+    fn the_bytes_of_a_signature_have_one_spelling_but_for_the_case_of_hex() {
+        let check = |encoding: Encoding, spellings: &[&str], others: &[&str]| {
+            for text in spellings {
+                assert_eq!(encoding.decode(text).as_deref(), Some(&[0xfb, 0xff, 0xfe, 0x01][..]), "{text}");
+            }
+            for text in others {
+                assert_eq!(encoding.decode(text), None, "{encoding:?}: {text}");
+            }
+            assert_eq!(encoding.encode(&[0xfb, 0xff, 0xfe, 0x01]), spellings[0]);
+        };
+        check(
+            Encoding::Base64,
+            &["+//+AQ=="],
+            &["-__-AQ==", "+//+AQ", "+//+AQ=", "+//+AR==", "+//+ AQ==", "+//+AQ==\n", "+//+A==="],
+        );
+        check(
+            Encoding::Base64url,
+            &["-__-AQ"],
+            &["+//+AQ", "-__-AQ==", "-__-AQ=", "-__-AR", "-__-A", " -__-AQ"],
+        );
+        check(
+            Encoding::Hex,
+            &["fbfffe01", "FBFFFE01", "fBfFfE01"],
+            &["fbfffe0", "0xfbfffe01", "fbfffe01 ", "fbfffeg1"],
+        );
+    }
+}

@@ -10,6 +10,7 @@
 //! where that knob is turned. What a definition must hold so that a signature means something is in [`build`].
 
 mod algorithm;
+mod bad_source;
 mod build;
 mod content;
 mod definition;
@@ -34,10 +35,11 @@ mod terms;
 mod time;
 mod verified;
 mod verify;
+mod warning;
 
 use std::collections::HashMap;
-use std::fmt;
 
+pub use bad_source::BadSource;
 pub use definition::Definition;
 pub use explain::Check;
 pub use handshake::{Greeting, HANDSHAKE_BYTES};
@@ -50,6 +52,7 @@ pub use sign::CannotSign;
 pub use terms::{BODY_BYTES, BODY_BYTES_MAX, Method, OnRejected, TOLERANCE_S, TOLERANCE_S_MAX, Terms};
 pub use verified::Verified;
 pub use verify::Step;
+pub use warning::Warning;
 
 use crate::change::{SourceName, shorten};
 
@@ -114,28 +117,6 @@ impl Source {
     }
 }
 
-/// What is not as it should be with a source that can be used.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Warning {
-    /// A secret is easy to guess.
-    Short(ShortSecret),
-    /// It signs with SHA-1.
-    Dated(Scheme),
-}
-
-impl fmt::Display for Warning {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Short(short) => short.fmt(f),
-            Self::Dated(scheme) => write!(
-                f,
-                "`{}` signs with HMAC-SHA1, which holds and is dated: where the sender has another way, use that",
-                scheme.name()
-            ),
-        }
-    }
-}
-
 fn check_name(name: &str) -> Result<(), BadSource> {
     let follows = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_');
     let is_name = name.len() <= NAME_MAX_BYTES
@@ -145,82 +126,6 @@ fn check_name(name: &str) -> Result<(), BadSource> {
         return Err(BadSource::Name { name: shorten(name) });
     }
     if RESERVED.contains(&name) { Err(BadSource::Reserved { name: name.into() }) } else { Ok(()) }
-}
-
-/// A source that cannot be one.
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
-pub enum BadSource {
-    /// The name cannot stand in a path.
-    #[error(
-        "source name `{name}` is not valid: use 1 to {NAME_MAX_BYTES} letters, digits, `-` or `_`, \
-         the first a letter or digit"
-    )]
-    Name {
-        /// The name, shortened.
-        name: String,
-    },
-    /// Without a secret everybody could write into flows.
-    #[error("source `{name}` has no secret: give it the one that the sender signs with")]
-    NoSecret {
-        /// The source.
-        name: String,
-    },
-    /// More secrets than a rotation needs.
-    #[error(
-        "source `{name}` has {given} secrets, and {SECRETS_MAX} are the most: remove those no longer in use"
-    )]
-    TooManySecrets {
-        /// The source.
-        name: String,
-        /// How many it was given.
-        given: usize,
-    },
-    /// The name is taken.
-    #[error("source name `{name}` is ours, for changes that we make ourselves: choose another one")]
-    Reserved {
-        /// The name.
-        name: String,
-    },
-    /// Its scheme is none.
-    #[error("source `{name}`: {why}")]
-    Scheme {
-        /// The source.
-        name: String,
-        /// What is wrong.
-        why: UnknownScheme,
-    },
-    /// A secret is none.
-    #[error("source `{name}`, secret number {number}: {why}")]
-    Secret {
-        /// The source.
-        name: String,
-        /// Which of its secrets, from 1.
-        number: usize,
-        /// What is wrong.
-        why: BadSecret,
-    },
-    /// A number is out of bounds.
-    #[error("source `{name}`: `{key}` must be a number from 1 to {most}")]
-    Number {
-        /// The source.
-        name: String,
-        /// The setting.
-        key: &'static str,
-        /// The greatest that it may be.
-        most: u64,
-    },
-    /// No delivery could come.
-    #[error("source `{name}`: `methods` is empty: name `POST`, or how else its deliveries come")]
-    NoMethod {
-        /// The source.
-        name: String,
-    },
-    /// Two sources would share one path.
-    #[error("source `{name}` is there twice: rename one of them")]
-    Twice {
-        /// The source.
-        name: String,
-    },
 }
 
 /// All sources of the service, by name.
@@ -245,6 +150,11 @@ impl Sources {
     /// The source of that name.
     pub fn find(&self, name: &str) -> Option<&Source> {
         self.0.get(name)
+    }
+
+    /// All of them, in the order of their names.
+    pub fn iter(&self) -> impl Iterator<Item = &Source> {
+        self.names().into_iter().filter_map(|name| self.find(name))
     }
 
     /// The names of all of them, in order.

@@ -88,6 +88,11 @@ impl Scheme {
         self.0.kinds.iter().any(|kind| kind.algorithm == Algorithm::HmacSha1)
     }
 
+    /// How long each id of its deliveries is, if they are all of one length.
+    pub fn id_length(&self) -> Option<usize> {
+        self.0.id.as_ref()?.length
+    }
+
     /// The status by which its senders know that a delivery was accepted.
     pub fn accepted(&self) -> StatusCode {
         self.0.accepted

@@ -50,7 +50,12 @@ impl Scheme {
             source.write(&timestamp, &mut request);
         }
         request.items.push(secret.sign(&content).ok_or(CannotSign::PublicKey)?);
-        Ok(request.finish(&row.signature))
+        let mut headers = request.finish(&row.signature);
+        if self.is_token() {
+            // So that it is not shown with the others by mistake.
+            headers.values_mut().for_each(|value| value.set_sensitive(true));
+        }
+        Ok(headers)
     }
 }
 

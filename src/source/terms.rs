@@ -45,6 +45,16 @@ impl Terms {
         self.methods.iter().any(|known| known.as_str() == method.as_str())
     }
 
+    /// The first method that carries a body, if there is one.
+    pub fn with_body(&self) -> Option<hyper::Method> {
+        self.methods.iter().find_map(|method| match method {
+            Method::Post => Some(hyper::Method::POST),
+            Method::Put => Some(hyper::Method::PUT),
+            Method::Patch => Some(hyper::Method::PATCH),
+            Method::Get => None,
+        })
+    }
+
     /// The methods, as the header `Allow` has them.
     pub fn allow(&self) -> String {
         self.methods.iter().map(|method| method.as_str()).collect::<Vec<_>>().join(", ")

@@ -438,3 +438,48 @@ async fn a_tenant_that_asks_to_wait_is_asked_again_later() {
     tenant.fault(Fault::get(FaultKind::Status(busy)).forever());
     Wrong::set(&[], &["429 Too Many Requests"]).check(&tenant, 75).await;
 }
+
+/// Settings with a source and a route of one's own, whose values are fetched.
+fn with_tables(program: Program, api: &ConfigApi, node: &str) -> Program {
+    let tables = format!(
+        "[sources.own]\nscheme = \"stripe\"\nsecrets = [\"0123456789012345678901234567890\"]\n\
+         [routes.wait]\nsource = \"own\"\nflow = [\"g\", {{ at = \"/flow\", default = \"f\" }}]\nnode = \"{node}\"\n\
+         variables = {{ queue_target = \"/queue\" }}\nfetch = {{ url = \"{}/{{flow_id}}\" }}\n",
+        api.url
+    );
+    program.file("flowhook.toml", &tables).env("FLOWHOOK_CONFIG", "flowhook.toml")
+}
+
+#[tokio::test]
+async fn every_source_and_route_is_looked_at_with_what_it_fetches() {
+    let tenant = tenant(SCOPES).await;
+    tenant.add_flow("g", &sample_flow("g", "Sales")).expect("the sample is a flow");
+    let api = ConfigApi::start().await;
+    let check = async |node: &str| {
+        let program = Program::flowhook(&["check"]).at(&tenant).on_free_ports();
+        with_tables(program, &api, node).output().await
+    };
+    api.says(&json!({"queue": "vip"}));
+    let well = check(SAMPLE_NODE).await;
+    assert_eq!(well.code, Some(0), "{well:?}");
+    assert_says(
+        &well.stdout,
+        &[
+            "ok       source own: POST /hooks/own by `stripe`, for route wait\n",
+            "ok       flow g: \"Sales\", version 14\nok       node node_set_vars: is there, for route wait\n",
+            "ok       fetch of route wait: `fetch.url` answers what the route takes\n",
+        ],
+    );
+    assert!(!well.stdout.contains("source config"), "{well:?}");
+    api.says(&json!({"other": "vip"}));
+    let wrong = check("node_lost").await;
+    assert_eq!(wrong.code, Some(65), "{wrong:?}");
+    assert_says(
+        &wrong.stdout,
+        &[
+            "failed   node node_lost: ",
+            "`node` of [routes.wait] says which",
+            "failed   fetch of route wait: ",
+        ],
+    );
+}

@@ -82,6 +82,20 @@ fn lines(output: &Output) -> (Vec<&str>, &str) {
 }
 
 #[tokio::test]
+async fn a_file_is_followed_under_the_id_that_the_service_has_for_it() {
+    let own = event("flow-0", 1).replacen('{', r#"{"_id":"of the body's own?","#, 1).replace(' ', "_");
+    for (scheme, file) in
+        [("flagsmith", event("flow-0", 1)), ("launchdarkly", own), ("configcat", event("flow-0", 2))]
+    {
+        let scheme = [("FLOWHOOK_WEBHOOK_SCHEME", scheme)];
+        let site = Site::with(&scheme).await;
+        let output = site.send(&["event.json"]).envs(&scheme).file("event.json", &file).output().await;
+        assert_ends(&output, 0, &[]);
+        assert!(output.stdout.contains("published"), "{scheme:?}: {output:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_file_is_followed_until_it_is_published() {
     let site = Site::begin().await;
     let output = site.send(&["good.json"]).output().await;

@@ -1,5 +1,8 @@
 //! The settings: their layers, their checks, their messages.
 
+mod page;
+mod tables;
+
 use std::fs;
 use std::path::Path;
 

@@ -1,6 +1,10 @@
 //! `flowhook sign`: what it prints makes a file a delivery.
 
 use flowhook::sandbox::SAMPLE_NODE;
+use flowhook::source::{Scheme, Secret, Source};
+use hyper::HeaderMap;
+use hyper::header::HeaderName;
+use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::program::{Output, Program, WEBHOOK_SECRET};
@@ -65,6 +69,25 @@ async fn it_prints_a_header_a_line_or_json() {
 }
 
 #[tokio::test]
+async fn it_signs_in_every_scheme() {
+    for scheme in Scheme::all() {
+        // With the time where one of them has it.
+        let body = format!(r#"{{"timestamp":{}}}"#, Timestamp::now().as_millisecond());
+        let program = sign(&["--json", "timed.json"]).file("timed.json", &body);
+        let json = program.env("FLOWHOOK_WEBHOOK_SCHEME", scheme.name()).output().await.json();
+        let line = |(name, value): (&String, &Value)| {
+            let value = value.as_str().expect("text").parse().expect("a value");
+            (name.parse::<HeaderName>().expect("a name"), value)
+        };
+        let headers: HeaderMap = json["headers"].as_object().expect("headers").iter().map(line).collect();
+        let secret = Secret::parse(&scheme, WEBHOOK_SECRET).expect("a good secret");
+        let source = Source::new("config", scheme.clone(), vec![secret]).expect("a good source");
+        let outcome = source.verify(&headers, body.into(), Timestamp::now());
+        assert!(outcome.is_ok(), "{scheme:?}: {json} {outcome:?}");
+    }
+}
+
+#[tokio::test]
 async fn what_it_cannot_sign_it_says_with_the_next_step() {
     assert_failed(&sign(&["--source", "git", "event.json"]).output().await, 64, &["`git`", "`config`"]);
     assert_failed(&sign(&["--id", "a.b", "event.json"]).output().await, 64, &["delivery's id"]);
@@ -74,4 +97,21 @@ async fn what_it_cannot_sign_it_says_with_the_next_step() {
     assert!(!no_secret.stderr.contains("CXONE"), "it needs nothing else: {no_secret:?}");
     assert_failed(&sign(&["missing.json"]).output().await, 65, &["`missing.json`", "No such file"]);
     assert_failed(&sign(&["."]).output().await, 65, &["`.`", "directory"]);
+}
+
+#[tokio::test]
+async fn it_signs_for_the_one_source_that_there_is_and_asks_which_of_several() {
+    let source = |name: &str| {
+        format!("[sources.{name}]\nscheme = \"github\"\nsecrets = [\"0123456789012345678901234\"]\n")
+    };
+    let sign = async |sources: &[&str]| {
+        let tables: String = sources.iter().map(|name| source(name)).collect();
+        let program = Program::flowhook(&["--config", "flowhook.toml", "sign", "--json", "event.json"]);
+        program.file("event.json", EVENT).file("flowhook.toml", &tables).output().await
+    };
+    assert_eq!(sign(&["git"]).await.json()["source"], "git");
+    assert_eq!(sign(&["git", "config"]).await.json()["source"], "config");
+    let several = sign(&["git", "hub"]).await;
+    assert_eq!(several.code, Some(64), "{several:?}");
+    assert!(several.stderr.contains("give --source one of `git`, `hub`"), "{several:?}");
 }

@@ -97,10 +97,10 @@ fn sixteen_digits_are_still_a_timestamp() {
 
 #[test]
 fn a_delivery_is_fresh_for_300_seconds_either_way() {
-    fn check(now_s: i64, expected: Option<VerifyError>) {
+    let check = |now_s: i64, expected: Option<VerifyError>| {
         let outcome = source(&[OLD]).verify(&signed(OLD), BODY.into(), at(now_s));
         assert_eq!(outcome.err(), expected, "{now_s}");
-    }
+    };
     check(NOW_S - 301, Some(VerifyError::NotFresh { age_s: -301 }));
     check(NOW_S - 300, None);
     check(NOW_S + 300, None);
@@ -135,10 +135,10 @@ fn an_id_is_visible_ascii_without_a_dot() {
 
 #[test]
 fn any_secret_may_have_made_any_signature_of_the_list() {
-    fn check(secrets: &[&str], list: &str, expected: Option<VerifyError>) {
+    let check = |secrets: &[&str], list: &str, expected: Option<VerifyError>| {
         let outcome = source(secrets).verify(&with(SIGNATURE, list.as_bytes()), BODY.into(), at(NOW_S));
         assert_eq!(outcome.err(), expected, "{} secrets, `{list}`", secrets.len());
-    }
+    };
     let signature = |secret| signed(secret)[SIGNATURE].to_str().expect("ASCII").to_owned();
     let (old, new) = (signature(OLD), signature(NEW));
     let v9 = old.replace("v1,", "v9,");

@@ -39,6 +39,7 @@ enum Success {
     Accepted,
     Duplicate,
     Ignored,
+    Rejected,
 }
 
 impl Answer {
@@ -60,6 +61,15 @@ impl Answer {
         }
     }
 
+    /// The delivery's id, as the service has it: not every scheme has a place for ours.
+    pub(super) fn id(&self) -> Option<String> {
+        #[derive(Deserialize)]
+        struct Named {
+            id: String,
+        }
+        serde_json::from_str(&self.text).ok().map(|Named { id }| id)
+    }
+
     /// What it means for the delivery.
     pub(super) fn ending(&self, asked: &Asked) -> Ending {
         let Self { status, .. } = self;
@@ -68,6 +78,12 @@ impl Answer {
                 Ok(Success::Accepted) => Ending::Accepted,
                 Ok(Success::Duplicate) => Ending::Duplicate,
                 Ok(Success::Ignored) => Ending::Ignored,
+                // 200 to a sender that would give up otherwise, which we are not.
+                Ok(Success::Rejected) => refused(
+                    Exit::Input,
+                    "it cannot be carried out, and is kept as rejected".to_owned(),
+                    "read why in /api/deliveries, mend the file and send it again".to_owned(),
+                ),
                 Err(_not_ours) => self.foreign(asked),
             };
         }
@@ -154,6 +170,9 @@ mod tests {
         check(200, accepted, |ending| matches!(ending, Ending::Accepted));
         check(200, r#"{"status":"duplicate","id":"x"}"#, |ending| matches!(ending, Ending::Duplicate));
         check(200, r#"{"status":"ignored"}"#, |ending| matches!(ending, Ending::Ignored));
+        check(200, r#"{"status":"rejected","id":"x"}"#, |ending| {
+            matches!(ending, Ending::Refused(Problem { exit: Exit::Input, .. }))
+        });
         for answer in ["", "<html>", r#"{"status":"ok"}"#] {
             check(200, answer, |ending| {
                 matches!(ending, Ending::Refused(Problem { exit: Exit::Unreachable, .. }))

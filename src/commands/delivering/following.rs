@@ -6,7 +6,7 @@ use std::time::Duration;
 use flowhook::backoff::Backoff;
 use flowhook::change::{SourceName, State};
 use flowhook::http::{self, root_cause, shown};
-use reqwest::StatusCode;
+use reqwest::{StatusCode, Url};
 use secrecy::ExposeSecret as _;
 use tokio::sync::Semaphore;
 
@@ -37,6 +37,13 @@ pub(crate) struct Following {
     places: Semaphore,
     /// Why nothing can be followed any more. What one has found out, the others need not ask.
     broken: OnceLock<Problem>,
+}
+
+/// Where a delivery is told of. An id of the sender's own may hold whatever is visible.
+fn url(base_url: &str, source: &str, id: &str) -> Option<Url> {
+    let mut url = Url::parse(base_url).ok()?;
+    url.path_segments_mut().ok()?.pop_if_empty().extend(["api", "deliveries", source, id]);
+    Some(url)
 }
 
 /// No answer that helps.
@@ -100,7 +107,9 @@ impl Following {
             return Err(Unhelpful::Ever(problem.clone()));
         }
         let Listener { base_url, client, .. } = &self.admin.listener;
-        let url = format!("{base_url}/api/deliveries/{}/{id}", self.source);
+        let Some(url) = url(base_url, &self.source, id) else {
+            return Err(self.unreachable("its address is no URL"));
+        };
         let mut request = client.get(url).timeout(ANSWER);
         if let Some(token) = &self.admin.token {
             request = request.bearer_auth(token.expose_secret());

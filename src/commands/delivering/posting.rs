@@ -1,7 +1,7 @@
 //! Posting deliveries to a service.
 
 use flowhook::http::{root_cause, shown};
-use flowhook::source::Source;
+use flowhook::source::{CannotSign, Source};
 use jiff::Timestamp;
 use reqwest::Response;
 
@@ -34,6 +34,7 @@ impl<'s> Posting<'s> {
                     signs_time: self.source.scheme().signs_time(),
                 };
                 let ending = answer.ending(&asked);
+                let id = answer.id().unwrap_or(id);
                 Delivery { file, id: Some(id), status: Some(answer.status), answer: answer.json(), ending }
             }
             Err(Ending::Unsent(problem)) => Delivery::unsent(file, problem),
@@ -43,10 +44,19 @@ impl<'s> Posting<'s> {
 
     async fn send(&self, id: &str, body: Vec<u8>) -> Result<Response, Ending> {
         let headers = self.source.sign(id, Timestamp::now(), &body).map_err(|error| {
+            let fix = match error {
+                CannotSign::BeforeTime => "look at the clock",
+                CannotSign::Id(_) | CannotSign::PublicKey => "send it from where it can be signed",
+            };
             let what = format!("it cannot be signed: {error}");
-            Ending::Unsent(Problem { exit: Exit::Other, what, fix: "look at the clock".to_owned() })
+            Ending::Unsent(Problem { exit: Exit::Other, what, fix: fix.to_owned() })
         })?;
-        let request = self.listener.client.post(&self.url).headers(headers).body(body);
+        let method = self.source.terms().with_body().ok_or_else(|| {
+            let what = "its source takes GET alone, with which no file can be sent".to_owned();
+            let fix = "name another of its `methods`".to_owned();
+            Ending::Unsent(Problem { exit: Exit::Usage, what, fix })
+        })?;
+        let request = self.listener.client.request(method, &self.url).headers(headers).body(body);
         request.send().await.map_err(|error| Ending::Unanswered(self.unanswered(&error, id)))
     }
 
