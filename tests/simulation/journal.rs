@@ -19,7 +19,7 @@ use crate::ground::Ground;
 use crate::plan::Plan;
 
 /// How long it takes at most from the last look into the journal to the commit that records a flow's drift.
-const RECORDED_WITHIN: Duration = Duration::from_millis(200);
+const RECORDED_WITHIN: Duration = Duration::from_millis(30);
 
 type Result<T> = std::result::Result<T, JournalError>;
 
