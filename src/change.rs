@@ -96,7 +96,7 @@ impl BadId {
     }
 }
 
-/// At most the first 80 characters of `text`, control characters escaped: fit for a message.
+/// At most the first 80 characters of `text`, control characters escaped: fit for a message, between backticks.
 pub fn shorten(text: &str) -> String {
     const SHOWN: usize = 80;
     // Quotes and backslashes are what JSON is made of.

@@ -9,8 +9,8 @@ use tracing_subscriber::filter::{LevelFilter, Targets};
 
 use crate::commands::log::LogFilter;
 use crate::commands::{
-    apply, changes, check, completions, demo, discard, health, man, nodes, pause, resume, retry, rollback,
-    sandbox, send, serve, sign,
+    apply, changes, check, completions, demo, discard, explain, health, man, nodes, pause, resume, retry,
+    rollback, sandbox, send, serve, sign,
 };
 use crate::exit::Failed;
 
@@ -56,6 +56,8 @@ pub(crate) enum Command {
     Send(send::Args),
     /// Print the headers that make a file a signed webhook
     Sign(sign::Args),
+    /// Tell what would become of a request: whether it verifies, and which changes follow
+    Explain(explain::Args),
     /// List the changes in a running service's journal, newest first
     Changes(changes::Args),
     /// Give failed changes another chance, and try pending ones at once
@@ -102,6 +104,7 @@ impl Command {
             Self::Nodes(args) => nodes::run(&args, &layers).await,
             Self::Send(args) => send::run(args, &layers).await,
             Self::Sign(args) => sign::run(args, &layers),
+            Self::Explain(args) => explain::run(&args, &layers),
             Self::Changes(args) => changes::run(&args, &layers).await,
             Self::Retry(args) => retry::run(&args, &layers).await,
             Self::Discard(args) => discard::run(&args, &layers).await,

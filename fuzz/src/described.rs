@@ -121,7 +121,7 @@ fn seen(change: &NewChange) -> Line {
             list.iter().map(|one| (one.name.clone(), one.value.get().to_owned())).collect()
         }
         Values::Fetch(url) => vec![("url".to_owned(), url.clone())],
-        other => panic!("no route makes {other:?}"),
+        other @ (Values::Patch(_) | Values::Undo(_) | Values::Taken { .. }) => panic!("it makes {other:?}"),
     };
     let key = change.order_key.map(|key| key.to_string()).unwrap_or_default();
     (change.flow.to_string(), change.node.to_string(), key, values)

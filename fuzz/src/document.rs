@@ -1,5 +1,6 @@
 //! The edit of a flow document, against the book.
 
+mod patched;
 mod restored;
 
 use std::borrow::Cow;
@@ -93,6 +94,7 @@ fn edits(text: &str, choices: &mut Choices<'_>) {
     carried_out(&document, &flow, &edits);
     for edit in &edits {
         restored::check(&document, &flow, edit, choices.byte());
+        patched::check(&document, &flow, edit.node, choices);
     }
 }
 

@@ -3,6 +3,7 @@
 //! It takes the long way where the crate takes the short one: it reads everything, and looks for everything by
 //! going through all of it.
 
+pub mod patch;
 pub mod restore;
 
 use std::ops::Range;

@@ -43,7 +43,7 @@ pub fn verifies(scheme: &Scheme, keys: &[&str], request: &Request, now_s: i64) -
         "terraform-run-task" => sent.hex(&["x-tfc-task-signature"], "") && sent.id_in_body("task_result_id"),
         "vercel" => sent.hex(&["x-vercel-signature"], "") && sent.id_in_body("id"),
         "optimizely" => sent.hex(&["x-hub-signature"], "sha1="),
-        "shopify" => sent.shopify() && sent.id(&["x-shopify-event-id", "x-shopify-webhook-id"]),
+        "shopify" => sent.shopify() && sent.id(&["x-shopify-webhook-id", "x-shopify-event-id"]),
         "stripe" => sent.items("stripe-signature", hex::encode, 1) && sent.id_in_body("id"),
         "sanity" => {
             let base64url = |mac: Vec<u8>| BASE64_URL_SAFE_NO_PAD.encode(mac);

@@ -132,6 +132,18 @@ impl Settings {
         read.problems.or(sources)
     }
 
+    /// Who may call, and what their deliveries mean.
+    ///
+    /// # Errors
+    /// [`Problems`], all at once.
+    pub fn deliveries(layers: &Layers) -> Result<(Sources, route::Settings), Problems> {
+        let mut read = Read::begin(layers);
+        let callers = read.callers();
+        let native = read.native();
+        let routes = read.described_routes(&callers, &native);
+        read.problems.or((sources::named(callers), route::Settings { native, routes }))
+    }
+
     /// Where webhooks are received.
     ///
     /// # Errors

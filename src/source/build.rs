@@ -45,6 +45,7 @@ pub(super) fn row(name: &str, definition: &SchemeDefinition) -> Result<Row, Vec<
         time,
         id,
         handshake: definition.handshake,
+        form: definition.form.clone(),
         accepted: accepted(definition),
     };
     faults.extend(faults_of_content(&row));

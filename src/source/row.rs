@@ -27,6 +27,9 @@ pub(super) struct Row {
     pub(super) id: Option<Id>,
     /// What the sender asks before it delivers anything.
     pub(super) handshake: Handshake,
+    /// What the body begins with when the sender is set to put its JSON into a form. Some sign the form, others only
+    /// the JSON in it, so that their forms are not verified.
+    pub(super) form: Option<String>,
     /// What the sender takes as success when its delivery was accepted.
     pub(super) accepted: StatusCode,
 }
@@ -35,6 +38,11 @@ impl Row {
     /// Whether the signature covers that part.
     pub(super) fn signs(&self, part: &Part) -> bool {
         self.content.contains(part)
+    }
+
+    /// Whether a body is a form with JSON in it.
+    pub(super) fn is_form(&self, body: &[u8]) -> bool {
+        self.form.as_ref().is_some_and(|form| body.starts_with(form.as_bytes()))
     }
 
     /// An id must be visible ASCII, and must end where the signed content says that it ends.

@@ -40,6 +40,9 @@ pub struct SchemeDefinition {
     /// What the sender asks before it delivers anything.
     #[serde(default)]
     pub(super) handshake: Handshake,
+    /// What the body begins with if the sender can be set to put its JSON into a form.
+    #[serde(default)]
+    pub(super) form: Option<String>,
     /// Which status is success to the sender; without it 202, and 200 for tokens.
     #[serde(default)]
     pub(super) accepted: Option<Success>,

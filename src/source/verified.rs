@@ -9,9 +9,6 @@ use jiff::Timestamp;
 use super::{OnRejected, Scheme, Source};
 use crate::change::SourceName;
 
-/// What a body begins with whose JSON is in a form.
-const FORM: &[u8] = b"payload=";
-
 /// A delivery whose source and body, and whose id if its scheme signs one, are what the source signed; or, where
 /// the scheme sends a token, what somebody sent who has it. Only [`Source::verify`] makes one.
 pub struct Verified {
@@ -75,18 +72,13 @@ impl Verified {
 
     /// Whether the body is a form with JSON in it, as some sources can be told to send it.
     pub fn is_form(&self) -> bool {
-        is_form(&self.body)
+        self.scheme.row().is_form(&self.body)
     }
 
     /// When it arrived, by our clock.
     pub fn received_at(&self) -> Timestamp {
         self.received_at
     }
-}
-
-/// Whether a body is a form with JSON in it.
-pub(super) fn is_form(body: &[u8]) -> bool {
-    body.starts_with(FORM)
 }
 
 /// Without headers and body, which may hold what is nobody's business in a log.

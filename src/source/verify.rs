@@ -17,7 +17,7 @@ use super::refusal::{CANDIDATES_MAX, VerifyError};
 use super::request::Incoming;
 use super::row::Row;
 use super::time::SignedAt;
-use super::verified::{Verified, is_form};
+use super::verified::Verified;
 use super::{Secret, Source};
 
 /// A step of a verification, in the order in which they are taken.
@@ -148,7 +148,7 @@ impl<'c> Checking<'c, '_> {
         let tried: Vec<bool> =
             secrets.iter().map(|secret| secret.made_any(candidates, content).into()).collect();
         let Some(matched) = tried.iter().position(|matched| *matched) else {
-            let is_form = is_form(content.body);
+            let is_form = self.row.is_form(content.body);
             let why = if is_form { VerifyError::WrongSignatureOfForm } else { VerifyError::WrongSignature };
             return Err(Failed { step: Step::Secret, why });
         };

@@ -270,23 +270,28 @@ async fn who_cannot_be_set_to_send_forms_is_not_told_of_them() {
 #[tokio::test]
 async fn the_scheme_comes_from_the_environment_from_dot_env_and_from_the_file() {
     let tenant = Sandbox::start(flowhook::sandbox::Settings::default()).await.expect("a free port");
-    let check = async |program: Program| {
+    let check = async |program: Program, named: &str| {
         let mut service = program.at(&tenant).on_free_ports().start();
         let warning = service.logged("signs no time").await;
-        assert!(
-            warning.contains("WARN") && warning.contains("FLOWHOOK_WEBHOOK_SCHEME: `github`"),
-            "{warning}"
-        );
+        assert!(warning.contains("WARN") && warning.contains(&format!("{named}: `github`")), "{warning}");
         let addresses = service.ready().await;
         let (headers, body) = published();
         assert_eq!(post(addresses.public, headers, body).await.0, 400, "it is verified, and not JSON");
     };
     let serve = || Program::flowhook(&["serve"]);
-    check(serve().envs(&[("FLOWHOOK_WEBHOOK_SCHEME", "github"), ("FLOWHOOK_WEBHOOK_SECRET", SECRET)])).await;
+    check(
+        serve().envs(&[("FLOWHOOK_WEBHOOK_SCHEME", "github"), ("FLOWHOOK_WEBHOOK_SECRET", SECRET)]),
+        "FLOWHOOK_WEBHOOK_SCHEME",
+    )
+    .await;
     let dot_env = format!("FLOWHOOK_WEBHOOK_SCHEME=github\nFLOWHOOK_WEBHOOK_SECRET=\"{SECRET}\"\n");
-    check(serve().file(".env", &dot_env)).await;
+    check(serve().file(".env", &dot_env), "FLOWHOOK_WEBHOOK_SCHEME").await;
     let toml = format!("[source]\nscheme = \"github\"\nsecret = \"{SECRET}\"\n");
-    check(Program::flowhook(&["--config", "a.toml", "serve"]).file("a.toml", &toml)).await;
+    check(
+        Program::flowhook(&["--config", "a.toml", "serve"]).file("a.toml", &toml),
+        "source.scheme in a.toml",
+    )
+    .await;
 }
 
 #[tokio::test]

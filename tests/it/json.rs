@@ -88,6 +88,7 @@ async fn every_command_prints_one_document_whether_it_fails_or_not() {
     check(&["nodes", "flow-0"], "nodes", &["nodes", "gone"], 65, false).await;
     check(&["apply", "--set", "a=1"], "version", &["apply", "--set", "a"], 64, false).await;
     check(&["sign", "event.json"], "headers", &["sign", "gone.json"], 65, false).await;
+    check(&["explain", "event.json"], "routes", &["explain", "gone.json"], 65, false).await;
     check(&["send", "event.json"], "summary", &["send", "gone.json"], 65, false).await;
     check(&["changes"], "changes", &["changes", "--state", "done"], 64, false).await;
     check(&["retry", "--flow", "flow-0"], "changes", &["retry", "99"], 65, false).await;
