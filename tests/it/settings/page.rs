@@ -6,13 +6,14 @@ use flowhook::settings::{Layers, Settings};
 
 const PAGE: &str = include_str!("../../../docs/settings.md");
 
-/// The examples, in their order.
-fn examples() -> impl Iterator<Item = &'static str> {
-    PAGE.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next())
+fn example() -> &'static str {
+    let example = PAGE.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next());
+    example.expect("the page has an example")
 }
 
 /// What would be a key in the example, commented or in a table in braces.
-fn has_key(example: &str, key: &str) -> bool {
+fn has_key(key: &str) -> bool {
+    let example = example();
     let begins = |at: usize| {
         let before = example[..at].chars().next_back().unwrap_or('\n');
         matches!(before, '\n' | ' ' | '{')
@@ -27,9 +28,8 @@ fn the_example_of_the_page_is_accepted_and_means_what_it_says() {
         fs::write(folder.path().join(name), "0123456789012345678901234567890\n").expect("a file");
     }
     let path = folder.path().join("flowhook.toml");
-    let example = examples().next().expect("the page has an example");
     let secrets = format!("{}/", folder.path().display());
-    fs::write(&path, example.replace("secrets/", &secrets)).expect("a file");
+    fs::write(&path, example().replace("secrets/", &secrets)).expect("a file");
     let environment = [
         ("LD_SECRET", "0123456789012345678901234567890"),
         ("LD_TOKEN", "api-123"),
@@ -40,14 +40,13 @@ fn the_example_of_the_page_is_accepted_and_means_what_it_says() {
     let settings = settings.unwrap_or_else(|problems| panic!("{problems}"));
     assert_eq!(settings.sources.names(), ["acme", "launchdarkly"]);
     let names: Vec<&str> = settings.routes.routes.iter().map(|route| &**route.name()).collect();
-    assert_eq!(names, ["acme", "max-wait"]);
+    assert_eq!(names, ["acme", "max-wait", "prompt"]);
     let [short] = settings.warnings.as_slice() else { panic!("{:?}", settings.warnings) };
     assert!(short.contains("a secret is only 23 bytes long"), "{short}");
 }
 
 #[test]
 fn the_example_of_the_page_has_every_key() {
-    let example: String = examples().collect();
     let check = |tables: &str, probe: &str| {
         // The parser tells all keys of a table when it meets one that there is not.
         let folder = tempfile::tempdir().expect("a folder");
@@ -59,8 +58,8 @@ fn the_example_of_the_page_has_every_key() {
         let (_, expected) = expected.unwrap_or_else(|| panic!("{tables}: {told}"));
         let expected = expected.lines().next().unwrap_or_default();
         for key in expected.split('`').skip(1).step_by(2) {
-            let is_table = example.contains(&format!(".{key}]"));
-            assert!(is_table || has_key(&example, key), "the page lacks `{key}` of {tables}");
+            let is_table = example().contains(&format!(".{key}]"));
+            assert!(is_table || has_key(key), "the page lacks `{key}` of {tables}");
         }
     };
     check("[sources.NAME]", "[sources.a]\n");
