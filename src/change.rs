@@ -176,18 +176,32 @@ pub enum Values {
     /// They are what another change replaced, to be restored where what that wrote still stands.
     Undo(Undo),
     /// They were fetched before there was a change for them, by who compares a source with the flows. In the journal
-    /// they are known, and what was last taken from the route's source for that node.
+    /// they are known; and nothing is stored where what was seen has moved since, for then they may be older than
+    /// what is there.
     Taken {
         /// Where they were fetched.
         url: String,
-        /// What came of it: values that are known.
+        /// What is to be written: values that are known.
         values: Box<Values>,
+        /// All that the route's source says for that node: what was last taken from it, from now on.
+        taken: Box<Values>,
+        /// What stood in the journal before they were fetched.
+        seen: Seen,
     },
+}
+
+/// What stood in the journal, nothing being pending for the flow, when somebody began to look at a source or a flow.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Seen {
+    /// The flow's last change, if it had any.
+    pub last: Option<Seq>,
+    /// The change by which the route's source was last taken for the node, if it was.
+    pub taken: Option<Seq>,
 }
 
 impl Values {
     /// Roughly how many bytes they hold in memory.
-    fn weight(&self) -> usize {
+    pub fn weight(&self) -> usize {
         let variable = |variable: &Variable| variable.name.len() + variable.value.get().len();
         match self {
             Self::Known(variables) => variables.iter().map(variable).sum(),
@@ -195,7 +209,7 @@ impl Values {
             Self::Fetch(url) => url.len(),
             // Nobody has one delivered.
             Self::Undo(_) => 0,
-            Self::Taken { url, values } => url.len() + values.weight(),
+            Self::Taken { url, values, taken, .. } => url.len() + values.weight() + taken.weight(),
         }
     }
 }
@@ -447,6 +461,8 @@ pub enum Admission {
     },
     /// It was accepted before; nothing new was stored.
     Duplicate,
+    /// What it rests on has moved since it was made: nothing was stored.
+    Stale,
     /// It is kept as rejected.
     Rejected,
 }

@@ -9,8 +9,8 @@ use tracing_subscriber::filter::{LevelFilter, Targets};
 
 use crate::commands::log::LogFilter;
 use crate::commands::{
-    apply, changes, check, completions, demo, discard, explain, health, man, nodes, pause, resume, retry,
-    rollback, sandbox, send, serve, sign,
+    apply, changes, check, completions, demo, discard, drift, explain, health, man, nodes, pause, resume,
+    retry, rollback, sandbox, send, serve, sign,
 };
 use crate::exit::Failed;
 
@@ -60,6 +60,8 @@ pub(crate) enum Command {
     Explain(explain::Args),
     /// List the changes in a running service's journal, newest first
     Changes(changes::Args),
+    /// Tell which flows do not hold what was last applied to them
+    Drift(drift::Args),
     /// Give failed changes another chance, and try pending ones at once
     Retry(retry::Args),
     /// Drop changes that are pending or have failed
@@ -106,6 +108,7 @@ impl Command {
             Self::Sign(args) => sign::run(args, &layers),
             Self::Explain(args) => explain::run(&args, &layers),
             Self::Changes(args) => changes::run(&args, &layers).await,
+            Self::Drift(args) => drift::run(&args, &layers).await,
             Self::Retry(args) => retry::run(&args, &layers).await,
             Self::Discard(args) => discard::run(&args, &layers).await,
             Self::Rollback(args) => rollback::run(&args, &layers).await,

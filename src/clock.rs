@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use uuid::Builder;
 
 /// Tells the time of day. Waiting uses tokio's clock, which tests can pause.
 #[derive(Clone)]
@@ -23,6 +24,14 @@ impl Clock {
     /// The time of day.
     pub fn now(&self) -> Timestamp {
         (self.0)()
+    }
+
+    /// A UUIDv7 from this time and the randomness that all else uses: a simulation makes the same ones again.
+    pub fn new_id(&self) -> String {
+        let now_ms = u64::try_from(self.now().as_millisecond()).unwrap_or(0);
+        let mut random = [0; 10];
+        fastrand::fill(&mut random);
+        Builder::from_unix_timestamp_millis(now_ms, &random).into_uuid().to_string()
     }
 }
 

@@ -19,6 +19,9 @@
 //! An operator's word (retry, discard, rollback, pause, resume) comes in through [`admin`] and goes into the same
 //! commits: what it pauses or discards meanwhile stops even the publish that is about to leave.
 //!
+//! An event that never came is found by [`reconcile`]: what a route's source says now is compared with what was last
+//! taken from it, and what has moved goes through the same queue. What a person did to a flow it only reports.
+//!
 //! # What an acknowledged event may count on
 //!
 //! * It is on disk before the sender hears of success, and survives `kill -9`.
@@ -37,7 +40,7 @@
 //! | 6 | `commands/` |
 //! | 5 | `exit.rs` |
 //! | 4 | [`service`], [`settings`] |
-//! | 3 | [`receiver`], [`worker`], [`admin`] |
+//! | 3 | [`receiver`], [`worker`], [`reconcile`], [`admin`] |
 //! | 2 | [`source`], [`route`], [`queue`], [`tenant`], [`config_api`], [`server`] |
 //! | 1 | [`journal`], [`flow`] |
 //! | 0 | [`change`], [`clock`], [`backoff`], [`http`], [`live`] |
@@ -54,6 +57,7 @@ pub mod journal;
 pub mod live;
 pub mod queue;
 pub mod receiver;
+pub mod reconcile;
 pub mod route;
 pub mod sandbox;
 pub mod server;

@@ -22,8 +22,9 @@ use crate::clock::Clock;
 use crate::config_api::ConfigApi;
 use crate::journal::{Journal, JournalError, Location, Purpose, Reader, Tally};
 use crate::live::Live;
-use crate::queue::{self, Ledger};
+use crate::queue::{self, Ledger, Queue};
 use crate::receiver::{self, Intake, Receiver};
+use crate::reconcile::{self, Checked, Checker, Reconciler};
 use crate::route::Routes;
 use crate::server::descriptors::{affordable, raise};
 use crate::server::{self, CONNECTIONS, Ended, Limits};
@@ -61,6 +62,7 @@ pub struct Service {
     no_more_deliveries: CancellationToken,
     listeners: [JoinHandle<Ended>; 2],
     worker: JoinHandle<()>,
+    reconciler: JoinHandle<()>,
     writing: JoinHandle<()>,
     beside: Option<AbortOnDropHandle<()>>,
 }
@@ -121,8 +123,7 @@ impl Service {
         let (queue, ledger, writing) = queue::open(settings.queue, writer, clock.clone(), pending);
         let wakeups = writing.wakeups();
         wakeups.add(reader.flows_with_work().await?);
-        let shutting_down = CancellationToken::new();
-        let no_more_deliveries = CancellationToken::new();
+        let [shutting_down, no_more_deliveries] = std::array::from_fn(|_| CancellationToken::new());
 
         let routes = Routes::new(settings.routes);
         let reloading = Reloading {
@@ -131,17 +132,21 @@ impl Service {
             token: Live::new(settings.admin.token),
             tenant: Arc::clone(&tenant),
         };
+        let api = ConfigApi::new()?;
         let writing = tokio::spawn(writing.run());
         let worker = Worker::new(
             settings.worker,
             Arc::clone(&tenant),
-            Fetcher::new(ConfigApi::new()?, reloading.routes.clone()),
+            Fetcher::new(api.clone(), reloading.routes.clone()),
             reader.clone(),
             ledger.clone(),
             wakeups,
             clock.clone(),
         );
         let worker = tokio::spawn(worker.run(no_more_deliveries.clone()));
+        let reconciler = reconciler(&tenant, api, &reloading.routes, &reader, &queue, &ledger, &clock);
+        let look = look(reconciler.checker());
+        let reconciler = tokio::spawn(reconciler.run(shutting_down.clone()));
         let receiver = receiver::router(Receiver {
             intake: reloading.intake.clone(),
             queue,
@@ -153,17 +158,13 @@ impl Service {
             reader: reader.clone(),
             ledger: ledger.clone(),
             gate: tenant.gate().clone(),
+            look,
             token: reloading.token.clone(),
             webhooks: address,
             purpose: settings.purpose,
             shutting_down: shutting_down.clone(),
         });
-        let serve = |listener, router, connections| {
-            let limits = Limits { connections, ..Limits::default() };
-            tokio::spawn(server::serve(listener, router, limits, shutting_down.clone()))
-        };
-        let listeners =
-            [serve(public, receiver, places_for_senders()), serve(private, admin, ADMIN_CONNECTIONS)];
+        let listeners = listeners([(public, receiver), (private, admin)], &shutting_down);
         tell_ready([address, admin_address], &settings.journal, waiting);
         Ok(Self {
             address,
@@ -177,6 +178,7 @@ impl Service {
             no_more_deliveries,
             listeners,
             worker,
+            reconciler,
             writing,
             beside: None,
         })
@@ -217,6 +219,7 @@ impl Service {
             ended = public => Some(Broken { part: "listener for webhooks", cause: ended.err() }),
             ended = private => Some(Broken { part: "admin listener", cause: ended.err() }),
             ended = &mut self.worker => Some(Broken { part: "worker", cause: ended.err() }),
+            ended = &mut self.reconciler => Some(Broken { part: "reconciler", cause: ended.err() }),
             ended = &mut self.writing => Some(Broken { part: "journal's writer", cause: ended.err() }),
         };
         match broken {
@@ -247,6 +250,7 @@ impl Service {
         let close = async {
             // Whoever closed it, and whether or not that is kept already.
             keep_closed_gate(&self.tenant, &self.ledger, &self.clock).await;
+            told("reconciler", self.reconciler.await);
             told("worker", self.worker.await);
             // Before the writer gives the lock back: who takes it must find nobody else at the file.
             self.reader.close().await;
@@ -258,6 +262,51 @@ impl Service {
             Err(_elapsed) => tracing::warn!("the disk does not answer; stopped without waiting for it"),
         }
     }
+}
+
+/// Serves senders and operators.
+fn listeners(
+    [(public, receiver), (private, admin)]: [(TcpListener, axum::Router); 2],
+    shutting_down: &CancellationToken,
+) -> [JoinHandle<Ended>; 2] {
+    let serve = |listener, router, connections| {
+        let limits = Limits { connections, ..Limits::default() };
+        tokio::spawn(server::serve(listener, router, limits, shutting_down.clone()))
+    };
+    [serve(public, receiver, places_for_senders()), serve(private, admin, ADMIN_CONNECTIONS)]
+}
+
+/// What compares sources and flows, in the same rooms as the worker.
+fn reconciler(
+    tenant: &Arc<Tenant>,
+    api: ConfigApi,
+    routes: &Live<Routes>,
+    reader: &Reader,
+    queue: &Queue,
+    ledger: &Ledger,
+    clock: &Clock,
+) -> Reconciler<Reader> {
+    Reconciler::new(reconcile::Rooms {
+        tenant: Arc::clone(tenant),
+        api,
+        routes: routes.clone(),
+        reader: reader.clone(),
+        queue: queue.clone(),
+        ledger: ledger.clone(),
+        clock: clock.clone(),
+    })
+}
+
+/// The way from the admin listener to who looks at flows.
+fn look(checker: Checker<Reader>) -> admin::Look {
+    admin::Look::from_fn(move |flow| {
+        let checker = checker.clone();
+        Box::pin(async move {
+            let Checked { flows, left, more } = checker.check(flow).await?;
+            let left = left.into_iter().map(|(flow, reason)| admin::Left { flow: flow.to_string(), reason });
+            Ok(admin::Looked { flows, left: left.collect(), more })
+        })
+    })
 }
 
 fn tell_ready([public, private]: [SocketAddr; 2], journal: &Location, pending: usize) {

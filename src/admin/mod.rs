@@ -9,6 +9,8 @@
 //! | `/api/deliveries?state=&source=&since=&limit=&cursor=` | deliveries, newest first: which were rejected, and why |
 //! | `/api/deliveries/{source}/{id}` | one delivery with its changes, and the body of a rejected one |
 //! | `/api/flows?limit=&cursor=` | the flows that have pending or failed changes or are paused, and whether all flows are |
+//! | `/api/drift?flow=&limit=&cursor=` | where flows do not hold what was last applied to them, as it was last seen |
+//! | `POST /api/drift/check?flow=&limit=` | the same after a look at the flow, or at the first of all, and what was not looked at |
 //! | `POST /api/changes/{seq}/retry`, `…/discard` | the change, after it was retried or discarded |
 //! | `POST /api/changes/retry?state=&flow=&source=&since=`, `…/discard?…` | to how many changes it was done |
 //! | `POST /api/changes/{seq}/rollback` | the change that rolls it back |
@@ -23,6 +25,7 @@ mod access;
 mod acting;
 mod changes;
 mod deliveries;
+mod drift;
 mod page;
 mod pausing;
 mod rolling_back;
@@ -43,6 +46,7 @@ use crate::live::Live;
 use crate::queue::Ledger;
 use crate::server::problem;
 use crate::tenant::Gate;
+pub use drift::{Left, Look, Looked, Looking};
 
 /// The admin listener's own settings.
 #[derive(Clone, Debug)]
@@ -62,6 +66,8 @@ pub struct Admin {
     pub ledger: Ledger,
     /// Says what changes wait for that no turn has looked at.
     pub gate: Gate,
+    /// Looks at flows, for who wants to know where they differ now.
+    pub look: Look,
     /// What `/api` wants as bearer token.
     pub token: Live<Option<SecretString>>,
     /// Where webhooks are received.
@@ -85,6 +91,8 @@ pub fn router(admin: Admin) -> Router {
         .route("/changes/{seq}/discard", post(|admin, seq| acting::one(Verb::Discard, admin, seq)))
         .route("/deliveries", get(deliveries::list))
         .route("/deliveries/{source}/{id}", get(deliveries::one))
+        .route("/drift", get(drift::list))
+        .route("/drift/check", post(drift::check))
         .route("/flows", get(pausing::list))
         .route("/flows/{flow}/pause", post(pausing::pause_one))
         .route("/flows/{flow}/resume", post(pausing::resume_one))

@@ -9,6 +9,7 @@ pub(crate) mod completions;
 mod delivering;
 pub(crate) mod demo;
 pub(crate) mod discard;
+pub(crate) mod drift;
 pub(crate) mod explain;
 mod fault;
 pub(crate) mod health;

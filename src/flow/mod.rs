@@ -35,6 +35,7 @@
 //! | `cursor` | walks the members and elements on the path; skips the rest whole |
 //! | `spelling` | JSON strings: raw text to decoded text |
 //! | `value`, `decimal` | when two values are the same |
+//! | `version` | which of two versions is the older |
 //! | `layout` | the text re-indented, for diffs |
 //! | `tokens` | the tokens of a JSON text, for `value` and `layout` |
 
@@ -53,6 +54,7 @@ mod restore;
 mod spelling;
 mod tokens;
 mod value;
+mod version;
 
 pub use configuration::Configuration;
 pub use document::{Document, NodeSummary};
@@ -63,3 +65,4 @@ pub use node::Node;
 pub use patch::{BadPatch, Patch};
 pub use restore::Restore;
 pub use value::same_value;
+pub use version::{has_moved, is_older};

@@ -80,6 +80,9 @@ pub trait Read: Clone + Send + Sync + 'static {
     /// What is recorded of a flow's drift.
     fn drift_of(&self, flow: &FlowId) -> impl Future<Output = Result<Vec<Drifted>>> + Send;
 
+    /// The last change of a flow, pending or not, as long as it is kept.
+    fn last_change(&self, flow: &FlowId) -> impl Future<Output = Result<Option<Seq>>> + Send;
+
     /// Whether any change of a flow is pending, be it one whose values are still to be fetched.
     fn has_pending(&self, flow: &FlowId) -> impl Future<Output = Result<bool>> + Send;
 

@@ -34,6 +34,9 @@ impl Commit<'_> {
     /// # Errors
     /// When a statement failed; the commit must then be dropped.
     pub async fn admit(&mut self, delivery: &Delivery) -> Result<Admitted> {
+        if self.is_overtaken(&delivery.verdict).await? {
+            return Ok(Admitted::nothing(Admission::Stale));
+        }
         let (state, reason, body) = match &delivery.verdict {
             Verdict::Changes(_) => ("accepted", None, None),
             Verdict::Rejected { reason, body } => ("rejected", Some(reason.as_str()), Some(body.as_ref())),
@@ -73,15 +76,13 @@ impl Commit<'_> {
     }
 
     pub(super) async fn insert(&mut self, delivery: i64, change: &NewChange) -> Result<Seq> {
-        let (values, fetch_url, is_taken) = match &change.values {
-            Values::Taken { url, values } => (&**values, Some(url.as_str()), true),
-            Values::Fetch(url) => (&change.values, Some(url.as_str()), false),
-            Values::Known(_) | Values::Patch(_) | Values::Undo(_) => (&change.values, None, false),
+        let (values, fetch_url, taken) = match &change.values {
+            Values::Taken { url, values, taken, .. } => {
+                (&**values, Some(url.as_str()), text_of(taken, change.mode))
+            }
+            Values::Fetch(url) => (&change.values, Some(url.as_str()), None),
+            Values::Known(_) | Values::Patch(_) | Values::Undo(_) => (&change.values, None, None),
         };
-        let variables = text_of(values, change.mode);
-        if let Some(taken) = variables.as_ref().filter(|_| is_taken) {
-            self.take(&change.route, change.flow.as_str(), change.node.as_str(), taken).await?;
-        }
         let undo = if let Values::Undo(undo) = values { Some(encode(undo)) } else { None };
         let row = query(
             "INSERT INTO changes
@@ -93,7 +94,7 @@ impl Commit<'_> {
         .bind(change.flow.as_str())
         .bind(change.node.as_str())
         .bind(if matches!(values, Values::Patch(_)) { Mode::Patch } else { change.mode }.as_str())
-        .bind(variables)
+        .bind(text_of(values, change.mode))
         .bind(fetch_url)
         .bind(change.order_key.map(|key| key.to_string()))
         .bind(undo)
@@ -101,7 +102,22 @@ impl Commit<'_> {
         .await?;
         let seq = row.get(0);
         self.last = Some(seq);
+        if let Some(taken) = taken {
+            self.take((&change.route, change.flow.as_str(), change.node.as_str()), seq, &taken).await?;
+        }
         Ok(seq)
+    }
+
+    /// Whether a change of the delivery rests on what has moved since it was made.
+    async fn is_overtaken(&mut self, verdict: &Verdict) -> Result<bool> {
+        if let Verdict::Changes(changes) = verdict {
+            for change in changes {
+                if self.has_moved(change).await? {
+                    return Ok(true);
+                }
+            }
+        }
+        Ok(false)
     }
 
     /// An accepted delivery came again: what failed of it gets another chance.

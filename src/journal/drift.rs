@@ -36,6 +36,8 @@ pub struct Drifted {
     pub drift: Drift,
     /// When it was first seen.
     pub since: Timestamp,
+    /// When it was last seen.
+    pub seen: Timestamp,
 }
 
 /// The last drift of a page: the next one begins behind it.
@@ -54,7 +56,8 @@ impl Commit<'_> {
         for drift in found {
             let place = (drift.node.as_str().to_owned(), drift.target.encode());
             query(
-                "INSERT INTO drift (flow, node, target, ours, there, route, since) VALUES (?, ?, ?, ?, ?, ?, ?)",
+                "INSERT INTO drift (flow, node, target, ours, there, route, since, seen)
+                 VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
             )
             .bind(flow.as_str())
             .bind(&place.0)
@@ -63,6 +66,7 @@ impl Commit<'_> {
             .bind(&drift.there)
             .bind(&drift.route)
             .bind(known.get(&place).copied().unwrap_or(now))
+            .bind(now)
             .execute(self.sql())
             .await?;
         }
@@ -81,7 +85,7 @@ impl Reader {
             None => ("", "", String::new()),
         };
         let rows = query(
-            "SELECT flow, node, target, ours, there, route, since FROM drift
+            "SELECT flow, node, target, ours, there, route, since, seen FROM drift
              WHERE (flow, node, target) > (?, ?, ?) ORDER BY flow, node, target LIMIT ?",
         )
         .bind(flow)
@@ -95,7 +99,7 @@ impl Reader {
 
     pub(super) async fn drift_in(&self, flow: &FlowId) -> Result<Vec<Drifted>> {
         let rows = query(
-            "SELECT flow, node, target, ours, there, route, since FROM drift
+            "SELECT flow, node, target, ours, there, route, since, seen FROM drift
              WHERE flow = ? ORDER BY node, target",
         )
         .bind(flow.as_str())
@@ -113,5 +117,6 @@ fn drifted(row: &SqliteRow) -> Result<Drifted> {
         there: row.get("there"),
         route: row.get("route"),
     };
-    Ok(Drifted { flow: flow_id(row.get("flow"))?, drift, since: time(row.get("since"))? })
+    let (since, seen) = (time(row.get("since"))?, time(row.get("seen"))?);
+    Ok(Drifted { flow: flow_id(row.get("flow"))?, drift, since, seen })
 }

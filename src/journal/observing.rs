@@ -90,6 +90,10 @@ impl Commit<'_> {
         .bind(now)
         .execute(self.sql())
         .await?;
+        // What was taken meanwhile never reached a flow.
+        query("DELETE FROM taken WHERE taken_at >= (SELECT since FROM observing)")
+            .execute(self.sql())
+            .await?;
         query("UPDATE observing SET since = NULL").execute(self.sql()).await?;
         let ended = pending.rows_affected() + failed.rows_affected();
         Ok(usize::try_from(ended).unwrap_or(usize::MAX))

@@ -169,6 +169,11 @@ impl Read for Reader {
         self.drift_in(flow).await
     }
 
+    async fn last_change(&self, flow: &FlowId) -> Result<Option<Seq>> {
+        let row = query("SELECT MAX(seq) FROM changes WHERE flow = ?").bind(flow.as_str());
+        Ok(row.fetch_one(&self.pool).await?.get(0))
+    }
+
     async fn has_pending(&self, flow: &FlowId) -> Result<bool> {
         let row = query("SELECT EXISTS (SELECT 1 FROM changes WHERE state = 'pending' AND flow = ?)")
             .bind(flow.as_str())

@@ -1,9 +1,8 @@
 //! What the worker writes about changes: the attempt before a PUT, how they end, what they wait for, and the values
 //! that were fetched for them.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
-use sqlx::sqlite::SqliteRow;
 use sqlx::{Row as _, query};
 
 use super::admission::text_of;
@@ -110,7 +109,7 @@ impl Commit<'_> {
             "UPDATE changes SET variables = ?, reason = NULL
              WHERE state = 'pending' AND variables IS NULL AND route = ? AND fetch_url = ? AND seq <= ?
                  AND (mode = 'patch') = ?
-             RETURNING flow, node",
+             RETURNING flow, node, seq",
         )
         .bind(value)
         .bind(&*wanted.route)
@@ -119,10 +118,13 @@ impl Commit<'_> {
         .bind(is_patch)
         .fetch_all(self.sql())
         .await?;
-        let place = |row: &SqliteRow| (row.get("flow"), row.get("node"));
-        let places: BTreeSet<(String, String)> = filled.iter().map(place).collect();
-        for (flow, node) in &places {
-            self.take(&wanted.route, flow, node, value).await?;
+        let mut last: BTreeMap<(&str, &str), Seq> = BTreeMap::new();
+        for row in &filled {
+            let seq = last.entry((row.get("flow"), row.get("node"))).or_default();
+            *seq = (*seq).max(row.get("seq"));
+        }
+        for ((flow, node), seq) in last {
+            self.take((&wanted.route, flow, node), seq, value).await?;
         }
         Ok(())
     }

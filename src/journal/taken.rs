@@ -8,7 +8,7 @@ use sqlx::{Row as _, query};
 
 use super::row::{flow_id, node_id, time};
 use super::{Commit, JournalError, Reader};
-use crate::change::{FlowId, NodeId};
+use crate::change::{FlowId, NewChange, NodeId, Seq, Values};
 
 type Result<T> = std::result::Result<T, JournalError>;
 
@@ -23,23 +23,54 @@ pub struct Taken {
     pub value: String,
     /// When it was taken.
     pub taken_at: Timestamp,
+    /// The change that it became.
+    pub seq: Seq,
+    /// Whether that change has an order key and has ended by it or by its values, not by a failure or by a person's
+    /// word: then a mark with a lower number says that it lost to a higher key.
+    pub ended_by_key: bool,
 }
 
+/// A route, a flow and a node of it, as the journal spells them.
+pub(super) type Place<'a> = (&'a str, &'a str, &'a str);
+
 impl Commit<'_> {
-    pub(super) async fn take(&mut self, route: &str, flow: &str, node: &str, value: &str) -> Result<()> {
+    /// Notes what was taken and became this change. What became an older one and is fetched later, as where each
+    /// event names a revision of its own, is not what the source says now.
+    pub(super) async fn take(&mut self, place: Place<'_>, seq: Seq, value: &str) -> Result<()> {
+        let (route, flow, node) = place;
         query(
-            "INSERT INTO taken (route, flow, node, value, taken_at) VALUES (?, ?, ?, ?, ?)
+            "INSERT INTO taken (route, flow, node, value, seq, taken_at) VALUES (?, ?, ?, ?, ?, ?)
              ON CONFLICT (route, flow, node) DO UPDATE
-             SET value = excluded.value, taken_at = excluded.taken_at",
+             SET value = excluded.value, seq = excluded.seq, taken_at = excluded.taken_at
+             WHERE excluded.seq >= taken.seq",
         )
         .bind(route)
         .bind(flow)
         .bind(node)
         .bind(value)
+        .bind(seq)
         .bind(self.now_ms)
         .execute(self.sql())
         .await?;
         Ok(())
+    }
+
+    /// Whether what a change rests on has moved since it was made.
+    pub(super) async fn has_moved(&mut self, change: &NewChange) -> Result<bool> {
+        let Values::Taken { seen, .. } = &change.values else { return Ok(false) };
+        let row = query(
+            "SELECT EXISTS (SELECT 1 FROM changes WHERE state = 'pending' AND flow = ?1)
+                 OR (SELECT MAX(seq) FROM changes WHERE flow = ?1) IS NOT ?2
+                 OR (SELECT seq FROM taken WHERE route = ?3 AND flow = ?1 AND node = ?4) IS NOT ?5",
+        )
+        .bind(change.flow.as_str())
+        .bind(seen.last)
+        .bind(&*change.route)
+        .bind(change.node.as_str())
+        .bind(seen.taken)
+        .fetch_one(self.sql())
+        .await?;
+        Ok(row.get(0))
     }
 }
 
@@ -53,8 +84,10 @@ impl Reader {
         // No flow is named by the empty text.
         let (flow, node) = after.map_or(("", ""), |(flow, node)| (flow.as_str(), node.as_str()));
         let rows = query(
-            "SELECT flow, node, value, taken_at FROM taken
-             WHERE route = ? AND (flow, node) > (?, ?) ORDER BY flow, node LIMIT ?",
+            "SELECT t.flow, t.node, t.value, t.taken_at, t.seq, COALESCE(c.order_key IS NOT NULL
+                 AND c.state IN ('published', 'unchanged', 'superseded'), FALSE) AS ended_by_key
+             FROM taken t LEFT JOIN changes c ON c.seq = t.seq
+             WHERE t.route = ? AND (t.flow, t.node) > (?, ?) ORDER BY t.flow, t.node LIMIT ?",
         )
         .bind(route)
         .bind(flow)
@@ -68,6 +101,8 @@ impl Reader {
                 node: node_id(row.get("node"))?,
                 value: row.get("value"),
                 taken_at: time(row.get("taken_at"))?,
+                seq: row.get("seq"),
+                ended_by_key: row.get("ended_by_key"),
             })
         };
         rows.iter().map(taken).collect()

@@ -186,7 +186,7 @@ impl Receiver {
             }
             Admission::Duplicate => Ok(Answer::Duplicate { id }),
             // The journal rejects nothing by itself; if it says so, nothing of ours is pending.
-            Admission::Rejected => Err(Refusal::unavailable(Unavailable::NotStored)),
+            Admission::Rejected | Admission::Stale => Err(Refusal::unavailable(Unavailable::NotStored)),
         }
     }
 
@@ -202,10 +202,12 @@ impl Receiver {
         match self.store(delivery, Verdict::Rejected { reason: reason.clone(), body }).await? {
             // What was accepted under this id stays accepted, whatever this attempt looks like.
             Admission::Duplicate => Ok(Answer::Duplicate { id }),
-            Admission::Accepted { .. } | Admission::Rejected => match delivery.rejected() {
-                OnRejected::Refused => Err(refusal(reason)),
-                OnRejected::Success => Ok(Answer::Rejected { id, reason }),
-            },
+            Admission::Accepted { .. } | Admission::Rejected | Admission::Stale => {
+                match delivery.rejected() {
+                    OnRejected::Refused => Err(refusal(reason)),
+                    OnRejected::Success => Ok(Answer::Rejected { id, reason }),
+                }
+            }
         }
     }
 

@@ -18,7 +18,7 @@ pub(super) enum Named<I> {
 }
 
 /// What is an id.
-pub(super) trait Id: Clone + Sized {
+pub(super) trait Id: Clone + PartialEq + Sized {
     /// What it is the id of.
     const WHAT: &'static str;
 
@@ -78,6 +78,11 @@ impl<I: Id> Named<I> {
             Self::Literal(id) => Some(id),
             Self::At { default, .. } => default.as_ref(),
         }
+    }
+
+    /// Whether an event can mean that one.
+    pub(super) fn may_be(&self, id: &I) -> bool {
+        self.literal().is_none_or(|literal| literal == id)
     }
 
     /// The id, if it is the same for every event.

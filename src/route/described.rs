@@ -90,6 +90,7 @@ impl Route {
         let reconciled = match (&values, every) {
             (Origin::Fetched(url, fetching), Some(every)) => Some(Reconciled {
                 route: Arc::clone(&name),
+                twin: None,
                 targets: targets(&flows, &node),
                 mode,
                 url: url.clone(),
@@ -123,6 +124,12 @@ impl Route {
     /// The sources whose events it looks at.
     pub fn sources(&self) -> impl Iterator<Item = &str> {
         self.sources.iter().map(String::as_str)
+    }
+
+    /// Whether it may change that node, as the settings are now.
+    pub(super) fn may_change(&self, flow: &FlowId, node: &NodeId) -> bool {
+        let is_allowed = self.allowed_flows.as_ref().is_none_or(|allowed| allowed.contains(flow));
+        is_allowed && self.flows.iter().any(|named| named.may_be(flow)) && self.node.may_be(node)
     }
 
     /// The flows that the settings name for it.

@@ -52,13 +52,19 @@ pub(super) struct BuiltIn {
 impl BuiltIn {
     pub(super) fn new(settings: Native) -> Self {
         let default: Arc<str> = Arc::from(DEFAULT);
-        let reconciled = reconciled(&settings, &default).map(Arc::new);
-        Self { settings: Arc::new(settings), default, push: Arc::from(PUSH), reconciled }
+        let push: Arc<str> = Arc::from(PUSH);
+        let reconciled = reconciled(&settings, &default, &push).map(Arc::new);
+        Self { settings: Arc::new(settings), default, push, reconciled }
     }
 
     /// How they are reconciled, where the settings say all that it needs.
     pub(super) fn reconciled(&self) -> Option<&Reconciled> {
         self.reconciled.as_deref()
+    }
+
+    /// How often what is fetched is compared with the flow; zero for never.
+    pub(super) fn reconcile_every(&self) -> Duration {
+        self.settings.reconcile_every
     }
 
     /// The flows that may be changed, by whatever route.
@@ -174,13 +180,15 @@ impl BuiltIn {
 /// What bounds the flows that any route may change.
 pub(super) const ALLOWED_FLOWS: &str = "FLOWHOOK_ALLOWED_FLOWS";
 
-fn reconciled(settings: &Native, route: &Arc<str>) -> Option<Reconciled> {
+fn reconciled(settings: &Native, route: &Arc<str>, twin: &Arc<str>) -> Option<Reconciled> {
     let Native { flow, node, fetch_url, reconcile_every, .. } = settings;
-    let (flow, node) = (flow.clone()?, node.clone()?);
     let url = Template::parse(fetch_url.as_deref()?).ok()?;
+    // Where they name none, those are left that events have named before.
+    let target = flow.clone().zip(node.clone());
     (!reconcile_every.is_zero()).then(|| Reconciled {
         route: Arc::clone(route),
-        targets: vec![(flow, node)],
+        twin: Some(Arc::clone(twin)),
+        targets: target.into_iter().collect(),
         mode: Mode::Merge,
         url,
         fetching: Fetching::default(),

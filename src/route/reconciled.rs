@@ -20,6 +20,8 @@ const EVERY_AT_MOST_S: u64 = 86_400;
 pub struct Reconciled {
     /// The route's name.
     pub route: Arc<str>,
+    /// A route beside it that fetches the same, so that what was taken by that one was taken by this one too.
+    pub twin: Option<Arc<str>>,
     /// The flows and nodes that the settings name.
     pub targets: Vec<(FlowId, NodeId)>,
     /// What its changes do.

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::value::RawValue;
 
@@ -12,7 +13,7 @@ use super::native::{BuiltIn, DEFAULT, Native, PUSH};
 use super::refusal::Refusal;
 use super::value::Value;
 use super::{Fetching, Reconciled};
-use crate::change::NewChange;
+use crate::change::{FlowId, NewChange, NodeId};
 
 /// What a body without a byte in it says: nothing that a pointer could point at.
 const NOTHING: &str = "null";
@@ -64,6 +65,18 @@ impl Routes {
     /// The routes that are reconciled.
     pub fn reconciled(&self) -> impl Iterator<Item = &Reconciled> {
         self.built_in.reconciled().into_iter().chain(self.routes.iter().filter_map(Route::reconciled))
+    }
+
+    /// How often the flows are looked at that no reconciled route fills; zero for never.
+    pub fn flows_every(&self) -> Duration {
+        self.built_in.reconcile_every()
+    }
+
+    /// Whether a route may still change a node for which it has fetched something once.
+    pub fn may_change(&self, route: &str, flow: &FlowId, node: &NodeId) -> bool {
+        let is_allowed = self.built_in.allowed_flows().is_none_or(|allowed| allowed.contains(flow));
+        let described = self.routes.iter().find(|one| &**one.name() == route);
+        is_allowed && described.is_none_or(|described| described.may_change(flow, node))
     }
 
     /// Judges a verified delivery.

@@ -10,11 +10,13 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use jiff::Timestamp;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::backoff::Backoff;
 use crate::change::FlowId;
+use crate::journal::GateEnd;
 
 /// How many flows may be published at once.
 const FLOWS_AT_ONCE: usize = 16;
@@ -98,6 +100,14 @@ pub struct Closure {
     pub until: Instant,
     /// What closed it.
     pub reason: String,
+}
+
+impl Closure {
+    /// Its end by the wall clock, which says `now`: what a restart has to know.
+    pub fn end(&self, now: Timestamp) -> GateEnd {
+        let left = self.until.saturating_duration_since(Instant::now());
+        GateEnd { until: now + left, reason: self.reason.clone() }
+    }
 }
 
 impl fmt::Display for Closure {

@@ -12,9 +12,8 @@ pub(super) use undo::together;
 use undo::undo_of;
 
 use super::fold::{Folded, fold, known, marks_after};
-use super::version::has_moved;
 use crate::change::{Change, NodeId, Seq, State, Variable};
-use crate::flow::{AddressError, Document, Node, NodeEdit, same_value};
+use crate::flow::{AddressError, Document, Node, NodeEdit, has_moved, same_value};
 use crate::journal::{Attempt, Edit, Ending, Mark, Plan, Settlement, Target};
 
 /// What a publish would do.

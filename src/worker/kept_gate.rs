@@ -12,8 +12,7 @@ use crate::tenant::{Closure, Gate, LONGEST_WAIT};
 /// # Errors
 /// [`NotStored`] when the journal did not take it.
 pub async fn keep_gate(closure: &Closure, ledger: &Ledger, clock: &Clock) -> Result<(), NotStored> {
-    let until = clock.now() + closure.until.saturating_duration_since(tokio::time::Instant::now());
-    ledger.record(Step::Gate(GateEnd { until, reason: closure.reason.clone() })).await.map(drop)
+    ledger.record(Step::Gate(closure.end(clock.now()))).await.map(drop)
 }
 
 /// Closes the gate again as the journal has it: a tenant that asked us to wait before a restart still wants it.

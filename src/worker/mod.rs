@@ -23,7 +23,6 @@ mod lanes;
 mod observed;
 mod strain;
 mod turn;
-mod version;
 mod waits;
 mod warm;
 

@@ -6,15 +6,12 @@ mod stop;
 use std::sync::Arc;
 use std::time::Duration;
 
-use uuid::Builder;
-
 use super::draft::{Draft, all_superseded, draft, together};
 use super::observed::observed;
 use super::strain::Strain;
-use super::version::{has_moved, is_older};
 use crate::change::{Change, FlowId, State, Wanted};
 use crate::clock::Clock;
-use crate::flow::Document;
+use crate::flow::{Document, has_moved, is_older};
 use crate::journal::{Attempt, Effect, Ending, Mark, Plan, Read, Ready, Settlement, Step};
 use crate::queue::Ledger;
 use crate::tenant::{Pass, Tenant};
@@ -180,7 +177,7 @@ impl<'a, R: Read> Turn<'a, R> {
 
     fn attempt(&self, document: &Document, plan: Plan) -> Attempt {
         let base_version = document.version().to_owned();
-        Attempt { id: self.new_id(), flow: self.flow.clone(), base_version, plan }
+        Attempt { id: self.rooms.clock.new_id(), flow: self.flow.clone(), base_version, plan }
     }
 
     /// Whether a change would end `unchanged` on a version that a PUT of ours was lost on: carried out late, that
@@ -329,13 +326,5 @@ impl<'a, R: Read> Turn<'a, R> {
             Effect::Written { .. } | Effect::Acted(_) => Ok(()),
             Effect::Stale => Err(Stop::Stale),
         }
-    }
-
-    /// A UUIDv7 from the clock and the randomness that all else uses: a simulation makes the same ones again.
-    fn new_id(&self) -> String {
-        let now_ms = u64::try_from(self.rooms.clock.now().as_millisecond()).unwrap_or(0);
-        let mut random = [0; 10];
-        fastrand::fill(&mut random);
-        Builder::from_unix_timestamp_millis(now_ms, &random).into_uuid().to_string()
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use flowhook::change::{NewChange, State, Values, Variable, Wanted};
+use flowhook::change::{Admission, NewChange, OrderKey, Seen, State, Values, Variable, Wanted};
 use flowhook::journal::{Drift, Drifted, Fetched, Read as _, Step, Target};
 use jiff::SignedDuration;
 
@@ -36,17 +36,32 @@ async fn what_was_last_taken_from_a_source_is_kept_by_route_flow_and_node_whatev
     );
     assert!(taken(&kept, "two").await.is_empty(), "what is fetched for one route is not the other's");
 
-    let values = Box::new(Values::Known(vec![variable("2")]));
-    let values = Values::Taken { url: "http://a/".to_owned(), values };
-    kept.admit(&delivery("2", &[NewChange { route: Arc::from("one"), values, ..change_of("f1") }])).await;
-    assert_eq!(kept.end(4, State::Failed, now()).await, 1);
+    let known = |json: &str| Box::new(Values::Known(vec![variable(json)]));
+    let by = |last: Option<i64>, taken: Option<i64>| {
+        let seen = Seen { last, taken };
+        let values =
+            Values::Taken { url: "http://a/".to_owned(), values: known("2"), taken: known("3"), seen };
+        delivery("2", &[change_of("f9"), NewChange { route: Arc::from("one"), values, ..change_of("f1") }])
+    };
+    let stale = async |kept: &mut Kept, last: Option<i64>, taken: Option<i64>, why: &str| {
+        assert_eq!(kept.admit(&by(last, taken)).await.admission, Admission::Stale, "{why}");
+    };
+    assert_eq!(kept.end(1, State::Superseded, now()).await, 1);
+    stale(&mut kept, Some(3), Some(1), "the thin change of the other route is pending").await;
+    assert_eq!(kept.end(3, State::Failed, now()).await, 1);
+    stale(&mut kept, Some(1), Some(1), "there is a later change").await;
+    stale(&mut kept, Some(3), None, "something was taken since").await;
+    assert_eq!(kept.changes().await.len(), 3, "nothing is stored of what rests on something else");
+    assert_eq!(kept.admit(&by(Some(3), Some(1))).await.admission, Admission::Accepted { changes: 2 });
+    stale(&mut kept, Some(3), Some(1), "it has come already").await;
+    assert_eq!(kept.end(5, State::Failed, now()).await, 1);
     let mut kept = kept.reopened().await;
     kept.prune(now() + SignedDuration::from_secs(1)).await;
-    assert_eq!(taken(&kept, "one").await, [format!("f1 n {}", list("2")), format!("f2 n {}", list("1.10"))]);
+    assert_eq!(taken(&kept, "one").await, [format!("f1 n {}", list("3")), format!("f2 n {}", list("1.10"))]);
     let (f1, node) = (flow("f1"), change_of("f1").node);
     let behind = kept.reader().taken("one", Some((&f1, &node)), 10).await.expect("read");
     assert_eq!(behind.iter().map(|taken| taken.flow.as_str()).collect::<Vec<_>>(), ["f2"]);
-    let change = kept.reader().change(4).await.expect("read").expect("it is there");
+    let change = kept.reader().change(5).await.expect("read").expect("it is there");
     let shown = change.variables.expect("they are known");
     assert_eq!((shown[0].value.get(), change.fetch_url.as_deref()), ("2", Some("http://a/")));
 }
@@ -68,11 +83,11 @@ async fn drift_is_replaced_flow_by_flow_and_what_stays_keeps_its_time() {
     kept.step_at(later, step("f1", &[drift("b", Some("3")), drift("nul\0", None)])).await;
     let kept = kept.reopened().await;
     let found = kept.reader().drift(None, 10).await.expect("read");
-    let expected = |id: &str, drift, since| Drifted { flow: flow(id), drift, since };
+    let expected = |id: &str, drift, since, seen| Drifted { flow: flow(id), drift, since, seen };
     let [b, nul, other] = [
-        expected("f1", drift("b", Some("3")), now()),
-        expected("f1", drift("nul\0", None), later),
-        expected("f2", drift("a", None), now()),
+        expected("f1", drift("b", Some("3")), now(), later),
+        expected("f1", drift("nul\0", None), later, later),
+        expected("f2", drift("a", None), now(), now()),
     ];
     assert_eq!(found, [b.clone(), nul.clone(), other.clone()]);
     assert_eq!(kept.reader().drift_of(&flow("f1")).await.expect("read"), [b.clone(), nul.clone()]);
@@ -81,4 +96,33 @@ async fn drift_is_replaced_flow_by_flow_and_what_stays_keeps_its_time() {
     let mut kept = kept;
     kept.step(step("f1", &[])).await;
     assert_eq!(kept.reader().drift(None, 10).await.expect("read"), [other]);
+}
+
+#[tokio::test]
+async fn what_became_an_older_change_and_is_fetched_later_is_not_what_was_last_taken() {
+    let mut kept = Kept::new().await;
+    let thin = |url: &str, key: Option<u64>| NewChange {
+        values: Values::Fetch(url.to_owned()),
+        order_key: key.map(OrderKey::Revision),
+        ..change_of("f1")
+    };
+    kept.admit(&delivery("1", &[thin("http://old/", Some(1)), thin("http://new/", None)])).await;
+    kept.admit(&delivery("2", &[thin("http://late/", Some(2))])).await;
+    let mut fetch = async |url: &str, json: &str| {
+        let fetched = Fetched::Values(Values::Known(vec![Variable::new("a", json).expect("JSON")]));
+        let wanted = Wanted { route: Arc::from("default"), url: url.to_owned() };
+        kept.step(Step::Fetched { wanted, up_to: 9, fetched }).await;
+        let taken = kept.reader().taken("default", None, 10).await.expect("read");
+        let [taken] = taken.try_into().expect("one");
+        (taken.seq, taken.ended_by_key)
+    };
+    assert_eq!(fetch("http://new/", "2").await, (2, false));
+    assert_eq!(fetch("http://old/", "1").await, (2, false));
+    assert_eq!(fetch("http://late/", "3").await, (3, false));
+    for (state, by_key) in [(State::Failed, false), (State::Superseded, true)] {
+        kept.end(3, state, now()).await;
+        let taken = kept.reader().taken("default", None, 10).await.expect("read");
+        assert_eq!(taken[0].ended_by_key, by_key, "{state:?}");
+        kept.admit(&delivery("2", &[change_of("f1")])).await;
+    }
 }

@@ -95,8 +95,10 @@ pub(crate) struct World {
     /// Dropped after the service: where it runs, if that is not the test's own runtime.
     apart: Option<Apart>,
     settings: BTreeMap<&'static str, String>,
+    /// How often sources and flows are compared; as the settings say unless a test does.
+    pub(crate) reconcile_every: Option<Duration>,
     /// The described routes.
-    routes: String,
+    pub(crate) routes: String,
     /// What the service is started for.
     pub(crate) purpose: Purpose,
     sender: Sender,
@@ -148,7 +150,7 @@ impl World {
     }
 
     /// A world whose service has not started.
-    async fn still(settings: &[(&'static str, &str)]) -> Self {
+    pub(crate) async fn still(settings: &[(&'static str, &str)]) -> Self {
         // reqwest is built without a TLS provider of its own; the second and later calls change nothing.
         rustls::crypto::ring::default_provider().install_default().ok();
         let tenant = Sandbox::start(sandbox::Settings::default()).await.expect("a free port");
@@ -180,6 +182,7 @@ impl World {
             crashed_at: Vec::new(),
             apart,
             settings,
+            reconcile_every: None,
             routes: String::new(),
             purpose,
             sender,
@@ -221,7 +224,10 @@ impl World {
         // Where other tests keep the disk busy a commit may take longer than senders wait for it: that has a test
         // of its own.
         let receiver = receiver::Settings { commit_wait: PATIENCE, ..settings.receiver };
-        let routes = route::Settings { routes: described(&self.routes), ..settings.routes };
+        let mut routes = route::Settings { routes: described(&self.routes), ..settings.routes };
+        if let Some(every) = self.reconcile_every {
+            routes.native.reconcile_every = every;
+        }
         Settings { purpose: self.purpose, receiver, routes, ..settings }
     }
 }

@@ -56,6 +56,7 @@ mod program;
 mod publishing;
 mod queue;
 mod receiver;
+mod reconcile;
 mod reload;
 mod replay;
 mod restart;

@@ -1,7 +1,7 @@
 //! The operators' commands, by the real program against a real service: `changes`, `retry`, `discard`, `pause`,
-//! `resume`.
+//! `resume`, `drift`.
 
-use flowhook::sandbox::{Canned, Fault, FaultKind};
+use flowhook::sandbox::{Canned, Fault, FaultKind, Human};
 use serde_json::json;
 
 use crate::elsewhere::server;
@@ -201,4 +201,36 @@ async fn rollback_gives_back_what_was_there_the_newest_change_first() {
     check(&["rollback"], 64, &["say which changes"]).await;
     check(&["rollback", "--state", "failed"], 64, &["must be published, not `failed`"]).await;
     check(&["rollback", "99"], 65, &["no change 99"]).await;
+}
+
+#[tokio::test]
+async fn drift_looks_at_the_flows_and_tells_what_a_person_has_changed() {
+    let site = Site::begin().await;
+    assert_prints(&at(&site, &["drift"]).output().await, "nothing was applied to any flow yet\n");
+    let sent = site.send(&["good.json", "better.json"]).output().await;
+    assert_eq!(sent.code, Some(0), "{sent:?}");
+    assert_prints(&at(&site, &["drift"]).output().await, "nothing differs: 2 flows looked at\n");
+    let edit = Human::set("node_set_vars", "queue_target", "\"Ann's\"");
+    site.tenant.edit("flow-1", &edit).expect("it is saved");
+    let told = at(&site, &["drift"]).output().await;
+    assert_ends(&told, 0, &[]);
+    let [differs, summary] = told.stdout.lines().collect::<Vec<_>>()[..] else { panic!("{told:?}") };
+    let expected = "flow-1 node_set_vars: queue_target is \"Ann's\", not \"q2\", since 20";
+    assert!(differs.starts_with(expected), "{told:?}");
+    assert_eq!(summary, "1 value differs; 2 flows looked at");
+    assert_prints(
+        &at(&site, &["drift", "--flow", "flow-0"]).output().await,
+        "nothing differs: 1 flow looked at\n",
+    );
+    let json = at(&site, &["drift", "--flow", "flow-1", "--json"]).output().await.json();
+    assert_eq!((&json["flows"], &json["drift"][0]["there"]), (&json!(1), &json!("Ann's")), "{json}");
+    assert_prints(
+        &at(&site, &["drift", "--flow", "flow-5"]).output().await,
+        "flow-5: not looked at: nothing was applied to it yet\nnothing is known to differ, and no flow was looked at\n",
+    );
+    site.tenant.remove_flow("flow-1");
+    let gone = at(&site, &["drift", "--flow", "flow-1"]).output().await;
+    assert_ends(&gone, 0, &[]);
+    assert!(gone.stdout.contains("flow-1: not looked at: the tenant has no flow `flow-1`"), "{gone:?}");
+    assert_ends(&at(&site, &["drift", "--flow", ".."]).output().await, 64, &["flow id `..`"]);
 }

@@ -22,6 +22,7 @@ use tokio::sync::oneshot;
 use crate::fault::RetryAfter;
 use crate::flow::version_of;
 use crate::journal::Journal;
+use crate::life::COMPARING;
 use crate::plan::Plan;
 use crate::tenant::{Answer, Call, Put, Tenant};
 
@@ -55,8 +56,8 @@ pub(crate) struct Book {
     in_flight: BTreeSet<String>,
     /// The flows that have been read since the last PUT of them whose outcome is open, or was a conflict.
     read: BTreeSet<String>,
-    /// How many calls were started during a pause, by the flow and since when it was paused.
-    while_paused: BTreeMap<(String, Duration), usize>,
+    /// How many calls were started during a pause, by the flow, since when it was paused, and whether they compare.
+    while_paused: BTreeMap<(String, Duration, bool), usize>,
     /// When calls were started.
     pub(crate) flow_calls: Vec<Duration>,
     pub(crate) token_calls: Vec<Duration>,
@@ -78,11 +79,15 @@ impl Book {
 struct InFlight {
     calls: Calls,
     flow: String,
+    /// Whether it is a read that only compares, which may be made beside a lane's call.
+    compares: bool,
 }
 
 impl Drop for InFlight {
     fn drop(&mut self) {
-        self.calls.book().in_flight.remove(&self.flow);
+        if !self.compares {
+            self.calls.book().in_flight.remove(&self.flow);
+        }
     }
 }
 
@@ -138,13 +143,14 @@ impl Calls {
             return arrived(self.over_there(move |tenant| tenant.configuration(&flow)).await);
         }
         let call = self.flow_call(flow, &request);
-        let _in_flight = self.start(&call);
+        let compares = COMPARING.try_with(|()| ()).is_ok();
+        let _in_flight = self.start(&call, compares);
         let there = call.clone();
         let answer = self.over_there(move |tenant| tenant.decide(&there)).await;
         let shown = Shown(&answer);
         let verb = if call.put.is_some() { "PUT" } else { "GET" };
         self.tenant.ground.note(format_args!("{verb} {}: {shown}", call.flow));
-        self.finish(&call, &answer);
+        self.finish(&call, &answer, compares);
         arrived(answer)
     }
 
@@ -207,7 +213,7 @@ impl Calls {
     }
 
     /// What is held against a call when it is started.
-    fn start(&self, call: &Call) -> InFlight {
+    fn start(&self, call: &Call, compares: bool) -> InFlight {
         let ground = &self.tenant.ground;
         let now = ground.elapsed();
         let mut book = self.book();
@@ -218,7 +224,10 @@ impl Calls {
                 "a call for {flow} was started {early:?} before the Retry-After had passed"
             ));
         }
-        if !book.in_flight.insert(flow.clone()) {
+        if compares && call.put.is_some() {
+            ground.violated(format!("{flow} was PUT by what only compares"));
+        }
+        if !compares && !book.in_flight.insert(flow.clone()) {
             ground.violated(format!("two calls for {flow} were in flight at the same time"));
         }
         if call.put.is_some() && !book.read.contains(flow) {
@@ -227,17 +236,17 @@ impl Calls {
         }
         book.flow_calls.push(now);
         drop(book);
-        self.check_pause(call);
-        InFlight { calls: self.clone(), flow: flow.clone() }
+        self.check_pause(call, compares);
+        InFlight { calls: self.clone(), flow: flow.clone(), compares }
     }
 
     /// Nothing is begun for a flow that is paused.
-    fn check_pause(&self, call: &Call) {
+    fn check_pause(&self, call: &Call, compares: bool) {
         let flow = FlowId::parse(&call.flow).expect("it is in a path");
         let decides = self.journal.disk().open_attempt(&flow).is_some();
         let Some(since) = self.journal.paused_since(&flow).filter(|_| !decides) else { return };
         let mut book = self.book();
-        let calls = book.while_paused.entry((call.flow.clone(), since)).or_default();
+        let calls = book.while_paused.entry((call.flow.clone(), since, compares)).or_default();
         *calls += 1;
         if *calls > READS_WHILE_PAUSED {
             self.tenant.ground.violated(format!("{calls} calls for {flow} were started while it is paused"));
@@ -245,7 +254,7 @@ impl Calls {
     }
 
     /// What follows from an answer, once it is here.
-    fn finish(&self, call: &Call, answer: &Answer) {
+    fn finish(&self, call: &Call, answer: &Answer, compares: bool) {
         let now = self.tenant.ground.elapsed();
         let mut book = self.book();
         match answer {
@@ -254,8 +263,12 @@ impl Calls {
             }
             Answer::Whole { status: 503, retry_after: Some(retry_after), .. } => {
                 book.close(now, Some(*retry_after));
-                book.read.remove(&call.flow);
+                if !compares {
+                    book.read.remove(&call.flow);
+                }
             }
+            // What was read to compare is no base for a PUT.
+            _ if compares => {}
             Answer::Whole { status: 200, body, .. } if version_of(body).is_some() => {
                 book.read.insert(call.flow.clone());
             }
@@ -301,7 +314,11 @@ impl Calls {
             let began = spell.from + Duration::from_secs(1);
             let within = calls.iter().filter(|at| (began..spell.until).contains(at)).count();
             let seconds = spell.until.saturating_sub(began).as_secs();
-            let at_most = 40 + 10 * lives + usize::try_from(seconds / 8).unwrap_or(usize::MAX);
+            // Who compares looks at each flow twice an interval at most, and a token may be refused for each.
+            let every = plan.reconcile.map_or(u64::MAX, |every| every.as_secs());
+            let looks = 4 * plan.flows.len() * usize::try_from(seconds / every + 1).unwrap_or(usize::MAX);
+            let looks = if plan.reconcile.is_some() { looks } else { 0 };
+            let at_most = 40 + 10 * lives + usize::try_from(seconds / 8).unwrap_or(usize::MAX) + looks;
             if within > at_most {
                 let what = format!(
                     "{within} calls in {seconds} s of {:?}, at most {at_most} are reasonable",

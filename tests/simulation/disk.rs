@@ -111,6 +111,11 @@ impl Disk {
         let nothing = |admission| Admitted { admission, flows: Vec::new() };
         let name = (delivery.source.to_string(), delivery.id.clone());
         let was_accepted = self.deliveries.get(&name) == Some(&true);
+        if let Verdict::Changes(changes) = &delivery.verdict
+            && changes.iter().any(|change| self.has_moved(change))
+        {
+            return nothing(Admission::Stale);
+        }
         match &delivery.verdict {
             Verdict::Rejected { .. } if was_accepted => nothing(Admission::Duplicate),
             Verdict::Rejected { .. } => {
@@ -149,9 +154,10 @@ impl Disk {
             Values::Fetch(url) | Values::Taken { url, .. } => Some(url.clone()),
         };
         let mut what = what.clone();
-        if let Values::Taken { values, .. } = what.values {
+        if let Values::Taken { values, taken, .. } = what.values {
+            what.values = *taken;
+            self.take(self.last_seq, &what, now);
             what.values = *values;
-            self.take(&what, now);
         }
         let row = Row {
             source: name.0.clone(),
@@ -281,7 +287,7 @@ impl Disk {
                 {
                     row.change.what.values = values.clone();
                     row.reason = None;
-                    filled.push(row.change.what.clone());
+                    filled.push((row.change.seq, row.change.what.clone()));
                 }
                 Fetched::Values(_) => {
                     let why =
@@ -298,7 +304,7 @@ impl Disk {
                 }
             }
         }
-        filled.iter().for_each(|what| self.take(what, now));
+        filled.iter().for_each(|(seq, what)| self.take(*seq, what, now));
         ended
     }
 

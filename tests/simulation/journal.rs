@@ -5,15 +5,21 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use flowhook::change::{Delivery, FlowId, Mode, NodeId, Seq, State, Values, Wanted};
+use flowhook::change::{
+    Admission, Delivery, FlowId, Mode, NodeId, Seq, State, Values, Variable, Verdict, Wanted,
+};
 use flowhook::journal::{
-    Attempt, Committed, DriftCursor, Drifted, Effect, JournalError, Mark, Read, Ready, Step, Taken, Write,
+    Attempt, Committed, DriftCursor, Drifted, Effect, JournalError, Mark, Read, Ready, Step, Taken, Target,
+    Write,
 };
 use jiff::Timestamp;
 
 use crate::disk::{Disk, Moment, Row, paused_by};
 use crate::ground::Ground;
 use crate::plan::Plan;
+
+/// How long it takes at most from the last look into the journal to the commit that records a flow's drift.
+const RECORDED_WITHIN: Duration = Duration::from_millis(200);
 
 type Result<T> = std::result::Result<T, JournalError>;
 
@@ -81,6 +87,22 @@ impl Journal {
         Ok(seen)
     }
 
+    /// What the flow held when it was looked at must not be what had been applied to it by then.
+    fn check_drift(&self, disk: &Disk, step: &Step, now: Duration) {
+        let Step::Drift { flow, found } = step else { return };
+        for drift in found {
+            let marks = disk.marks(flow, &drift.node);
+            let mark = marks.iter().find(|mark| mark.target == drift.target);
+            let is_applied = mark.is_some_and(|mark| {
+                let ended = disk.changes.get(&mark.seq).and_then(|row| row.ended);
+                mark.value == drift.there && ended.is_some_and(|ended| ended + RECORDED_WITHIN < now)
+            });
+            if drift.there.is_some() && is_applied {
+                self.ground.violated(format!("what was applied to {flow} is recorded as drift: {drift:?}"));
+            }
+        }
+    }
+
     /// A change may be superseded only by one that has ended well, or ends so in the same commit.
     fn check_superseded(&self, disk: &Disk, step: &Step) {
         let Step::Settle { flow, settlement } = step else { return };
@@ -142,13 +164,18 @@ impl Write for Journal {
                     self.ground.detail(format_args!("{step:?}"));
                 }
                 if effect != Effect::Stale {
+                    self.check_drift(&disk, step, moment.elapsed);
                     self.check_superseded(&disk, step);
                     self.check_pauses(step);
                 }
                 committed.effects.push(effect);
             }
             for delivery in deliveries {
+                let doubts = doubts(&disk, delivery);
                 let admitted = disk.admit(delivery, moment);
+                if matches!(admitted.admission, Admission::Accepted { .. }) {
+                    doubts.into_iter().for_each(|doubt| self.ground.violated(doubt));
+                }
                 self.ground.note(format_args!("journal: {} -> {admitted:?}", delivery.id));
                 committed.admitted.push(admitted);
             }
@@ -195,6 +222,10 @@ impl Read for Journal {
         self.look(|disk| disk.drift_of(flow)).await
     }
 
+    async fn last_change(&self, flow: &FlowId) -> Result<Option<Seq>> {
+        self.look(|disk| disk.last_change(flow)).await
+    }
+
     async fn has_pending(&self, flow: &FlowId) -> Result<bool> {
         self.look(|disk| disk.has_pending(flow)).await
     }
@@ -226,6 +257,43 @@ impl Read for Journal {
     async fn others_were_served(&self, than: &FlowId, since: Timestamp) -> Result<bool> {
         self.look(|disk| disk.others_were_served(than, since)).await
     }
+}
+
+/// What must not be stored of what was made by comparing: what its source has not moved, and what is older than what
+/// was taken from it before.
+fn doubts(disk: &Disk, delivery: &Delivery) -> Vec<String> {
+    let mut doubts = Vec::new();
+    let Verdict::Changes(changes) = &delivery.verdict else { return doubts };
+    for what in changes {
+        let Values::Taken { values, taken, .. } = &what.values else { continue };
+        let (Values::Known(values), Values::Known(says)) = (&**values, &**taken) else { continue };
+        let before = disk.last_taken(&what.flow, &what.node);
+        let place = format!("{} {}", what.flow, what.node);
+        let marks = disk.marks(&what.flow, &what.node);
+        for variable in values {
+            let name = &variable.name;
+            let is_it = |mark: &&Mark| mark.target == Target::Variable(name.clone());
+            let mark_seq = marks.iter().find(is_it).map(|mark| mark.seq);
+            let same = |taken: &&Taken| value_in(&taken.value, name).as_deref() == Some(variable.value.get());
+            let lost = |taken: &Taken| taken.ended_by_key && mark_seq.is_some_and(|seq| seq < taken.seq);
+            if before.as_ref().filter(same).is_some_and(|taken| !lost(taken)) {
+                doubts.push(format!("{place} {name} was written though its source has not moved it"));
+            }
+        }
+        let counter = |text: &str| value_in(text, "max_wait_time_seconds")?.parse::<u64>().ok();
+        let new = says.iter().find(|of| of.name == "max_wait_time_seconds");
+        let new = new.and_then(|of| of.value.get().parse::<u64>().ok());
+        if before.is_some_and(|before| counter(&before.value) > new) {
+            doubts.push(format!("{place} was taken from an answer that is older than what was taken before"));
+        }
+    }
+    doubts
+}
+
+/// The value of a variable in a list as the journal spells it.
+pub(crate) fn value_in(list: &str, name: &str) -> Option<String> {
+    let list: Vec<Variable> = serde_json::from_str(list).ok()?;
+    list.into_iter().find(|variable| variable.name == name).map(|variable| variable.value.get().to_owned())
 }
 
 /// A step in a word, and what it is about.

@@ -1,5 +1,6 @@
 //! What must be true when all is calm again.
 
+mod compared;
 mod patches;
 
 use std::cmp::Ordering::Greater;
@@ -45,6 +46,7 @@ impl Judge<'_> {
         }
         self.finals();
         self.patches();
+        self.not_compared().into_iter().for_each(|what| self.ground.violated(what));
     }
 
     /// A thin change must not be carried out with values that are older than its event.

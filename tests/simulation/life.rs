@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
+use flowhook::change::{FlowId, NodeId};
 use flowhook::config_api::ConfigApi;
 use flowhook::live::Live;
 use flowhook::queue::{self, Ledger, Queue};
-use flowhook::route::{self, Routes};
+use flowhook::reconcile::{self, Reconciler};
+use flowhook::route::{self, Native, Routes};
 use flowhook::tenant::{self, Tenant};
 use flowhook::worker::{self, Fetcher, Worker, keep_gate, restore_gate};
 use secrecy::SecretString;
@@ -17,6 +19,23 @@ use crate::ground::Ground;
 use crate::journal::Journal;
 use crate::plan::Plan;
 
+tokio::task_local! {
+    /// Set for what compares sources and flows: its reads are its own, beside those of the lanes.
+    pub(crate) static COMPARING: ();
+}
+
+/// What the settings say for the built-in routes.
+fn native(plan: &Plan) -> Native {
+    let named = plan.flows.first().filter(|_| plan.named);
+    Native {
+        flow: named.and_then(|flow| FlowId::parse(&flow.id).ok()),
+        node: NodeId::parse("node-a").ok(),
+        fetch_url: Some("https://config.example/config/{flow_id}".to_owned()),
+        allowed_flows: None,
+        reconcile_every: plan.reconcile.unwrap_or_default(),
+    }
+}
+
 /// A running process.
 pub(crate) struct Life {
     pub(crate) queue: Queue,
@@ -25,6 +44,7 @@ pub(crate) struct Life {
     ground: Ground,
     shutdown: CancellationToken,
     worker: JoinHandle<()>,
+    reconciler: JoinHandle<()>,
     writing: JoinHandle<()>,
 }
 
@@ -55,26 +75,36 @@ impl Life {
         wakeups.add(flows);
         let writing = tokio::spawn(writing.run());
         let shutdown = CancellationToken::new();
-        let routes = Live::new(Routes::new(route::Settings::default()));
+        let routes = Live::new(Routes::new(route::Settings { native: native(plan), ..Default::default() }));
         let worker = Worker::new(
             worker::Settings::default(),
             Arc::clone(&tenant),
-            Fetcher::new(ConfigApi::over(calls.wire()), routes),
+            Fetcher::new(ConfigApi::over(calls.wire()), routes.clone()),
             journal.clone(),
             ledger.clone(),
             wakeups,
-            clock,
+            clock.clone(),
         );
         let worker = tokio::spawn(worker.run(shutdown.clone()));
-        Self { queue, ledger, tenant, ground: ground.clone(), shutdown, worker, writing }
+        let reconciler = Reconciler::new(reconcile::Rooms {
+            tenant: Arc::clone(&tenant),
+            api: ConfigApi::over(calls.wire()),
+            routes,
+            reader: journal.clone(),
+            queue: queue.clone(),
+            ledger: ledger.clone(),
+            clock,
+        });
+        let reconciler = tokio::spawn(COMPARING.scope((), reconciler.run(shutdown.clone())));
+        Self { queue, ledger, tenant, ground: ground.clone(), shutdown, worker, reconciler, writing }
     }
 
     /// Ends it in the middle of whatever it does.
     pub(crate) async fn crash(self) {
         self.check_alive();
-        self.worker.abort();
-        self.writing.abort();
-        for task in [self.worker, self.writing] {
+        let tasks = [self.worker, self.reconciler, self.writing];
+        tasks.iter().for_each(JoinHandle::abort);
+        for task in tasks {
             if task.await.is_err_and(|error| error.is_panic()) {
                 self.ground.violated("a task of the process panicked".to_owned());
             }
@@ -93,16 +123,16 @@ impl Life {
             // A disk that does not take it has been told of.
             _ = keep_gate(&closure, &self.ledger, &self.ground.clock()).await;
         }
-        let worker = self.worker.await;
+        let (reconciler, worker) = (self.reconciler.await, self.worker.await);
         drop((self.queue, self.ledger));
         let writing = self.writing.await;
-        if worker.is_err() || writing.is_err() {
+        if reconciler.is_err() || worker.is_err() || writing.is_err() {
             self.ground.violated("a task of the process panicked".to_owned());
         }
     }
 
     fn check_alive(&self) {
-        if self.worker.is_finished() || self.writing.is_finished() {
+        if [&self.worker, &self.reconciler, &self.writing].iter().any(|task| task.is_finished()) {
             self.ground.violated("a task of the process ended by itself".to_owned());
         }
     }

@@ -154,6 +154,15 @@ async fn insist(ground: &Ground, desk: &Desk, step: Step) {
     }
 }
 
+/// A configuration moves, at a time of its own, and its event is lost.
+pub(crate) async fn move_silently(ground: Ground, plan: Arc<Plan>, tenant: Tenant) {
+    let busy_ms = u64::try_from(plan.busy_until().as_millis()).unwrap_or(u64::MAX);
+    sleep(ground.at_most_ms(busy_ms * 3 / 2)).await;
+    let flow = ground.pick(&plan.flows).id;
+    ground.note(format_args!("the configuration of {flow} moves silently"));
+    *tenant.state().configured.entry(flow).or_default() += 1;
+}
+
 /// Somebody sets the clock, at a time of its own.
 pub(crate) async fn set_the_clock(ground: Ground, plan: Arc<Plan>) {
     let busy_ms = u64::try_from(plan.busy_until().as_millis()).unwrap_or(u64::MAX);

@@ -25,6 +25,12 @@ pub(crate) struct Plan {
     pub(crate) patches: f64,
     /// How likely a change is one of a second route, whose keys say nothing of the first one's.
     pub(crate) other_route: f64,
+    /// How often sources and flows are compared, if they are.
+    pub(crate) reconcile: Option<Duration>,
+    /// Whether the settings name a flow and a node that are compared though no event ever named them.
+    pub(crate) named: bool,
+    /// How many times a configuration moves and no event tells of it.
+    pub(crate) silent_moves: u64,
     /// All changes, and all who meddle, are about the same few variables of one node.
     pub(crate) narrow: bool,
     /// How likely a change is one that cannot be carried out.
@@ -108,6 +114,9 @@ impl Plan {
             thin: 0.12,
             patches: 0.1,
             other_route: 0.0,
+            reconcile: None,
+            named: false,
+            silent_moves: 0,
             narrow: false,
             mistakes: 0.0,
             latency_ms: 80,
@@ -131,11 +140,13 @@ impl Plan {
 
     /// The plan that `ground`'s chance makes.
     pub(crate) fn draw(ground: &Ground) -> Self {
+        let reconcile = ground.chance(0.35).then(|| ground.pick(&[3, 10])).map(Duration::from_secs);
         let flow = |at: u64| FlowPlan {
             id: format!("flow-{at}"),
             exists: !ground.chance(0.05),
             keyed: ground.chance(0.4),
-            replaced: ground.chance(0.1),
+            // The built-in routes, which are reconciled, replace nothing.
+            replaced: ground.chance(0.1) && reconcile.is_none(),
         };
         let flows = (0..=ground.below(5)).map(flow).collect();
         let mut spells = Vec::new();
@@ -167,6 +178,9 @@ impl Plan {
             thin: ground.pick(&[0.0, 0.1, 0.1, 0.6]),
             patches: ground.pick(&[0.0, 0.1, 0.5]),
             other_route: ground.pick(&[0.0, 0.0, 0.4]),
+            reconcile,
+            named: ground.chance(0.5),
+            silent_moves: if reconcile.is_some() { ground.below(12) } else { 0 },
             narrow: ground.chance(0.4),
             mistakes: ground.pick(&[0.0, 0.05]),
             latency_ms: ground.pick(&[0, 5, 80, 800]),

@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use fastrand::Rng;
 use flowhook::change::{
-    Delivery, FlowId, Mode, NewChange, NodeId, OrderKey, Seq, State, Values, Variable, Verdict, Wanted,
+    Delivery, FlowId, Mode, NewChange, NodeId, OrderKey, Seen, Seq, State, Values, Variable, Verdict, Wanted,
 };
 use flowhook::journal::{
     Attempt, ChangeFilter, Chosen, Drift, Edit, Ending, Fetched, GateEnd, Journal, Location, Mark, Outcome,
@@ -68,33 +68,42 @@ impl Maker {
         }
     }
 
-    fn delivery(&mut self) -> Delivery {
-        let change = |this: &mut Self, mode: Mode| NewChange {
-            route: Arc::from(this.pick(&ROUTES)),
-            flow: flow(this.pick(&FLOWS)),
-            node: node(this.pick(&NODES)),
-            mode,
-            values: match this.rng.u8(..8) {
-                0 | 1 => Values::Fetch(this.pick(&URLS).to_owned()),
-                2 => {
-                    let values = Box::new(this.known(mode));
-                    Values::Taken { url: this.pick(&URLS).to_owned(), values }
-                }
-                _ => this.known(mode),
-            },
-            order_key: this.order_key(),
-        };
-        let change = |this: &mut Self| {
-            let mode = [Mode::Merge, Mode::Merge, Mode::Replace, Mode::Patch][this.rng.usize(..4)];
-            change(this, mode)
-        };
+    /// What was seen of a place, rightly or not.
+    fn seen(&mut self, disk: &Disk, route: &str, flow: &FlowId, node: &NodeId) -> Seen {
+        let taken = disk.taken(route, None, usize::MAX);
+        let taken = taken.iter().find(|taken| (&taken.flow, &taken.node) == (flow, node));
+        let seen = Seen { last: disk.last_change(flow), taken: taken.map(|taken| taken.seq) };
+        match self.rng.u8(..8) {
+            0 => Seen { last: seen.last.map(|last| last - 1), ..seen },
+            1 => Seen { taken: seen.taken.map(|taken| taken - 1), ..seen },
+            _ => seen,
+        }
+    }
+
+    fn delivery(&mut self, disk: &Disk) -> Delivery {
         let verdict = if self.rng.u8(..8) == 0 {
             Verdict::Rejected { reason: "odd".to_owned(), body: Bytes::from_static(b"{}") }
         } else {
-            Verdict::Changes((0..self.rng.usize(1..3)).map(|_| change(self)).collect())
+            Verdict::Changes((0..self.rng.usize(1..3)).map(|_| self.change(disk)).collect())
         };
         let id = format!("d{}", self.rng.u8(..30));
         Delivery { source: Arc::from(self.pick(&["one", "two"])), id, received_at: self.now, verdict }
+    }
+
+    fn change(&mut self, disk: &Disk) -> NewChange {
+        let (route, flow, node) = (self.pick(&ROUTES), flow(self.pick(&FLOWS)), node(self.pick(&NODES)));
+        let mode = [Mode::Merge, Mode::Merge, Mode::Replace, Mode::Patch][self.rng.usize(..4)];
+        let values = match self.rng.u8(..8) {
+            0 | 1 => Values::Fetch(self.pick(&URLS).to_owned()),
+            2 => Values::Taken {
+                url: self.pick(&URLS).to_owned(),
+                values: Box::new(self.known(mode)),
+                taken: Box::new(self.known(mode)),
+                seen: self.seen(disk, route, &flow, &node),
+            },
+            _ => self.known(mode),
+        };
+        NewChange { route: Arc::from(route), flow, node, mode, values, order_key: self.order_key() }
     }
 
     fn seqs(&mut self, disk: &Disk) -> Vec<Seq> {
@@ -286,6 +295,7 @@ fn said_by_disk(disk: &Disk, now: Timestamp) -> Vec<String> {
         said.push(format!("{:?}", disk.open_attempt(&flow)));
         said.push(format!("{:?} {}", disk.wanted(&flow), disk.is_paused(&flow)));
         said.push(format!("{:?} {}", disk.marked_nodes(&flow), disk.has_pending(&flow)));
+        said.push(format!("{:?}", disk.last_change(&flow)));
         said.push(format!("{:?} {:?}", disk.drift_of(&flow), disk.marked_flows(Some(&flow), 9)));
         let behind = (&flow, &node(NODES[0]));
         said.extend(ROUTES.map(|route| format!("{:?}", disk.taken(route, Some(behind), 9))));
@@ -321,6 +331,7 @@ async fn said_by_sqlite(reader: &Reader, now: Timestamp) -> Vec<String> {
         said.push(format!("{:?} {is_paused}", reader.wanted(&flow).await.expect("read")));
         let has_pending = reader.has_pending(&flow).await.expect("read");
         said.push(format!("{:?} {has_pending}", reader.marked_nodes(&flow).await.expect("read")));
+        said.push(format!("{:?}", reader.last_change(&flow).await.expect("read")));
         let drift = reader.drift_of(&flow).await.expect("read");
         said.push(format!("{drift:?} {:?}", reader.marked_flows(Some(&flow), 9).await.expect("read")));
         let behind = (&flow, &node(NODES[0]));
@@ -375,7 +386,7 @@ async fn the_journal_in_memory_says_what_the_one_in_sqlite_says() {
             maker.now += SignedDuration::from_secs(maker.rng.i64(0..30));
             let moment = Moment { wall: maker.now, elapsed: Duration::ZERO };
             let step = maker.step(&disk);
-            let deliveries = if maker.rng.bool() { vec![maker.delivery()] } else { Vec::new() };
+            let deliveries = if maker.rng.bool() { vec![maker.delivery(&disk)] } else { Vec::new() };
             let wanted: Vec<&Delivery> = deliveries.iter().collect();
             let committed = writer.commit(maker.now, &[&step], &wanted).await.expect("a commit");
             let effect = disk.step(&step, moment);

@@ -3,19 +3,20 @@
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
-use flowhook::change::State;
+use flowhook::change::State as Ended;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 
 use crate::calls::Calls;
+use crate::disk::Disk;
 use crate::ground::Ground;
 use crate::journal::Journal;
 use crate::judge::Judge;
 use crate::life::Life;
-use crate::people::{Desk, design, operate, set_the_clock};
+use crate::people::{Desk, design, move_silently, operate, set_the_clock};
 use crate::plan::Plan;
 use crate::senders::{Door, Senders, Sent};
-use crate::tenant::Tenant;
+use crate::tenant::{State, Tenant};
 
 /// How long after all is calm everything must have ended. The longest waits are five minutes; a clock that was
 /// set back before a restart may keep the gate closed for an hour.
@@ -32,7 +33,7 @@ pub(crate) struct Fate {
     /// What was noted, if lines were asked for.
     pub(crate) lines: Vec<String>,
     /// How the changes ended: state and reason.
-    pub(crate) endings: Vec<(State, String)>,
+    pub(crate) endings: Vec<(Ended, String)>,
     /// How often the tenant was called about flows, and the token endpoint.
     pub(crate) flow_calls: usize,
     pub(crate) token_calls: usize,
@@ -120,6 +121,9 @@ impl World {
         for _ in 0..self.plan.clock_moves {
             people.spawn(set_the_clock(self.ground.clone(), Arc::clone(&self.plan)));
         }
+        for _ in 0..self.plan.silent_moves {
+            people.spawn(move_silently(self.ground.clone(), Arc::clone(&self.plan), self.tenant.clone()));
+        }
         let mut life = self.begin_life();
         let ends = self.ends();
         let lives = ends.len() + 1;
@@ -139,8 +143,7 @@ impl World {
         self.ground.note(format_args!("calm"));
         let sent: Vec<Sent> = senders.join_all().await.into_iter().flatten().collect();
         people.join_all().await;
-        while self.journal.disk().pending_count() > 0 && self.ground.elapsed() < self.plan.calm_at + AFTERMATH
-        {
+        while !self.is_at_rest() && self.ground.elapsed() < self.plan.calm_at + AFTERMATH {
             tokio::time::sleep(LOOK_EVERY).await;
         }
         self.door.close();
@@ -148,7 +151,17 @@ impl World {
         life.stop().await;
         self.calls.check_spells(&self.plan, lives);
         let (disk, held) = (self.journal.disk(), self.tenant.state());
-        Judge { ground: &self.ground, disk: &disk, held: &held, plan: &self.plan }.judge(&sent);
+        self.judge(&disk, &held).judge(&sent);
+    }
+
+    fn judge<'w>(&'w self, disk: &'w Disk, held: &'w State) -> Judge<'w> {
+        Judge { ground: &self.ground, disk, held, plan: &self.plan }
+    }
+
+    /// Whether everything has ended, and all is known of what sources have moved and people have done.
+    fn is_at_rest(&self) -> bool {
+        let (disk, held) = (self.journal.disk(), self.tenant.state());
+        disk.pending_count() == 0 && self.judge(&disk, &held).not_compared().is_empty()
     }
 
     fn senders(&self) -> Senders {

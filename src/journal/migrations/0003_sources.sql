@@ -21,6 +21,7 @@ CREATE TABLE taken (
     flow     TEXT    NOT NULL,
     node     TEXT    NOT NULL,
     value    TEXT    NOT NULL,      -- as the change has it in `variables`
+    seq      INTEGER NOT NULL,      -- of the change that it became
     taken_at INTEGER NOT NULL,
     PRIMARY KEY (route, flow, node)
 ) WITHOUT ROWID;
@@ -34,5 +35,6 @@ CREATE TABLE drift (
     there  TEXT,                    -- what the flow holds, as JSON; NULL if it holds nothing
     route  TEXT    NOT NULL,        -- whose value was last applied
     since  INTEGER NOT NULL,        -- when it was first seen
+    seen   INTEGER NOT NULL,        -- when it was last seen
     PRIMARY KEY (flow, node, target)
 ) WITHOUT ROWID;

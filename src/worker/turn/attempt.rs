@@ -5,11 +5,10 @@ use std::time::Duration;
 use super::stop::Stop;
 use super::{Base, Put, Turn};
 use crate::change::State;
-use crate::flow::Document;
+use crate::flow::{Document, has_moved};
 use crate::journal::{Attempt, Outcome, Read, Settlement, Step};
 use crate::tenant::{Kind, Written};
 use crate::worker::draft::{Decision, decide};
-use crate::worker::version::has_moved;
 
 /// The longest pause before the read that follows a conflict.
 const JITTER_MS: u64 = 20;

@@ -2,23 +2,36 @@
 
 use std::ops::Bound;
 
-use flowhook::change::{FlowId, NewChange, NodeId};
+use flowhook::change::{FlowId, NewChange, NodeId, Seq, State, Values};
 use flowhook::journal::{Drift, DriftCursor, Drifted, Taken};
 use jiff::Timestamp;
 
 use super::{Disk, Moment, text_of};
 
 impl Disk {
-    /// What was fetched for a change is what was last taken for its node.
-    pub(super) fn take(&mut self, what: &NewChange, now: Moment) {
+    /// What was fetched for a change is what was last taken for its node, unless a later change has brought it.
+    pub(super) fn take(&mut self, seq: Seq, what: &NewChange, now: Moment) {
         let NewChange { route, flow, node, values, mode, .. } = what;
-        let taken = Taken {
-            flow: flow.clone(),
-            node: node.clone(),
-            value: text_of(values, *mode),
-            taken_at: at_ms(now.wall),
-        };
-        self.taken.insert((route.to_string(), flow.clone(), node.clone()), taken);
+        let place = (route.to_string(), flow.clone(), node.clone());
+        if self.taken.get(&place).is_some_and(|taken| taken.seq > seq) {
+            return;
+        }
+        let (flow, node, taken_at) = (flow.clone(), node.clone(), at_ms(now.wall));
+        let taken = Taken { flow, node, value: text_of(values, *mode), taken_at, seq, ended_by_key: false };
+        self.taken.insert(place, taken);
+    }
+
+    /// Whether what a change rests on has moved.
+    pub(super) fn has_moved(&self, change: &NewChange) -> bool {
+        let Values::Taken { seen, .. } = &change.values else { return false };
+        let place = (change.route.to_string(), change.flow.clone(), change.node.clone());
+        self.has_pending(&change.flow)
+            || self.last_change(&change.flow) != seen.last
+            || self.taken.get(&place).map(|taken| taken.seq) != seen.taken
+    }
+
+    pub(crate) fn last_change(&self, flow: &FlowId) -> Option<Seq> {
+        self.changes.values().rev().find(|row| row.change.what.flow == *flow).map(|row| row.change.seq)
     }
 
     pub(super) fn drifts(&mut self, flow: &FlowId, found: &[Drift], now: Moment) {
@@ -29,14 +42,30 @@ impl Disk {
                 |was: &&Drifted| (&was.drift.node, &was.drift.target) == (&drift.node, &drift.target);
             let since = before.iter().find(is_same).map_or(at_ms(now.wall), |was| was.since);
             let place = (flow.clone(), drift.node.clone(), drift.target.encode());
-            self.drift.insert(place, Drifted { flow: flow.clone(), drift: drift.clone(), since });
+            let seen = at_ms(now.wall);
+            self.drift.insert(place, Drifted { flow: flow.clone(), drift: drift.clone(), since, seen });
         }
     }
 
     pub(crate) fn taken(&self, route: &str, after: Option<(&FlowId, &NodeId)>, at_most: usize) -> Vec<Taken> {
         let behind = |taken: &&Taken| after.is_none_or(|after| (&taken.flow, &taken.node) > after);
         let of_route = self.taken.iter().filter(|((of, ..), _)| of == route).map(|(_, taken)| taken);
-        of_route.filter(behind).take(at_most).cloned().collect()
+        let by_key = |taken: &Taken| {
+            let row = self.changes.get(&taken.seq);
+            row.is_some_and(|row| {
+                let ended = matches!(row.state, State::Published | State::Unchanged | State::Superseded);
+                ended && row.change.what.order_key.is_some()
+            })
+        };
+        let judged = |taken: &Taken| Taken { ended_by_key: by_key(taken), ..taken.clone() };
+        of_route.filter(behind).take(at_most).map(judged).collect()
+    }
+
+    /// What was last taken for a node, by whichever of the built-in routes.
+    pub(crate) fn last_taken(&self, flow: &FlowId, node: &NodeId) -> Option<Taken> {
+        let of = |route: &str| self.taken(route, None, usize::MAX);
+        let here = |taken: &Taken| (&taken.flow, &taken.node) == (flow, node);
+        [of("default"), of("push")].concat().into_iter().filter(here).max_by_key(|taken| taken.seq)
     }
 
     pub(crate) fn drift(&self, after: Option<DriftCursor<'_>>, at_most: usize) -> Vec<Drifted> {

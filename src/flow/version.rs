@@ -3,7 +3,7 @@
 
 /// Whether the first is older than the second, both as they are spelt in a document, quoted or not and of
 /// any size. Nothing is known of words that are no whole numbers.
-pub(super) fn is_older(version: &str, than: &str) -> bool {
+pub fn is_older(version: &str, than: &str) -> bool {
     let number = |text: &str| {
         let digits = text.trim_matches('"');
         let is_whole = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
@@ -15,7 +15,7 @@ pub(super) fn is_older(version: &str, than: &str) -> bool {
 
 /// Whether somebody has saved the flow since it had the version `base`: it has another one, and not an older
 /// one, which would only say that the tenant is behind.
-pub(super) fn has_moved(version: &str, base: &str) -> bool {
+pub fn has_moved(version: &str, base: &str) -> bool {
     version != base && !is_older(version, base)
 }
 

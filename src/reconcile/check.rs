@@ -1,0 +1,72 @@
+//! Looking at flows because somebody asks.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::look::{Look, Looker};
+use crate::change::FlowId;
+use crate::journal::{JournalError, Read};
+
+/// How many flows one check looks at, and for how long: who asks waits for the answer.
+const FLOWS_AT_MOST: usize = 100;
+const WITHIN: Duration = Duration::from_secs(10);
+/// Why a flow was not looked at for which there was no time.
+const NO_TIME: &str = "there was no time for it: ask for it alone";
+
+/// Looks at flows when somebody wants to know now.
+#[derive(Clone, Debug)]
+pub struct Checker<R>(Looker<R>);
+
+/// What came of looking at flows. What differs in them is in the journal.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Checked {
+    /// How many were looked at.
+    pub flows: usize,
+    /// Those that were not, and why.
+    pub left: Vec<(FlowId, String)>,
+    /// Whether there are more flows than one check looks at.
+    pub more: bool,
+}
+
+impl<R: Read> Checker<R> {
+    pub(super) fn new(looker: Looker<R>) -> Self {
+        Self(looker)
+    }
+
+    /// Looks at a flow, or at the first ones that something was applied to.
+    ///
+    /// # Errors
+    /// When the journal cannot be read.
+    pub async fn check(&self, flow: Option<FlowId>) -> Result<Checked, JournalError> {
+        let mut flows = match flow {
+            Some(flow) => vec![flow],
+            None => self.0.reader.marked_flows(None, FLOWS_AT_MOST + 1).await?,
+        };
+        let mut checked = Checked { more: flows.len() > FLOWS_AT_MOST, ..Checked::default() };
+        flows.truncate(FLOWS_AT_MOST);
+        let until = Instant::now() + WITHIN;
+        let mut closed = None;
+        for flow in flows {
+            if let Some(why) = &closed {
+                checked.left.push((flow, String::clone(why)));
+                continue;
+            }
+            match tokio::time::timeout_at(until, self.0.look(&flow)).await {
+                Ok(looked) => match looked? {
+                    Look::Seen(_) => checked.flows += 1,
+                    Look::Left(why) => checked.left.push((flow, why)),
+                    Look::Closed(why) => {
+                        checked.left.push((flow, why.clone()));
+                        closed = Some(why);
+                    }
+                },
+                Err(_elapsed) => {
+                    checked.left.push((flow, NO_TIME.to_owned()));
+                    closed = Some(NO_TIME.to_owned());
+                }
+            }
+        }
+        Ok(checked)
+    }
+}

@@ -1,0 +1,143 @@
+//! One pass: over what a route's source says, over the flows that it fills, or over all others.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::look::{Comparison, Look};
+use super::places::{Known, Page, page};
+use super::source::{Asked, Brought};
+use super::{Progress, Reconciler};
+use crate::change::{FlowId, NodeId};
+use crate::journal::{JournalError, Read};
+use crate::route::{OnDrift, Reconciled, Routes};
+
+/// How many places a pass asks a source for.
+const PLACES_AT_MOST: usize = 1000;
+/// How many places, or flows, a pass looks at.
+const LOOKS_AT_MOST: usize = 100;
+/// How often a pass comes to flows that are being worked on, and after which wait again.
+const ROUNDS: usize = 3;
+const ROUND_AGAIN: Duration = Duration::from_secs(1);
+/// How many looks are remembered; with more all are forgotten, and some flows may be looked at twice.
+const LOOKS_REMEMBERED: usize = 10_000;
+
+/// The nodes of a flow that a route fills.
+type Nodes = BTreeMap<NodeId, Known>;
+
+impl<R: Read> Reconciler<R> {
+    /// Asks the source of a route, and has written what it has moved.
+    pub(super) async fn ask(&mut self, routes: &Routes, route: &Reconciled) -> Result<(), JournalError> {
+        let after = self.progress(route).ask_after.clone();
+        let reader = &self.asker.looker.reader;
+        let Page { mut places, mut next } =
+            page(reader, routes, route, after.as_ref(), PLACES_AT_MOST).await?;
+        let mut failure = None;
+        for round in 1..=ROUNDS {
+            let Asked { busy, failure: found, stopped_at } = self.asker.ask(route, places).await?;
+            failure = failure.or(found);
+            next = stopped_at.or(next);
+            if busy.is_empty() || round == ROUNDS {
+                break;
+            }
+            tokio::time::sleep(ROUND_AGAIN).await;
+            // What has come to them meanwhile may have taken something.
+            places = page(reader, routes, route, after.as_ref(), PLACES_AT_MOST).await?.places;
+            places.retain(|place, _| busy.contains(place));
+        }
+        let progress = self.progress(route);
+        progress.ask_after = next;
+        tell_of_failure(route, &mut progress.failing, failure.as_deref());
+        Ok(())
+    }
+
+    /// Looks at the flows that a route fills, and puts back what differs where the route wants that.
+    pub(super) async fn look_at_places(
+        &mut self,
+        routes: &Routes,
+        route: &Reconciled,
+    ) -> Result<(), JournalError> {
+        let after = self.progress(route).look_after.clone();
+        let reader = &self.asker.looker.reader;
+        let Page { places, next } = page(reader, routes, route, after.as_ref(), LOOKS_AT_MOST).await?;
+        let mut flows: BTreeMap<FlowId, Nodes> = BTreeMap::new();
+        for ((flow, node), known) in places {
+            flows.entry(flow).or_default().insert(node, known);
+        }
+        for (flow, nodes) in flows {
+            match self.look(&flow).await? {
+                Look::Seen(comparison) => self.repair(route, &flow, &nodes, comparison).await,
+                Look::Left(why) => tracing::debug!(flow.id = %flow, reconcile.reason = why, "not looked at"),
+                Look::Closed(why) => {
+                    tracing::debug!(reconcile.reason = why, "no more flows are looked at in this pass");
+                    return Ok(());
+                }
+            }
+        }
+        self.progress(route).look_after = next;
+        Ok(())
+    }
+
+    /// Looks at flows that something was applied to, but for those that were looked at just now.
+    pub(super) async fn look_at_flows(&mut self, every: Duration) -> Result<(), JournalError> {
+        let reader = &self.asker.looker.reader;
+        let flows = reader.marked_flows(self.flows_after.as_ref(), LOOKS_AT_MOST).await?;
+        let is_last = flows.len() < LOOKS_AT_MOST;
+        for flow in flows {
+            let is_fresh = self.looked.get(&flow).is_some_and(|at| at.elapsed() < every / 2);
+            if !is_fresh && let Look::Closed(why) = self.look(&flow).await? {
+                tracing::debug!(reconcile.reason = why, "no more flows are looked at in this pass");
+                return Ok(());
+            }
+            self.flows_after = Some(flow);
+        }
+        if is_last {
+            self.flows_after = None;
+        }
+        Ok(())
+    }
+
+    async fn look(&mut self, flow: &FlowId) -> Result<Look, JournalError> {
+        let look = self.asker.looker.look(flow).await?;
+        if matches!(look, Look::Seen(_)) {
+            if self.looked.len() >= LOOKS_REMEMBERED {
+                self.looked.clear();
+            }
+            self.looked.insert(flow.clone(), Instant::now());
+        }
+        Ok(look)
+    }
+
+    fn progress(&mut self, route: &Reconciled) -> &mut Progress {
+        self.progress.entry(Arc::clone(&route.route)).or_default()
+    }
+
+    async fn repair(&mut self, route: &Reconciled, flow: &FlowId, nodes: &Nodes, found: Comparison) {
+        if route.on_drift != OnDrift::Repair {
+            return;
+        }
+        let Comparison { drift, last } = found;
+        let repairs = &mut self.progress.entry(Arc::clone(&route.route)).or_default().repairs;
+        let wanted = repairs.wanted(flow, route.mode, nodes, &drift);
+        let brought = self.asker.bring(route, flow, last, wanted).await;
+        repairs.made(flow, &drift, brought == Brought::Accepted);
+    }
+}
+
+/// Tells that a source cannot be asked, once; and that it can be again.
+fn tell_of_failure(route: &Reconciled, failing: &mut bool, failure: Option<&str>) {
+    match (*failing, failure) {
+        (false, Some(why)) => tracing::warn!(
+            route.name = &*route.route,
+            fetch.reason = why,
+            "what a route's source says now cannot be compared with the flows; each pass tries again"
+        ),
+        (true, None) => {
+            tracing::info!(route.name = &*route.route, "what a route's source says can be compared again");
+        }
+        (true, Some(_)) | (false, None) => {}
+    }
+    *failing = failure.is_some();
+}
