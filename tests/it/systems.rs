@@ -53,7 +53,7 @@ impl System {
         let system =
             fence("export FLOWHOOK_CONFIG=").replace("system=github", &format!("system={}", self.name));
         let refreshed = if self.name == "infisical" { fence("fixtures/systems/infisical") } else { "" };
-        let send = fence("flowhook sign --source $system").replace(HOOKS, &service.public.to_string());
+        let send = fence("curl -sS -H @-").replace(HOOKS, &service.public.to_string());
         // The page's reader is in the root of the clone; what mktemp makes is to go with the test's folder.
         format!("set -euo pipefail\nexport TMPDIR=$PWD\ncd '{ROOT}'\n{system}\n{refreshed}\n{send}")
     }
