@@ -282,12 +282,22 @@ impl World {
 
     /// While the service is stopped: makes it so that the change's lane has backed off with it for so long.
     pub(crate) async fn has_been_held(&self, change: &Seen, held: Duration) {
+        let for_ms = i64::try_from(held.as_millis()).expect("a few days");
+        self.write(&Step::Hold { seqs: vec![change.seq], reason: change.reason.clone(), for_ms }).await;
+    }
+
+    /// While the service is stopped: makes it so that all that has ended was so long ago that it is not kept any more.
+    pub(crate) async fn has_been_pruned(&self) {
+        let before = Clock::system().now() + Duration::from_secs(1);
+        self.write(&Step::Prune { before, at_most: u32::MAX }).await;
+    }
+
+    /// Writes a step into the journal of a service that is stopped.
+    async fn write(&self, step: &Step) {
         let location = Location::sqlite(self.folder.path().join("journal.db"));
         let Journal { mut writer, reader } = Journal::open(&location).await.expect("nobody has it");
-        let for_ms = i64::try_from(held.as_millis()).expect("a few days");
-        let hold = Step::Hold { seqs: vec![change.seq], reason: change.reason.clone(), for_ms };
         let mut commit = writer.begin(Clock::system().now()).await.expect("a commit");
-        commit.step(&hold).await.expect("it is taken");
+        commit.step(step).await.expect("it is taken");
         commit.finish().await.expect("it is on disk");
         reader.close().await;
         writer.close().await;

@@ -22,6 +22,20 @@ async fn an_older_event_that_arrives_later_changes_nothing() {
 }
 
 #[tokio::test]
+async fn an_older_event_changes_nothing_even_when_the_newer_one_is_not_kept_any_more() {
+    let mut world = World::start().await;
+    let newer = world.deliver(event(IVR, 20).at(20)).await;
+    assert_eq!(world.ended(&newer).await.state, "published");
+    world.stop().await;
+    world.has_been_pruned().await;
+    world.start_service().await;
+    assert_eq!(world.changes().await.len(), 0, "it is forgotten");
+    let older = world.deliver(event(IVR, 10).at(10)).await;
+    assert_eq!(world.ended(&older).await.state, "superseded");
+    assert_eq!((world.value(IVR).as_str(), world.tenant.calls().put), ("20", 1));
+}
+
+#[tokio::test]
 async fn within_one_publish_the_newest_wins_whatever_the_order_of_arrival() {
     let world = World::start().await;
     let hold = world.busy(IVR).await;
