@@ -21,8 +21,7 @@ use super::schema::VALUES_BYTES_MAX;
 use super::template::{Template, check_node};
 use crate::change::{FlowId, Mode, NewChange, Values};
 use crate::flow::Patch;
-use crate::json::Pointer;
-use crate::json::Value;
+use crate::json::{Pointer, Value};
 
 /// The most changes that may follow from one delivery.
 pub(super) const CHANGES_MAX: usize = 1_000;

@@ -8,8 +8,7 @@ use super::problem::Problems;
 use super::schema::{Mismatch, SCHEMA, VALUES_BYTES_MAX, members};
 use crate::change::{Mode, Values, Variable, shorten};
 use crate::flow::Patch;
-use crate::json::Pointer;
-use crate::json::Value;
+use crate::json::{Pointer, Value};
 
 /// The most variables that a route names.
 const VARIABLES_MAX: usize = 1_000;

@@ -6,8 +6,7 @@ use std::fmt;
 use hyper::header::{HeaderMap, HeaderName};
 
 use super::problem::Problems;
-use crate::json::Pointer;
-use crate::json::{Unclear, Value};
+use crate::json::{Pointer, Unclear, Value};
 
 /// A place that may hold something.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -10,8 +10,6 @@ use crate::change::{FlowId, Mode, NodeId};
 
 /// How often a route is reconciled unless settings say otherwise.
 pub const RECONCILE_EVERY: Duration = Duration::from_secs(300);
-/// How long a host may tell an older commit for the newest: GitHub's cache keeps one for five minutes.
-const HEAD_LAG: Duration = Duration::from_secs(600);
 /// The longest that settings may say: a day.
 const EVERY_AT_MOST_S: u64 = 86_400;
 
@@ -37,12 +35,6 @@ pub struct Reconciled {
 }
 
 impl Reconciled {
-    /// How long after an event of the route an answer may still be older than what that event brought. A host gives
-    /// a commit as it is, and its newest one out of a cache: compared too early, it would undo what was pushed.
-    pub fn lag(&self) -> Duration {
-        if self.url.names_a_commit() { HEAD_LAG } else { Duration::ZERO }
-    }
-
     /// Where the values of a target are fetched: as they are now, so that a commit in it is the newest.
     pub fn url(&self, flow: &FlowId, node: &NodeId) -> String {
         self.url.fill(flow, node, &Revision::HEAD)

@@ -56,6 +56,43 @@ async fn a_described_route_carries_what_its_event_says_into_the_flow() {
 }
 
 #[tokio::test]
+async fn a_merge_patch_goes_into_the_configuration_and_a_replaced_list_in_place_of_the_one_that_was_there() {
+    let patch = "[greeting]
+        source = 'config'
+        flow = 'ivr'
+        node = 'node_set_vars'
+        mode = 'patch'
+        patch_from = '/settings'";
+    let world = World::routed(patch).await;
+    let event = |id: &str, settings: &Value| saying(id, &json!({"settings": settings}));
+    let flow = || serde_json::from_str::<Value>(&world.tenant.flow(IVR).expect("it is there")).expect("JSON");
+    let of_node = |flow: &Value| {
+        let nodes = flow["flow"]["nodes"].as_array().cloned().unwrap_or_default();
+        nodes.into_iter().find(|node| node["id"] == "node_set_vars").unwrap_or_default()["configuration"]
+            .clone()
+    };
+    let before = of_node(&flow());
+    let given = json!({"greeting": {"voice": "Ann", "speed": 1.5}});
+    assert_eq!(delivered(&world, event("d-1", &given)).await, "published");
+    let patched = of_node(&flow());
+    assert_eq!((&patched["greeting"], &patched["variables"]), (&given["greeting"], &before["variables"]));
+    let taken_out = json!({"greeting": {"speed": null}});
+    assert_eq!(delivered(&world, event("d-2", &taken_out)).await, "published");
+    assert_eq!(of_node(&flow())["greeting"], json!({"voice": "Ann"}));
+    assert_eq!(delivered(&world, event("d-3", &taken_out)).await, "unchanged");
+
+    let replace = "[list]
+        source = 'config'
+        flow = 'ivr'
+        node = 'node_set_vars'
+        mode = 'replace'
+        variables_from = '/all'";
+    let world = World::routed(replace).await;
+    assert_eq!(delivered(&world, saying("d-4", &json!({"all": {"only": 1}}))).await, "published");
+    assert_eq!((variable(&world, "only"), variable(&world, "queue_target")), ("1".to_owned(), String::new()));
+}
+
+#[tokio::test]
 async fn an_older_revision_that_arrives_later_changes_nothing_also_after_a_restart() {
     let mut world = World::routed(FLAG).await;
     assert_eq!(delivered(&world, flag("d-1", 10, 45)).await, "published");
