@@ -42,8 +42,8 @@
 //! | 4 | [`service`], [`settings`] |
 //! | 3 | [`receiver`], [`worker`], [`reconcile`], [`admin`] |
 //! | 2 | [`source`], [`route`], [`queue`], [`tenant`], [`config_api`], [`server`] |
-//! | 1 | [`journal`], [`flow`] |
-//! | 0 | [`change`], [`clock`], [`backoff`], [`http`], [`mod@json`], [`live`] |
+//! | 1 | [`json`], [`journal`], [`flow`] |
+//! | 0 | [`change`], [`clock`], [`backoff`], [`http`], [`live`] |
 //! | beside | [`sandbox`]: the practice tenant, which only the commands and the tests know |
 
 pub mod admin;

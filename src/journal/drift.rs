@@ -40,13 +40,29 @@ pub struct Drifted {
     pub seen: Timestamp,
 }
 
+/// What differs in one flow.
+const IN_FLOW: &str = "SELECT flow, node, target, ours, there, route, since, seen FROM drift
+    WHERE flow = ? ORDER BY node, target";
+
 /// The last drift of a page: the next one begins behind it.
 pub type DriftCursor<'a> = (&'a FlowId, &'a NodeId, &'a Target);
 
 impl Commit<'_> {
-    /// Records what of a flow differs now, in place of all that did. What differed before keeps its time.
+    /// Records what of a flow differs now, in place of all that did. What differed before keeps its time; where nothing
+    /// has changed nothing is written anew, so that looking often costs the commits of others little.
     pub(super) async fn drifts(&mut self, flow: &FlowId, found: &[Drift]) -> Result<()> {
         let now = self.now_ms;
+        let there = query(IN_FLOW).bind(flow.as_str()).fetch_all(self.sql()).await?;
+        let there = there.iter().map(|row| drifted(row).map(|drifted| drifted.drift));
+        let there: Vec<Drift> = there.collect::<Result<_>>()?;
+        if there.len() == found.len() && there.iter().all(|drift| found.contains(drift)) {
+            query("UPDATE drift SET seen = ? WHERE flow = ?")
+                .bind(now)
+                .bind(flow.as_str())
+                .execute(self.sql())
+                .await?;
+            return Ok(());
+        }
         let gone = query("DELETE FROM drift WHERE flow = ? RETURNING node, target, since")
             .bind(flow.as_str())
             .fetch_all(self.sql())
@@ -98,13 +114,7 @@ impl Reader {
     }
 
     pub(super) async fn drift_in(&self, flow: &FlowId) -> Result<Vec<Drifted>> {
-        let rows = query(
-            "SELECT flow, node, target, ours, there, route, since, seen FROM drift
-             WHERE flow = ? ORDER BY node, target",
-        )
-        .bind(flow.as_str())
-        .fetch_all(&self.pool)
-        .await?;
+        let rows = query(IN_FLOW).bind(flow.as_str()).fetch_all(&self.pool).await?;
         rows.iter().map(drifted).collect()
     }
 }

@@ -19,6 +19,8 @@ const ADMIT_AGAIN: Duration = Duration::from_secs(1);
 const ADMIT_TRIES: usize = 20;
 /// How many flows are remembered of which the tenant has shown an older version than it has had.
 const DOUBTED_AT_MOST: usize = 1000;
+/// How many of the targets of a flow that differ are recorded: all of them are one commit, which others wait for.
+const DRIFT_AT_MOST: usize = 1000;
 /// How many of the targets that differ a line of the log names.
 const NAMED: usize = 5;
 
@@ -110,7 +112,8 @@ impl<R: Read> Looker<R> {
         if self.standing(flow).await?.as_ref() != Ok(&before) {
             return Ok(Look::Left("a change of it has just come".to_owned()));
         }
-        let drift = drift(&document, &before.nodes);
+        let mut drift = drift(&document, &before.nodes);
+        drift.truncate(DRIFT_AT_MOST);
         self.record(flow, &drift).await?;
         Ok(Look::Seen(Comparison { drift, last: before.last }))
     }

@@ -18,6 +18,8 @@ use crate::route::{OnDrift, Reconciled, Routes};
 const PLACES_AT_MOST: usize = 1000;
 /// How many places, or flows, a pass looks at.
 const LOOKS_AT_MOST: usize = 100;
+/// After so long it looks at nothing more, and the next one goes on behind it.
+const LOOKING_AT_MOST: Duration = Duration::from_secs(10);
 /// How often a pass comes to flows that are being worked on, and after which wait again.
 const ROUNDS: usize = 3;
 const ROUND_AGAIN: Duration = Duration::from_secs(1);
@@ -66,7 +68,12 @@ impl<R: Read> Reconciler<R> {
         for ((flow, node), known) in places {
             flows.entry(flow).or_default().insert(node, known);
         }
+        let begun = Instant::now();
         for (flow, nodes) in flows {
+            if begun.elapsed() >= LOOKING_AT_MOST {
+                return Ok(());
+            }
+            let last = nodes.keys().next_back().map(|node| (flow.clone(), node.clone()));
             match self.look(&flow).await? {
                 Look::Seen(comparison) => self.repair(route, &flow, &nodes, comparison).await,
                 Look::Left(why) => tracing::debug!(flow.id = %flow, reconcile.reason = why, "not looked at"),
@@ -75,6 +82,7 @@ impl<R: Read> Reconciler<R> {
                     return Ok(());
                 }
             }
+            self.progress(route).look_after = last;
         }
         self.progress(route).look_after = next;
         Ok(())
@@ -85,7 +93,11 @@ impl<R: Read> Reconciler<R> {
         let reader = &self.asker.looker.reader;
         let flows = reader.marked_flows(self.flows_after.as_ref(), LOOKS_AT_MOST).await?;
         let is_last = flows.len() < LOOKS_AT_MOST;
+        let begun = Instant::now();
         for flow in flows {
+            if begun.elapsed() >= LOOKING_AT_MOST {
+                return Ok(());
+            }
             let is_fresh = self.looked.get(&flow).is_some_and(|at| at.elapsed() < every / 2);
             if !is_fresh && let Look::Closed(why) = self.look(&flow).await? {
                 tracing::debug!(reconcile.reason = why, "no more flows are looked at in this pass");

@@ -2,8 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
+use tokio::time::Instant;
 
 use super::look::{Looker, Rest};
 use super::moved::{self, moved};
@@ -19,6 +21,9 @@ use crate::route::Reconciled;
 const SOURCE: &str = "reconcile";
 /// After so many URLs in a row that gave nothing the next pass goes on behind them.
 const FAILURES_AT_MOST: usize = 5;
+/// After so long a pass asks for nothing more, and the next one goes on behind it: a slow source is not to keep others
+/// from being asked.
+const ASKING_AT_MOST: Duration = Duration::from_secs(10);
 /// For so long after a commit was taken, what is said without naming one may be from before it: the raw files of git
 /// hosts are cached for five minutes (raw.githubusercontent.com: `max-age=300`).
 const CACHED_FOR: SignedDuration = SignedDuration::from_secs(360);
@@ -40,7 +45,7 @@ pub(super) struct Asked {
     pub(super) busy: BTreeSet<At>,
     /// Why something could not be had from the source, if so it was.
     pub(super) failure: Option<String>,
-    /// The last place that was asked for, if there were more and the source gave nothing any more.
+    /// The last place that was asked for, if there were more and the source gave nothing any more, or took too long.
     pub(super) stopped_at: Option<At>,
 }
 
@@ -85,9 +90,9 @@ impl<R: Read> Asker<R> {
         for flow in flows.keys() {
             rests.push(self.looker.rest(flow).await?);
         }
-        let mut answers = Answers::default();
+        let (mut answers, begun) = (Answers::default(), Instant::now());
         for ((flow, nodes), rest) in flows.into_iter().zip(rests) {
-            if answers.failures_in_a_row >= FAILURES_AT_MOST {
+            if answers.failures_in_a_row >= FAILURES_AT_MOST || begun.elapsed() >= ASKING_AT_MOST {
                 asked.stopped_at = answers.last;
                 break;
             }

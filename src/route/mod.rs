@@ -37,7 +37,7 @@
 //!
 //! # How an event is read
 //!
-//! Its text stays the truth, as a flow's does: a [`value`] notes the parts of an object or an array where somebody
+//! Its text stays the truth, as a flow's does: a [value](crate::json) notes the parts of an object or an array where somebody
 //! looks into it, once for all routes, and hands them on as they are spelt. What could be meant twice on the way is
 //! refused. Nothing recurses over the text.
 //!

@@ -67,12 +67,12 @@ impl Fetcher {
         };
         if !fetching.may_ask(url) {
             let reason = format!(
-                "route `{}` asks another host now, whose headers are not for {}: have the event sent again, or discard the change",
+                "route `{}` asks another host now, whose headers are not for {}: have the event sent again",
                 shorten(route),
                 shown(url)
             );
-            tracing::warn!(route.name = &**route, fetch.reason = reason, "thin changes wait");
-            return Fetched::Nothing(reason);
+            tracing::warn!(route.name = &**route, fetch.reason = reason, "thin changes failed");
+            return Fetched::Unfit(reason);
         }
         let answer = self.api.fetch(url, &fetching.manner).await;
         match answer.map(|answer| fetching.read(&answer)) {

@@ -78,7 +78,7 @@ async fn every_command_prints_one_document_whether_it_fails_or_not() {
         match arguments[0] {
             "health" => _ = assert_failed(&bare, 1, true),
             "check" => _ = assert_failed(&bare, 64, true),
-            "changes" | "retry" | "discard" | "rollback" | "pause" | "resume" => {
+            "changes" | "drift" | "retry" | "discard" | "rollback" | "pause" | "resume" => {
                 _ = assert_failed(&bare, 69, false);
             }
             _ => _ = assert_failed(&bare, 64, false),
@@ -91,6 +91,7 @@ async fn every_command_prints_one_document_whether_it_fails_or_not() {
     check(&["explain", "event.json"], "routes", &["explain", "gone.json"], 65, false).await;
     check(&["send", "event.json"], "summary", &["send", "gone.json"], 65, false).await;
     check(&["changes"], "changes", &["changes", "--state", "done"], 64, false).await;
+    check(&["drift"], "drift", &["drift", "--flow", ".."], 64, false).await;
     check(&["retry", "--flow", "flow-0"], "changes", &["retry", "99"], 65, false).await;
     check(&["discard", "--flow", "flow-0"], "changes", &["discard", "0"], 64, false).await;
     check(&["rollback", "--flow", "flow-0"], "changes", &["rollback", "99"], 65, false).await;

@@ -98,6 +98,10 @@ async fn the_keys_that_the_second_version_knew_are_known_in_marks_and_in_the_att
         "INSERT INTO deliveries (id, source, delivery_id, state, received_at) VALUES (1, 'config', 'old', 'accepted', 0)",
         "INSERT INTO changes (seq, delivery, route, flow, node, mode, fetch_url, order_key, state)
          VALUES (7, 1, 'default', 'f', 'n', 'replace', 'http://a/', '2026-11-22T06:00:00.5Z', 'pending')",
+        "INSERT INTO changes (seq, delivery, route, flow, node, mode, fetch_url, variables, state)
+         VALUES (5, 1, 'default', 'f', 'n', 'merge', 'http://a/', '[5]', 'published'),
+                (6, 1, 'default', 'f', 'n', 'merge', 'http://a/', '[6]', 'failed'),
+                (8, 1, 'default', 'f', 'n', 'merge', NULL, '[8]', 'published')",
         "INSERT INTO marks (flow, node, target, route, order_key, seq)
          VALUES ('f', 'n', '=a', 'push', '2026-11-22T06:00:00Z', 3), ('f', 'n', '=b', 'default', NULL, 4)",
         r#"INSERT INTO attempts (id, flow, base_version, plan, started_at) VALUES ('x', 'f', '14',
@@ -128,6 +132,9 @@ async fn the_keys_that_the_second_version_knew_are_known_in_marks_and_in_the_att
         shown(&attempt.plan.marks),
         [format!(r#"=a {{"default": {time}}} Some({time}) 5"#), "* {} None 6".to_owned()]
     );
+    let taken = journal.reader.taken("default", None, 9).await.expect("read");
+    let taken: Vec<_> = taken.iter().map(|taken| (taken.value.as_str(), taken.seq)).collect();
+    assert_eq!(taken, [("[6]", 6)], "what was fetched last, so that it is not written once more");
     let change = journal.reader.change(7).await.expect("read").expect("it is there");
     assert_eq!(
         (change.mode.as_str(), change.order_key.as_deref()),

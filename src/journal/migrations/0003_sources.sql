@@ -25,6 +25,13 @@ CREATE TABLE taken (
     taken_at INTEGER NOT NULL,
     PRIMARY KEY (route, flow, node)
 ) WITHOUT ROWID;
+-- What was fetched by now counts as taken: else the first comparison would write it once more, over what people and
+-- rollbacks have set since. Beside MAX, SQLite takes the other columns from the row that has the maximum.
+INSERT INTO taken
+SELECT c.route, c.flow, c.node, c.variables, MAX(c.seq), d.received_at
+FROM changes c JOIN deliveries d ON d.id = c.delivery
+WHERE c.fetch_url IS NOT NULL AND c.variables IS NOT NULL
+GROUP BY c.route, c.flow, c.node;
 
 -- Where flows do not hold what was last applied to them: a person or a rollback did it.
 CREATE TABLE drift (
