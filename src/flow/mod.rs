@@ -62,7 +62,7 @@ pub use edit::NodeEdit;
 pub use error::{AddressError, DocumentError};
 pub use layout::laid_out;
 pub use node::Node;
-pub use patch::{BadPatch, Patch};
+pub use patch::{BadPatch, Patch, StandingPatch};
 pub use restore::Restore;
 pub use value::same_value;
 pub use version::{has_moved, is_older};

@@ -34,6 +34,15 @@ pub(super) enum Part<'p> {
     Merge(Members<'p>),
 }
 
+/// What of a patch stands that others follow.
+#[derive(Clone, Debug)]
+pub struct StandingPatch<'p> {
+    /// What of it is not overwritten.
+    pub patch: Patch<'p>,
+    /// Whether all of that only clears places into which later ones merge: no value of it is left at the end.
+    pub only_clears: bool,
+}
+
 /// What is no merge patch that could be carried out.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BadPatch {
@@ -88,12 +97,14 @@ impl<'p> Patch<'p> {
 
     /// Of patches that are carried out one after the other, what of each is not overwritten by a later one. Nothing
     /// of one of which nothing stands.
-    pub fn standing(patches: &[Self]) -> Vec<Option<Self>> {
+    pub fn standing(patches: &[Self]) -> Vec<Option<StandingPatch<'p>>> {
         let mut cover = HashMap::new();
-        let mut standing: Vec<Option<Self>> = Vec::with_capacity(patches.len());
+        let mut standing = Vec::with_capacity(patches.len());
         for patch in patches.iter().rev() {
-            let left = patch.0.uncovered(&cover);
-            standing.push((patch.0.0.is_empty() || !left.0.is_empty()).then_some(Self(left)));
+            let mut only_clears = !patch.0.0.is_empty();
+            let left = patch.0.uncovered(&cover, &mut only_clears);
+            let stands = patch.0.0.is_empty() || !left.0.is_empty();
+            standing.push(stands.then_some(StandingPatch { patch: Self(left), only_clears }));
             patch.0.cover(&mut cover);
         }
         standing.reverse();
@@ -161,14 +172,17 @@ impl<'p> Members<'p> {
         }
     }
 
-    /// What of it no later patch overwrites.
-    fn uncovered(&self, cover: &Covers<'p>) -> Self {
+    /// What of it no later patch overwrites. `only_clears` becomes false if no later one merges into some of that.
+    fn uncovered(&self, cover: &Covers<'p>, only_clears: &mut bool) -> Self {
         let left = |(name, part): &(Cow<'p, str>, Part<'p>)| {
             let part = match (cover.get(name), part) {
-                (None, part) => Some(part.clone()),
+                (None, part) => {
+                    *only_clears = false;
+                    Some(part.clone())
+                }
                 (Some(Cover::Whole), _) => None,
                 (Some(Cover::Within(cover)), Part::Merge(members)) => {
-                    let left = members.uncovered(cover);
+                    let left = members.uncovered(cover, only_clears);
                     (!left.0.is_empty()).then_some(Part::Merge(left))
                 }
                 // What is merged into it later finds nothing of what was there.

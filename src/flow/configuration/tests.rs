@@ -4,7 +4,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use serde_json::{Map, Value};
 
-use super::super::patch::{BadPatch, Patch};
+use super::super::patch::{BadPatch, Patch, StandingPatch};
 use super::Configuration;
 
 #[track_caller]
@@ -84,13 +84,16 @@ fn of_several_patches_that_stands_which_no_later_one_overwrites() {
     let standing = |patches: &[&str]| {
         let patches: Vec<_> = patches.iter().map(|text| Patch::read(text).expect("a patch")).collect();
         let standing = Patch::standing(&patches);
-        standing.iter().map(|patch| patch.as_ref().map(Patch::text)).collect::<Vec<_>>()
+        let text = |of: &StandingPatch<'_>| (of.patch.text(), of.only_clears);
+        standing.iter().map(|of| of.as_ref().map(text)).collect::<Vec<_>>()
+    };
+    let check_clearing = |patches: &[&str], expected: &[Option<(&str, bool)>]| {
+        let expected = expected.iter().map(|of| of.map(|(text, only_clears)| (text.to_owned(), only_clears)));
+        assert_eq!(standing(patches), expected.collect::<Vec<_>>());
     };
     let check = |patches: &[&str], expected: &[Option<&str>]| {
-        assert_eq!(
-            standing(patches),
-            expected.iter().map(|text| text.map(str::to_owned)).collect::<Vec<_>>()
-        );
+        let expected: Vec<_> = expected.iter().map(|text| text.map(|text| (text, false))).collect();
+        check_clearing(patches, &expected);
     };
     check(&[r#"{"a":1}"#, r#"{"a":2}"#], &[None, Some(r#"{"a":2}"#)]);
     check(&[r#"{"a":1,"b":1}"#, r#"{"a":null}"#], &[Some(r#"{"b":1}"#), Some(r#"{"a":null}"#)]);
@@ -98,9 +101,13 @@ fn of_several_patches_that_stands_which_no_later_one_overwrites() {
         &[r#"{"a":{"b":1,"c":1}}"#, r#"{"a":{"c":2}}"#],
         &[Some(r#"{"a":{"b":1}}"#), Some(r#"{"a":{"c":2}}"#)],
     );
-    check(
+    check_clearing(
         &[r#"{"a":{"b":1}}"#, r#"{"a":5}"#, r#"{"a":{}}"#],
-        &[None, Some(r#"{"a":5}"#), Some(r#"{"a":{}}"#)],
+        &[None, Some((r#"{"a":5}"#, true)), Some((r#"{"a":{}}"#, false))],
+    );
+    check(
+        &[r#"{"a":{"b":null,"c":1}}"#, r#"{"a":{"b":{"d":1}}}"#],
+        &[Some(r#"{"a":{"b":null,"c":1}}"#), Some(r#"{"a":{"b":{"d":1}}}"#)],
     );
     check(&["{}", r#"{"a":1}"#], &[Some("{}"), Some(r#"{"a":1}"#)]);
 }
@@ -161,7 +168,7 @@ proptest! {
         let all = after(&read);
         let expected = patches.iter().fold(before.clone(), by_the_book);
         prop_assert_eq!(serde_json::from_str::<Value>(&all).expect("JSON"), expected);
-        let standing: Vec<_> = Patch::standing(&read).into_iter().flatten().collect();
+        let standing: Vec<_> = Patch::standing(&read).into_iter().flatten().map(|standing| standing.patch).collect();
         let of_standing: Value = serde_json::from_str(&after(&standing)).expect("JSON");
         prop_assert_eq!(of_standing, serde_json::from_str::<Value>(&all).expect("JSON"));
         // What they ask for together is there already.

@@ -49,6 +49,8 @@ fn check(configuration: &str, changes: &[Change], ends: &[&str], after: Option<&
     assert_eq!(endings.collect::<Vec<_>>(), ends);
     let expected = after.map(|after| document(7, after).into_text());
     assert_eq!(drafted.text, expected);
+    let is_published = drafted.plan.endings.iter().any(|of| of.state == State::Published);
+    assert_eq!((is_published, !drafted.plan.edits.is_empty()), (after.is_some(), after.is_some()));
     drafted.plan
 }
 
@@ -103,6 +105,41 @@ fn a_patch_is_superseded_only_if_nothing_of_it_stands_and_unchanged_if_all_of_th
         &ends,
         Some(r#"{"a":1,"b":{"d":1}}"#),
     );
+}
+
+#[test]
+fn patches_that_lead_a_member_back_to_what_is_there_write_nothing_of_it() {
+    let before = r#"{"b":{ "d":1 },"z":0}"#;
+    let (clear, fill) = (patch(1, r#"{"b":0}"#), patch(2, r#"{"b":{"d":1}}"#));
+    check(before, &[clear, fill.clone()], &["1 superseded", "2 unchanged"], None);
+    check(before, &[patch(1, r#"{"b":null}"#), fill.clone()], &["1 superseded", "2 unchanged"], None);
+    check(before, &[patch(1, r#"{"b":0,"z":0}"#), fill.clone()], &["1 unchanged", "2 unchanged"], None);
+    check(before, &[patch(1, r#"{"b":{"d":0}}"#), fill], &["1 superseded", "2 unchanged"], None);
+    // Something else of theirs goes out: what is led back keeps its bytes, is no one's, and is not rolled back.
+    let changes = [patch(1, r#"{"b":null,"y":0}"#), patch(2, r#"{"b":"x"}"#), patch(3, r#"{"b":{"d":1}}"#)];
+    let after = r#"{"b":{ "d":1 },"z":0,"y":0}"#;
+    let plan = check(before, &changes, &["1 published", "2 superseded", "3 unchanged"], Some(after));
+    assert_eq!(edits(&plan), ["1 .y: nothing -> 0"]);
+    check(after, &rollbacks(&plan, &[1]), &["5 published"], Some(before));
+    let changes = [patch(1, r#"{"b":0}"#), patch(2, r#"{"b":{"d":1},"z":1}"#)];
+    let after = r#"{"b":{ "d":1 },"z":1}"#;
+    let plan = check(before, &changes, &["1 superseded", "2 published"], Some(after));
+    assert_eq!(edits(&plan), ["2 .z: 0 -> 1"]);
+    check(after, &rollbacks(&plan, &[2]), &["5 published"], Some(before));
+    // It does clear something.
+    let before = r#"{"b":{ "d":1 ,"e":2}}"#;
+    let changes = [patch(1, r#"{"b":0}"#), patch(2, r#"{"b":{"d":1}}"#)];
+    let after = r#"{"b":{"d":1}}"#;
+    let plan = check(before, &changes, &["1 published", "2 published"], Some(after));
+    check(after, &rollbacks(&plan, &[2, 1]), &["5 superseded", "6 published"], Some(before));
+}
+
+#[test]
+fn a_lost_patch_that_has_landed_ends_by_what_is_there_and_not_as_published() {
+    let changes = [patch(1, r#"{"b":0}"#), patch(2, r#"{"b":{"d":1},"z":1}"#)];
+    let after = r#"{"b":{"d":1},"z":1}"#;
+    check(r#"{"b":{"e":2}}"#, &changes, &["1 published", "2 published"], Some(after));
+    check(after, &changes, &["1 superseded", "2 unchanged"], None);
 }
 
 #[test]
