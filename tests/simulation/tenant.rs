@@ -183,13 +183,7 @@ impl Tenant {
             state.unfit.insert(flow.to_owned());
         }
         let wait = if unfit { "\"soon\"".to_owned() } else { value.to_string() };
-        Answer::status(
-            200,
-            &format!(
-                r#"{{"routing_priority":"p{}","queue_target":"general","max_wait_time_seconds":{wait}}}"#,
-                value % 3
-            ),
-        )
+        Answer::status(200, &said(value, &wait))
     }
 
     pub(crate) fn calm(&self) -> bool {
@@ -429,6 +423,12 @@ impl Tenant {
         self.ground.note(format_args!("tenant: {id} version {version} saved by us: {:?}", found.changed));
         Ok(shown)
     }
+}
+
+/// What the source of a flow's configuration says when that has been moved so often.
+pub(crate) fn said(moved: u64, wait: &str) -> String {
+    let priority = moved % 3;
+    format!(r#"{{"routing_priority":"p{priority}","queue_target":"general","max_wait_time_seconds":{wait}}}"#)
 }
 
 /// Whether some rollback of these is about what a PUT changes: it must hold what one of them says is ours, and get
