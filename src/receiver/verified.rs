@@ -53,7 +53,7 @@ impl FromRequest<Shared> for Verified {
             return Err(NoDelivery::Greeted(greeting));
         }
         let verified =
-            source.verify(&head.headers, body, receiver.clock.now()).map_err(Refusal::Unverified)?;
+            source.verify(head.headers, body, receiver.clock.now()).map_err(Refusal::Unverified)?;
         trail.verified_as(verified.id());
         match source.greets(&verified) {
             Some(greeting) => Err(NoDelivery::Greeted(greeting)),

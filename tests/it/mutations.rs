@@ -45,7 +45,7 @@ struct Piece {
 
 fn verifies(source: &Source, vector: &Vector, headers: &HeaderMap, body: &[u8]) -> bool {
     let now = Timestamp::from_second(vector.now).expect("a time of our age");
-    source.verify(headers, body.to_vec().into(), now).is_ok()
+    source.verify(headers.clone(), body.to_vec().into(), now).is_ok()
 }
 
 fn pieces(scheme: &Scheme, vector: &Vector, name: &str, value: &str) -> Vec<Piece> {

@@ -92,7 +92,7 @@ fn a_secret_is_text_or_in_a_variable_or_in_a_file_with_one_a_line() {
         let secret = Secret::parse(&scheme, secret).expect("a good secret");
         let headers = scheme.sign(&secret, "msg", now, b"{}").expect("it can be signed");
         let source = settings.sources.find("ld").expect("it is there");
-        source.verify(&headers, "{}".into(), now).is_ok()
+        source.verify(headers, "{}".into(), now).is_ok()
     };
     assert!(verifies("a text") && verifies("of a variable, 24 bytes or so") && verifies("first"));
     assert!(verifies(&format!("of two: {SECRET}")) && !verifies("another"));
