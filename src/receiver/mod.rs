@@ -18,7 +18,7 @@
 mod answer;
 mod at_arrival;
 mod body;
-mod greeting;
+mod handshake;
 mod log;
 mod refusal;
 mod verified;
@@ -43,7 +43,7 @@ use crate::source::{OnRejected, Sources, Verified};
 
 use answer::Answer;
 use at_arrival::AtArrival;
-use greeting::Greetings;
+use handshake::Handshakes;
 use refusal::{Refusal, Unavailable};
 
 /// A body of at most so many bytes is short, and each connection may have one: 8 KiB.
@@ -136,7 +136,7 @@ pub fn router(receiver: Receiver) -> Router {
         .layer(middleware::from_fn(log::each_request))
         .with_state(Shared(Arc::new(Open {
             pieces: Places::new("pieces of long bodies", receiver.settings.pieces),
-            greetings: Greetings::new(),
+            handshakes: Handshakes::default(),
             receiver,
         })))
 }
@@ -150,8 +150,8 @@ struct Open {
     receiver: Receiver,
     /// Places for the pieces of bodies that are long and that nobody has verified yet.
     pieces: Places,
-    /// How many handshakes were answered that nobody has verified.
-    greetings: Greetings,
+    /// How many handshakes of each source were answered that nobody has verified.
+    handshakes: Handshakes,
 }
 
 async fn deliver(
