@@ -130,11 +130,11 @@ fn everything_about_a_source_is_told_under_the_path_of_its_key() {
         ],
     );
     check(
-        "scheme = \"launchdarkly\"\nsecrets = [{ env = \"NOT_SET\" }, { env = \"hunter2\" }, { file = \"nowhere\" }]",
+        "scheme = \"launchdarkly\"\nsecrets = [{ env = \"NOT_SET\" }, { env = \"hunter2\" }, { file = \"{folder}/gone\" }]",
         &[
             ("sources.ld.secrets[0]", "names a variable `NOT_SET` that is not set"),
             ("sources.ld.secrets[1]", "names a variable that is not set"),
-            ("sources.ld.secrets[2]", "names `nowhere`, which cannot be read"),
+            ("sources.ld.secrets[2]", "names a file `"),
         ],
     );
     check(
@@ -160,6 +160,35 @@ fn everything_about_a_source_is_told_under_the_path_of_its_key() {
         &[("FLOWHOOK_WEBHOOK_SECRET", SECRET)],
         &[("sources", "write `[sources.ld]`")],
     );
+}
+
+#[test]
+fn the_path_of_a_file_is_told_unless_it_may_be_the_secret_itself() {
+    let told = |file: &str| {
+        let members = format!("scheme = \"launchdarkly\"\nsecrets = [{{ file = \"{file}\" }}]");
+        let variable = [("FLOWHOOK_ADMIN_TOKEN_FILE", file)];
+        read(&source("ld", &members), &variable).expect_err("there is no such file").to_string()
+    };
+    for secret in [
+        SECRET,
+        "Bearer hunter2",
+        &"0123456789abcdef".repeat(4),
+        "hunter2",
+        "hUi85p9vfpS2/pBMg4Ef9xi7r0AQvwxo3ts+tBRC58E=",
+        "/Ui85p9vfpS2mpBMg4Ef9xi7r0AQvwxo3ts+tBRC58E=",
+        &"long/".repeat(2_000),
+    ] {
+        let told = told(secret);
+        assert_eq!(told.matches("names a file that cannot be read: ").count(), 2, "{told}");
+        assert!(!told.contains(&secret[..7]), "{told}");
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    let folder = folder.path().display();
+    for path in [format!("{folder}/gone"), format!("{folder}")] {
+        let told = told(&path);
+        let shown = format!("names a file `{path}` that cannot be read: ");
+        assert_eq!(told.matches(&shown).count(), 2, "{told}");
+    }
 }
 
 #[test]
