@@ -50,8 +50,8 @@ use refusal::{Refusal, Unavailable};
 pub const SHORT_BODY_BYTES: usize = 8 * 1_024;
 /// What is beyond that comes in pieces of so many bytes, 16 KiB, each of which needs a place.
 pub const PIECE_BYTES: usize = 16 * 1_024;
-/// The most pieces of longer bodies that we hold at once, 32 MiB; when all places are taken, the body that takes
-/// longest gives way to the next.
+/// The most pieces of longer bodies that we hold at once, 32 MiB: three bodies as long as settings allow, and
+/// what is kept free. When all places are taken, the body that takes longest gives way to the next.
 pub const PIECES: usize = 2_048;
 /// How long a body may take to arrive.
 pub const BODY_READ: Duration = Duration::from_secs(10);

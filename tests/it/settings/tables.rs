@@ -141,7 +141,7 @@ fn everything_about_a_source_is_told_under_the_path_of_its_key() {
         &(good.clone() + "tolerance_seconds = 0\nbody_bytes = 99999999\nmethods = []"),
         &[
             ("sources.ld.tolerance_seconds", "must be a whole number from 1 to 86400"),
-            ("sources.ld.body_bytes", "must be a whole number from 1 to 26214400"),
+            ("sources.ld.body_bytes", "must be a whole number from 1 to 8388608"),
             ("sources.ld.methods", "is empty"),
         ],
     );
