@@ -156,7 +156,7 @@ fn judged(scheme: &Scheme, keys: &[&str], signed: &Request, sent: &Request, id: 
     }
     let secrets = keys.iter().map(|key| Secret::parse(scheme, key).expect("a good secret")).collect();
     let source = Source::new("config", scheme.clone(), secrets).expect("a good source");
-    let outcome = source.verify(&headers, Bytes::copy_from_slice(&sent.body), at(NOW_S));
+    let outcome = source.verify(headers, Bytes::copy_from_slice(&sent.body), at(NOW_S));
     if let Some(expected) = schemes::verifies(scheme, keys, sent, NOW_S) {
         assert_eq!(outcome.is_ok(), expected, "{outcome:?}: {keys:?} {sent:?}");
     }

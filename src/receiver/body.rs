@@ -107,12 +107,12 @@ mod tests {
     use crate::receiver::Settings;
     use crate::receiver::refusal::{Refusal, Unavailable};
     use crate::server::places::Places;
-    use crate::source::BODY_BYTES;
+    use crate::source::{BODY_BYTES, BODY_BYTES_MAX};
 
     const LIMIT: usize = 10;
     const SHORT: usize = 4;
-    /// What comes at a time of a body that comes bit by bit, in bytes, and how often.
-    const BIT_BYTES: usize = 10 * 1_024;
+    const KIB: usize = 1_024;
+    /// How often something comes of a body that comes bit by bit.
     const BIT_EVERY: Duration = Duration::from_millis(50);
 
     /// A body of which so many bytes come at once, and then nothing any more.
@@ -172,8 +172,12 @@ mod tests {
         assert_eq!(next.expect("it is whole").len(), LIMIT);
     }
 
-    /// A body that comes bit by bit, in so many of them.
-    struct Gradual(usize, Pin<Box<Sleep>>);
+    /// A body that comes bit by bit.
+    struct Gradual {
+        bits: usize,
+        bit_bytes: usize,
+        next: Pin<Box<Sleep>>,
+    }
 
     impl hyper::body::Body for Gradual {
         type Data = Bytes;
@@ -183,29 +187,38 @@ mod tests {
             mut self: Pin<&mut Self>,
             cx: &mut Context<'_>,
         ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
-            if self.0 == 0 {
+            if self.bits == 0 {
                 return Poll::Ready(None);
             }
-            ready!(self.1.as_mut().poll(cx));
-            self.0 -= 1;
-            self.1 = Box::pin(sleep(BIT_EVERY));
-            Poll::Ready(Some(Ok(Frame::data(Bytes::from(vec![b'x'; BIT_BYTES])))))
+            ready!(self.next.as_mut().poll(cx));
+            self.bits -= 1;
+            self.next = Box::pin(sleep(BIT_EVERY));
+            Poll::Ready(Some(Ok(Frame::data(Bytes::from(vec![b'x'; self.bit_bytes])))))
         }
+    }
+
+    /// How many are refused of so many bodies, of so many bits each, that come at once.
+    async fn refused(bodies: usize, bits: usize, bit_bytes: usize, limit: usize) -> usize {
+        let places = Arc::new(Places::new("tests", Settings::default().pieces));
+        let mut senders = JoinSet::new();
+        for _ in 0..bodies {
+            let places = Arc::clone(&places);
+            senders.spawn(async move {
+                let body = Body::new(Gradual { bits, bit_bytes, next: Box::pin(sleep(BIT_EVERY)) });
+                read(body, limit, &Settings::default(), &places).await.map(|body| body.len())
+            });
+        }
+        senders.join_all().await.into_iter().filter(Result::is_err).count()
     }
 
     #[tokio::test(start_paused = true)]
     async fn two_hundred_bodies_of_100_kib_that_come_at_once_over_a_long_way_are_all_taken() {
-        let places = Arc::new(Places::new("tests", Settings::default().pieces));
-        let mut senders = JoinSet::new();
-        for _ in 0..200 {
-            let places = Arc::clone(&places);
-            senders.spawn(async move {
-                let body = Body::new(Gradual(10, Box::pin(sleep(BIT_EVERY))));
-                read(body, BODY_BYTES, &Settings::default(), &places).await.map(|body| body.len())
-            });
-        }
-        let refused = senders.join_all().await.into_iter().filter(Result::is_err).count();
-        assert_eq!(refused, 0);
+        assert_eq!(refused(200, 10, 10 * KIB, BODY_BYTES).await, 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn three_bodies_as_long_as_settings_allow_that_come_at_once_are_all_taken() {
+        assert_eq!(refused(3, BODY_BYTES_MAX / (256 * KIB), 256 * KIB, BODY_BYTES_MAX).await, 0);
     }
 
     #[tokio::test(start_paused = true)]

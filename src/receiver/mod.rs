@@ -18,7 +18,7 @@
 mod answer;
 mod at_arrival;
 mod body;
-mod greeting;
+mod handshake;
 mod log;
 mod refusal;
 mod verified;
@@ -43,15 +43,15 @@ use crate::source::{OnRejected, Sources, Verified};
 
 use answer::Answer;
 use at_arrival::AtArrival;
-use greeting::Greetings;
+use handshake::Handshakes;
 use refusal::{Refusal, Unavailable};
 
 /// A body of at most so many bytes is short, and each connection may have one: 8 KiB.
 pub const SHORT_BODY_BYTES: usize = 8 * 1_024;
 /// What is beyond that comes in pieces of so many bytes, 16 KiB, each of which needs a place.
 pub const PIECE_BYTES: usize = 16 * 1_024;
-/// The most pieces of longer bodies that we hold at once, 32 MiB; when all places are taken, the body that takes
-/// longest gives way to the next.
+/// The most pieces of longer bodies that we hold at once, 32 MiB: three bodies as long as settings allow, and
+/// what is kept free. When all places are taken, the body that takes longest gives way to the next.
 pub const PIECES: usize = 2_048;
 /// How long a body may take to arrive.
 pub const BODY_READ: Duration = Duration::from_secs(10);
@@ -136,7 +136,7 @@ pub fn router(receiver: Receiver) -> Router {
         .layer(middleware::from_fn(log::each_request))
         .with_state(Shared(Arc::new(Open {
             pieces: Places::new("pieces of long bodies", receiver.settings.pieces),
-            greetings: Greetings::new(),
+            handshakes: Handshakes::default(),
             receiver,
         })))
 }
@@ -150,8 +150,8 @@ struct Open {
     receiver: Receiver,
     /// Places for the pieces of bodies that are long and that nobody has verified yet.
     pieces: Places,
-    /// How many handshakes were answered that nobody has verified.
-    greetings: Greetings,
+    /// How many handshakes of each source were answered that nobody has verified.
+    handshakes: Handshakes,
 }
 
 async fn deliver(

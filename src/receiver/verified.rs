@@ -10,7 +10,7 @@ use hyper::header::{CONTENT_ENCODING, TRANSFER_ENCODING};
 use hyper::{HeaderMap, Method};
 
 use super::at_arrival::AtArrival;
-use super::greeting::NoDelivery;
+use super::handshake::NoDelivery;
 use super::log::Trail;
 use super::refusal::{Refusal, Unavailable};
 use super::{Shared, body};
@@ -32,9 +32,9 @@ impl FromRequest<Shared> for Verified {
         trail.leads_to(source.name());
 
         let (head, body) = request.into_parts();
-        if let Some(greeting) = source.greets_method(&head.method, &head.headers) {
-            open.greetings.admit()?;
-            return Err(NoDelivery::Greeted(greeting));
+        if let Some(reply) = source.handshake_by_method(&head.method, &head.headers) {
+            open.handshakes.admit(source.name())?;
+            return Err(NoDelivery::Handshake(reply));
         }
         let terms = source.terms();
         if !terms.takes(&head.method) {
@@ -46,17 +46,17 @@ impl FromRequest<Shared> for Verified {
         // What a GET's body means, nobody has ever said.
         let limit = if head.method == Method::GET { 0 } else { terms.body_bytes };
         let body = body::read(body, limit, &receiver.settings, &open.pieces).await?;
-        if source.may_greet(&head.headers)
-            && let Some(greeting) = source.greets_unsigned(&body)
+        if source.may_be_handshake(&head.headers)
+            && let Some(reply) = source.unsigned_handshake(&body)
         {
-            open.greetings.admit()?;
-            return Err(NoDelivery::Greeted(greeting));
+            open.handshakes.admit(source.name())?;
+            return Err(NoDelivery::Handshake(reply));
         }
         let verified =
-            source.verify(&head.headers, body, receiver.clock.now()).map_err(Refusal::Unverified)?;
+            source.verify(head.headers, body, receiver.clock.now()).map_err(Refusal::Unverified)?;
         trail.verified_as(verified.id());
-        match source.greets(&verified) {
-            Some(greeting) => Err(NoDelivery::Greeted(greeting)),
+        match source.signed_handshake(&verified) {
+            Some(reply) => Err(NoDelivery::Handshake(reply)),
             None => Ok(verified),
         }
     }

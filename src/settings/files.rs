@@ -12,6 +12,8 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest as _, Sha256};
 
+use crate::change::shorten;
+
 /// Whoever has a longer settings file or `.env` has given us the wrong file: 1 MiB.
 pub(super) const SETTINGS_BYTES: u64 = 1_024 * 1_024;
 /// A file that is longer than this holds no secret: 64 KiB.
@@ -72,6 +74,14 @@ impl Files {
             Found::ForOnce => false,
         })
     }
+}
+
+/// What to call a file that cannot be read: its path in backticks, after a space. Nothing where neither the file nor the
+/// folder is there that it would be in: then the text may be the secret itself, in the place of its file's path.
+pub(super) fn shown_path(path: &str) -> String {
+    let is_folder = |folder: &Path| folder.file_name().is_some() && folder.is_dir();
+    let is_there = fs::symlink_metadata(path).is_ok() || Path::new(path).parent().is_some_and(is_folder);
+    if is_there { format!(" `{}`", shorten(path)) } else { String::new() }
 }
 
 /// Whether it is there, and neither a file nor a folder.

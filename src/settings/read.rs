@@ -10,7 +10,7 @@ use reqwest::Url;
 use secrecy::SecretString;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 
-use super::files::{Files, SECRET_BYTES};
+use super::files::{Files, SECRET_BYTES, shown_path};
 use super::keys::{
     ADMIN_LISTEN, ADMIN_TOKEN, ADMIN_TOKEN_FILE, ALLOW_HTTP, BASE_URL, CLIENT_ID, CLIENT_SECRET,
     CLIENT_SECRET_FILE, JOURNAL, Key, LISTEN, LOG, QUEUE_CAPACITY, REQUESTS_PER_MINUTE, RETENTION_DAYS,
@@ -104,8 +104,8 @@ impl<'l> Read<'l> {
             Ok(text) => Some(text),
             Err(error) => {
                 let what = "write the secret there, readable for this user";
-                let path = shorten(&path);
-                self.problem(file, &format!("names `{path}`, which cannot be read: {error}; {what}"));
+                let shown = shown_path(&path);
+                self.problem(file, &format!("names a file{shown} that cannot be read: {error}; {what}"));
                 None
             }
         }

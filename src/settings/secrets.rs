@@ -4,7 +4,7 @@ use std::path::Path;
 
 use toml::Value;
 
-use super::files::SECRET_BYTES;
+use super::files::{SECRET_BYTES, shown_path};
 use super::read::Read;
 use crate::change::shorten;
 
@@ -94,7 +94,7 @@ impl Read<'_> {
                 let what = "write the text there, readable for this user";
                 self.wrong(
                     path,
-                    &format!("names `{}`, which cannot be read: {error}; {what}", shorten(file)),
+                    &format!("names a file{} that cannot be read: {error}; {what}", shown_path(file)),
                 );
                 None
             }

@@ -34,7 +34,7 @@ pub(super) enum Handshake {
 
 /// What a sender is told who asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Greeting {
+pub enum HandshakeReply {
     /// An object with one member.
     Word {
         /// The member's name.
@@ -55,8 +55,8 @@ pub enum Greeting {
 }
 
 impl Source {
-    /// What to say to a request with this method that is no delivery's, if its sender asks so.
-    pub fn greets_method(&self, method: &hyper::Method, headers: &HeaderMap) -> Option<Greeting> {
+    /// What to say to a request with this method that is no delivery's, if it is a handshake.
+    pub fn handshake_by_method(&self, method: &hyper::Method, headers: &HeaderMap) -> Option<HandshakeReply> {
         if self.handshake() != Handshake::Cloudevents || method != hyper::Method::OPTIONS {
             return None;
         }
@@ -65,11 +65,11 @@ impl Source {
         let asked = headers.contains_key("webhook-request-rate");
         let rate = text("webhook-request-rate").filter(|rate| is_word(rate));
         let rate = asked.then(|| rate.unwrap_or_else(|| "*".to_owned()));
-        Some(Greeting::Allowed { methods: self.terms.allow(), origin, rate })
+        Some(HandshakeReply::Allowed { methods: self.terms.allow(), origin, rate })
     }
 
     /// Whether a request that nobody has verified may be a handshake, by its headers.
-    pub fn may_greet(&self, headers: &HeaderMap) -> bool {
+    pub fn may_be_handshake(&self, headers: &HeaderMap) -> bool {
         match self.handshake() {
             Handshake::Statsig => !self.scheme.row().signature.names.is_in(headers),
             Handshake::Eventgrid => {
@@ -79,8 +79,8 @@ impl Source {
         }
     }
 
-    /// What to say to the body of a request that [may be a handshake](Self::may_greet), if it is one.
-    pub fn greets_unsigned(&self, body: &[u8]) -> Option<Greeting> {
+    /// What to say to the body of a request that [may be a handshake](Self::may_be_handshake), if it is one.
+    pub fn unsigned_handshake(&self, body: &[u8]) -> Option<HandshakeReply> {
         if body.len() > HANDSHAKE_BYTES {
             return None;
         }
@@ -92,7 +92,7 @@ impl Source {
     }
 
     /// What to say to a delivery, if it is a handshake.
-    pub fn greets(&self, verified: &Verified) -> Option<Greeting> {
+    pub fn signed_handshake(&self, verified: &Verified) -> Option<HandshakeReply> {
         match self.handshake() {
             Handshake::Slack => slack(verified.body()),
             Handshake::Statsig => statsig(verified.body()),
@@ -105,7 +105,7 @@ impl Source {
     }
 }
 
-fn slack(body: &[u8]) -> Option<Greeting> {
+fn slack(body: &[u8]) -> Option<HandshakeReply> {
     #[derive(Deserialize)]
     struct Asked {
         r#type: String,
@@ -115,7 +115,7 @@ fn slack(body: &[u8]) -> Option<Greeting> {
     (asked.r#type == "url_verification").then(|| word("challenge", asked.challenge)).flatten()
 }
 
-fn statsig(body: &[u8]) -> Option<Greeting> {
+fn statsig(body: &[u8]) -> Option<HandshakeReply> {
     #[derive(Deserialize)]
     struct Asked {
         data: Data,
@@ -129,7 +129,7 @@ fn statsig(body: &[u8]) -> Option<Greeting> {
     (data.event == "url_verification").then(|| word("verification_code", data.verification_code)).flatten()
 }
 
-fn eventgrid(body: &[u8]) -> Option<Greeting> {
+fn eventgrid(body: &[u8]) -> Option<HandshakeReply> {
     #[derive(Deserialize)]
     struct Event {
         data: Data,
@@ -143,8 +143,8 @@ fn eventgrid(body: &[u8]) -> Option<Greeting> {
     word("validationResponse", event.data.code)
 }
 
-fn word(member: &'static str, word: String) -> Option<Greeting> {
-    is_word(&word).then_some(Greeting::Word { member, word })
+fn word(member: &'static str, word: String) -> Option<HandshakeReply> {
+    is_word(&word).then_some(HandshakeReply::Word { member, word })
 }
 
 fn is_word(text: &str) -> bool {

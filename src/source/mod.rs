@@ -41,7 +41,7 @@ use std::collections::HashMap;
 pub use bad_source::BadSource;
 pub use definition::Definition;
 pub use explain::Check;
-pub use handshake::{Greeting, HANDSHAKE_BYTES};
+pub use handshake::{HANDSHAKE_BYTES, HandshakeReply};
 pub use key::BadSecret;
 pub use refusal::{BadDeliveryId, DELIVERY_ID_MAX_BYTES, VerifyError};
 pub use scheme::{BadScheme, Scheme, UnknownScheme};

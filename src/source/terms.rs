@@ -11,8 +11,9 @@ pub const TOLERANCE_S: i64 = 300;
 pub const TOLERANCE_S_MAX: i64 = 24 * 60 * 60;
 /// The longest body, in bytes, where nothing else is said: 1 MiB.
 pub const BODY_BYTES: usize = 1_024 * 1_024;
-/// The longest body that a source may have, in bytes: 25 MiB, more than which no sender is known to send.
-pub const BODY_BYTES_MAX: usize = 25 * 1_024 * 1_024;
+/// The longest body that a source may have, in bytes: 8 MiB, of which the receiver bears three at once. With longer
+/// ones two honest senders would show each other out, or memory would not be bounded as it is.
+pub const BODY_BYTES_MAX: usize = 8 * 1_024 * 1_024;
 
 /// What is agreed with one source.
 #[derive(Clone, Debug, PartialEq, Eq)]

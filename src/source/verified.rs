@@ -25,12 +25,11 @@ impl Verified {
     pub(super) fn new(
         source: &Source,
         id: String,
-        headers: &HeaderMap,
+        mut headers: HeaderMap,
         body: Bytes,
         received_at: Timestamp,
     ) -> Self {
         let (name, scheme) = (source.name.clone(), source.scheme.clone());
-        let mut headers = headers.clone();
         if scheme.is_token() {
             // It is our secret, and nobody behind this has a use for it.
             scheme.row().signature.names.all().for_each(|name| _ = headers.remove(name));

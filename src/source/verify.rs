@@ -50,8 +50,8 @@ impl Source {
     ///
     /// # Errors
     /// [`VerifyError`], for the log only: a sender is never told which it was.
-    pub fn verify(&self, headers: &HeaderMap, body: Bytes, now: Timestamp) -> Result<Verified, VerifyError> {
-        let id = self.check(headers, &body, now, &mut |_, _| {}).map_err(|failed| failed.why)?;
+    pub fn verify(&self, headers: HeaderMap, body: Bytes, now: Timestamp) -> Result<Verified, VerifyError> {
+        let id = self.check(&headers, &body, now, &mut |_, _| {}).map_err(|failed| failed.why)?;
         Ok(Verified::new(self, id, headers, body, now))
     }
 

@@ -99,7 +99,7 @@ fn every_fault_of_a_definition_is_told_with_what_to_do() {
     check("timestamp = { unit = \"s\" }", "`timestamp` is to be in one place");
     check("timestamp = { header = \"x\", item = \"t=\" }", "`timestamp` is to be in one place");
     check("id = { header = \"x\", body = \"/id\" }", "`id` is to be in one place");
-    check("id = { body = \"id\" }", "`id.body`: `id` is not a JSON pointer");
+    check("id = { body = \"id\" }", "`id.body`: `id` is no JSON pointer");
     check("id = { header = \"x\", length = 0 }", "`id.length` must be a number from 1 to 200");
     check("id = { header = \"x\", length = 201 }", "`id.length` must be a number from 1 to 200");
     check("encoding", "`encoding` is missing");
@@ -185,7 +185,7 @@ fn a_source_is_defined_by_its_scheme_its_secrets_and_its_terms() {
     let good = "scheme = \"acme\"\nsecrets = [\"a\", \"b\", \"c\", \"d\"]";
     check(good, &["good"]);
     check(
-        "scheme = \"github\"\nsecrets = [\"a\"]\ntolerance_seconds = 86400\nbody_bytes = 26214400",
+        "scheme = \"github\"\nsecrets = [\"a\"]\ntolerance_seconds = 86400\nbody_bytes = 8388608",
         &["good"],
     );
     check("scheme = \"github\"\nsecrets = [\"a\"]\nmethods = [\"PUT\", \"GET\"]\nrejected = 200", &["good"]);
@@ -205,10 +205,10 @@ fn a_source_is_defined_by_its_scheme_its_secrets_and_its_terms() {
     );
     check("scheme = \"githup\"\nsecrets = [\"a\"]", &["no scheme `githup`", "`acme`", "`github`"]);
     check(
-        "scheme = \"acme\"\nsecrets = [\"a\"]\ntolerance_seconds = 0\nbody_bytes = 26214401",
+        "scheme = \"acme\"\nsecrets = [\"a\"]\ntolerance_seconds = 0\nbody_bytes = 8388609",
         &[
             "`tolerance_seconds` must be a number from 1 to 86400",
-            "`body_bytes` must be a number from 1 to 26214400",
+            "`body_bytes` must be a number from 1 to 8388608",
         ],
     );
     check("scheme = \"acme\"\nsecrets = [\"a\"]\ntolerance_seconds = 86401", &["from 1 to 86400"]);

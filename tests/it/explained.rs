@@ -91,7 +91,7 @@ fn what_is_explained_is_what_is_decided() {
     for (scheme, vector) in vectors() {
         let (source, headers) = (vector.source(&scheme), vector.headers());
         let checks = source.explain(&headers, &vector.body(), at(vector.now));
-        let outcome = source.verify(&headers, vector.body().into(), at(vector.now));
+        let outcome = source.verify(headers, vector.body().into(), at(vector.now));
         let failed = checks.last().and_then(|check| check.outcome.clone().err());
         assert_eq!(failed, outcome.err(), "{scheme:?} {}: {checks:?}", vector.id);
         for secret in &vector.secrets {

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use flowhook::service::{ADMIN_CONNECTIONS, OTHER_DESCRIPTORS};
-use flowhook::source::BODY_BYTES;
+use flowhook::source::{BODY_BYTES, BODY_BYTES_MAX};
 use flowhook::{receiver, server};
 
 const KIB: usize = 1_024;
@@ -51,6 +51,7 @@ fn what_pages_say_of_connections_bodies_and_heads_is_so() {
             format!("as fit into {mib} MiB"),
         ],
     );
+    check("docs/settings.md", &[format!("at most {} MiB", BODY_BYTES_MAX / KIB / KIB)]);
     check(
         "docs/deploying.md",
         &[

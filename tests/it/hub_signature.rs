@@ -34,7 +34,7 @@ fn with(name: &'static str, value: &[u8]) -> HeaderMap {
 }
 
 fn verify(headers: &HeaderMap, body: &[u8]) -> Result<Verified, VerifyError> {
-    source(&[OLD]).verify(headers, Bytes::copy_from_slice(body), Timestamp::UNIX_EPOCH)
+    source(&[OLD]).verify(headers.clone(), Bytes::copy_from_slice(body), Timestamp::UNIX_EPOCH)
 }
 
 fn refusal(headers: &HeaderMap) -> Option<VerifyError> {

@@ -36,7 +36,7 @@ fn signed(scheme: &Scheme) -> HeaderMap {
 }
 
 fn verify(scheme: &Scheme, headers: &HeaderMap, body: &[u8]) -> Result<Verified, VerifyError> {
-    source(scheme, &[OLD]).verify(headers, Bytes::copy_from_slice(body), at(NOW_S))
+    source(scheme, &[OLD]).verify(headers.clone(), Bytes::copy_from_slice(body), at(NOW_S))
 }
 
 /// Whether an id is one of ours, a UUIDv7.
@@ -69,7 +69,7 @@ fn word(outcome: &Result<Verified, VerifyError>) -> &'static str {
 fn the_vectors_of_every_scheme_come_out_as_they_say() {
     for (scheme, vector) in vectors() {
         let what = format!("{}: {}", scheme.name(), vector.id);
-        let outcome = vector.source(&scheme).verify(&vector.headers(), vector.body().into(), at(vector.now));
+        let outcome = vector.source(&scheme).verify(vector.headers(), vector.body().into(), at(vector.now));
         assert_eq!(word(&outcome), vector.expect, "{what}: {outcome:?}");
         if let Ok(verified) = outcome {
             match &vector.delivery_id {
@@ -176,7 +176,7 @@ fn a_header_is_there_once_and_readable_and_only_an_unsigned_id_may_be_missing() 
 #[test]
 fn a_delivery_is_fresh_for_300_seconds_either_way_if_its_time_is_signed() {
     let check = |scheme: &Scheme, now: Timestamp, is_fresh: bool| {
-        let outcome = source(scheme, &[OLD]).verify(&signed(scheme), BODY.into(), now);
+        let outcome = source(scheme, &[OLD]).verify(signed(scheme), BODY.into(), now);
         assert_eq!(outcome.is_ok(), is_fresh || !scheme.signs_time(), "{scheme:?} at {now}: {outcome:?}");
     };
     for scheme in &Scheme::all().collect::<Vec<_>>() {
@@ -210,7 +210,7 @@ proptest! {
             let body = with_time(scheme, second, &body);
             let headers = source(scheme, &[OLD]).sign(&id, at(second), &body).expect("it can be signed");
             let verify = |secrets: &[&str], body: Vec<u8>| {
-                source(scheme, secrets).verify(&headers, body.into(), at(second))
+                source(scheme, secrets).verify(headers.clone(), body.into(), at(second))
             };
             let verified = verify(&[NEW, OLD], body.clone()).expect("it verifies");
             prop_assert_eq!(verified.body(), &body);

@@ -82,7 +82,7 @@ async fn it_signs_in_every_scheme() {
         let headers: HeaderMap = json["headers"].as_object().expect("headers").iter().map(line).collect();
         let secret = Secret::parse(&scheme, WEBHOOK_SECRET).expect("a good secret");
         let source = Source::new("config", scheme.clone(), vec![secret]).expect("a good source");
-        let outcome = source.verify(&headers, body.into(), Timestamp::now());
+        let outcome = source.verify(headers, body.into(), Timestamp::now());
         assert!(outcome.is_ok(), "{scheme:?}: {json} {outcome:?}");
     }
 }

@@ -34,7 +34,7 @@ fn headers(lines: &[(&str, &str)]) -> HeaderMap {
 }
 
 fn verify(source: &Source, lines: &[(&str, &str)], body: &[u8]) -> Result<Verified, VerifyError> {
-    source.verify(&headers(lines), body.to_vec().into(), at(NOW_S))
+    source.verify(headers(lines), body.to_vec().into(), at(NOW_S))
 }
 
 fn vector(scheme: &str, id: &str) -> Vector {
@@ -45,7 +45,7 @@ fn vector(scheme: &str, id: &str) -> Vector {
 fn judged(scheme: &str, id: &str) -> Result<Verified, VerifyError> {
     let vector = vector(scheme, id);
     let source = vector.source(&Scheme::parse(scheme).expect("it is a preset"));
-    source.verify(&vector.headers(), vector.body().into(), at(vector.now))
+    source.verify(vector.headers(), vector.body().into(), at(vector.now))
 }
 
 #[test]
@@ -75,18 +75,18 @@ fn a_time_in_milliseconds_is_not_one_in_seconds() {
     for scheme in ["statsig", "sanity"] {
         let source = source(scheme, WHSEC);
         let good = source.sign(ID, at(NOW_S), UNWANTED).expect("signed");
-        assert!(source.verify(&good, UNWANTED.into(), at(NOW_S)).is_ok(), "{scheme}");
+        assert!(source.verify(good.clone(), UNWANTED.into(), at(NOW_S)).is_ok(), "{scheme}");
         // Signed in the second that the milliseconds of now would be if they were seconds.
         let seconds =
             source.sign(ID, Timestamp::from_millisecond(NOW_S).expect("a time"), UNWANTED).expect("signed");
-        let outcome = source.verify(&seconds, UNWANTED.into(), at(NOW_S));
+        let outcome = source.verify(seconds, UNWANTED.into(), at(NOW_S));
         assert!(matches!(outcome, Err(VerifyError::NotFresh { .. })), "{scheme}: {outcome:?}");
     }
     assert!(matches!(judged("sanity", "seconds"), Err(VerifyError::NotFresh { .. })));
     let infisical = source("infisical", WHSEC);
     let body = br#"{"timestamp":1780000000}"#;
     let signed = infisical.sign(ID, at(NOW_S), body).expect("signed");
-    let outcome = infisical.verify(&signed, body[..].into(), at(NOW_S));
+    let outcome = infisical.verify(signed, body[..].into(), at(NOW_S));
     assert!(matches!(outcome, Err(VerifyError::NotFresh { .. })), "{outcome:?}");
 }
 
@@ -107,7 +107,7 @@ fn a_time_that_nobody_signed_says_nothing() {
         "1780000000000",
     ] {
         let signed = source.sign(ID, at(NOW_S), body.as_bytes()).expect("signed");
-        let outcome = source.verify(&signed, body.into(), at(NOW_S));
+        let outcome = source.verify(signed, body.into(), at(NOW_S));
         let is_told = matches!(outcome, Err(VerifyError::BadTimestamp | VerifyError::MissingMember { .. }));
         assert!(is_told, "{body}: {outcome:?}");
     }
@@ -189,7 +189,7 @@ fn an_empty_signature_never_passes_and_a_form_of_which_only_the_json_is_signed_i
             for mark in marks.into_iter().filter(|mark| *mark != text) {
                 let mut headers = good.clone();
                 headers.insert(name, HeaderValue::from_static(mark));
-                let outcome = source.verify(&headers, UNWANTED.into(), at(NOW_S));
+                let outcome = source.verify(headers, UNWANTED.into(), at(NOW_S));
                 let is_unsigned_id = outcome.as_ref().is_ok_and(|verified| verified.id() == mark);
                 assert!(outcome.is_err() || is_unsigned_id, "{scheme:?}: `{mark}` in {name}: {outcome:?}");
             }
@@ -222,8 +222,7 @@ fn an_id_that_is_not_signed_can_be_changed_and_then_names_another_delivery() {
         let mut headers = source.sign(ID, at(NOW_S), UNWANTED).expect("signed");
         let name = headers.iter().find(|(_, value)| *value == ID).expect("its id").0.clone();
         headers.insert(name, HeaderValue::from_static("another"));
-        let verified =
-            source.verify(&headers, UNWANTED.into(), at(NOW_S)).expect("it is signed all the same");
+        let verified = source.verify(headers, UNWANTED.into(), at(NOW_S)).expect("it is signed all the same");
         assert_eq!(verified.id(), "another", "{scheme}");
     }
 }
@@ -233,7 +232,7 @@ fn an_id_in_the_body_is_read_only_if_it_can_be_one() {
     let source = source("stripe", WHSEC);
     let id = |body: &str| {
         let signed = source.sign(ID, at(NOW_S), body.as_bytes()).expect("signed");
-        source.verify(&signed, body.to_owned().into(), at(NOW_S)).map(|verified| verified.id().to_owned())
+        source.verify(signed, body.to_owned().into(), at(NOW_S)).map(|verified| verified.id().to_owned())
     };
     assert_eq!(id(r#"{"id":"evt_1"}"#).as_deref(), Ok("evt_1"));
     assert_eq!(id(r#"{"id":17}"#).as_deref(), Ok("17"));
@@ -253,7 +252,7 @@ fn an_id_in_the_body_is_read_only_if_it_can_be_one() {
     }
     // Signed with another secret, it is not even looked at.
     let forged = self::source("stripe", "another").sign(ID, at(NOW_S), br#"{"id":""}"#).expect("signed");
-    let outcome = source.verify(&forged, br#"{"id":""}"#[..].into(), at(NOW_S));
+    let outcome = source.verify(forged, br#"{"id":""}"#[..].into(), at(NOW_S));
     assert_eq!(outcome.err(), Some(VerifyError::WrongSignature));
 }
 

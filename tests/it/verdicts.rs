@@ -271,8 +271,8 @@ async fn an_unsigned_handshake_sends_back_nothing_but_a_short_plain_word() {
 }
 
 #[tokio::test]
-async fn unsigned_handshakes_are_answered_sixty_times_a_minute_and_deliveries_go_on() {
-    let site = Site::of([preset("statsig")]).await;
+async fn unsigned_handshakes_are_answered_sixty_times_a_minute_while_deliveries_and_other_sources_go_on() {
+    let site = Site::of([preset("statsig"), preset("cloudevents")]).await;
     let body = br#"{"data":{"event":"url_verification","verification_code":"a"}}"#;
     let mut told = Vec::new();
     for _ in 0..70 {
@@ -281,6 +281,8 @@ async fn unsigned_handshakes_are_answered_sixty_times_a_minute_and_deliveries_go
     assert_eq!(told.iter().filter(|status| **status == 200).count(), 60, "{told:?}");
     let refused = site.send("statsig", Method::POST, HeaderMap::new(), body.to_vec()).await;
     assert!(refused.status == 503 && refused.header("retry-after").is_some(), "{refused:?}");
+    let other = lines(&[("webhook-request-origin", "x.example")]);
+    assert_eq!(site.send("cloudevents", Method::OPTIONS, other, Vec::new()).await.status, 200);
     let now = Timestamp::from_second(NOW_S).expect("a time of our age");
     let headers = preset("statsig").sign("unused", now, b"{}").expect("it can be signed");
     assert_eq!(site.send("statsig", Method::POST, headers, b"{}".to_vec()).await.status, 200);

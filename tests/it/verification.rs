@@ -40,7 +40,7 @@ fn with(name: &'static str, value: &[u8]) -> HeaderMap {
 }
 
 fn verify(headers: &HeaderMap, body: &[u8]) -> Result<Verified, VerifyError> {
-    source(&[OLD]).verify(headers, Bytes::copy_from_slice(body), at(NOW_S))
+    source(&[OLD]).verify(headers.clone(), Bytes::copy_from_slice(body), at(NOW_S))
 }
 
 fn refusal(headers: &HeaderMap) -> Option<VerifyError> {
@@ -98,7 +98,7 @@ fn sixteen_digits_are_still_a_timestamp() {
 #[test]
 fn a_delivery_is_fresh_for_300_seconds_either_way() {
     let check = |now_s: i64, expected: Option<VerifyError>| {
-        let outcome = source(&[OLD]).verify(&signed(OLD), BODY.into(), at(now_s));
+        let outcome = source(&[OLD]).verify(signed(OLD), BODY.into(), at(now_s));
         assert_eq!(outcome.err(), expected, "{now_s}");
     };
     check(NOW_S - 301, Some(VerifyError::NotFresh { age_s: -301 }));
@@ -136,7 +136,7 @@ fn an_id_is_visible_ascii_without_a_dot() {
 #[test]
 fn any_secret_may_have_made_any_signature_of_the_list() {
     let check = |secrets: &[&str], list: &str, expected: Option<VerifyError>| {
-        let outcome = source(secrets).verify(&with(SIGNATURE, list.as_bytes()), BODY.into(), at(NOW_S));
+        let outcome = source(secrets).verify(with(SIGNATURE, list.as_bytes()), BODY.into(), at(NOW_S));
         assert_eq!(outcome.err(), expected, "{} secrets, `{list}`", secrets.len());
     };
     let signature = |secret| signed(secret)[SIGNATURE].to_str().expect("ASCII").to_owned();

@@ -92,7 +92,7 @@ fn a_secret_is_text_or_in_a_variable_or_in_a_file_with_one_a_line() {
         let secret = Secret::parse(&scheme, secret).expect("a good secret");
         let headers = scheme.sign(&secret, "msg", now, b"{}").expect("it can be signed");
         let source = settings.sources.find("ld").expect("it is there");
-        source.verify(&headers, "{}".into(), now).is_ok()
+        source.verify(headers, "{}".into(), now).is_ok()
     };
     assert!(verifies("a text") && verifies("of a variable, 24 bytes or so") && verifies("first"));
     assert!(verifies(&format!("of two: {SECRET}")) && !verifies("another"));
@@ -130,18 +130,18 @@ fn everything_about_a_source_is_told_under_the_path_of_its_key() {
         ],
     );
     check(
-        "scheme = \"launchdarkly\"\nsecrets = [{ env = \"NOT_SET\" }, { env = \"hunter2\" }, { file = \"nowhere\" }]",
+        "scheme = \"launchdarkly\"\nsecrets = [{ env = \"NOT_SET\" }, { env = \"hunter2\" }, { file = \"{folder}/gone\" }]",
         &[
             ("sources.ld.secrets[0]", "names a variable `NOT_SET` that is not set"),
             ("sources.ld.secrets[1]", "names a variable that is not set"),
-            ("sources.ld.secrets[2]", "names `nowhere`, which cannot be read"),
+            ("sources.ld.secrets[2]", "names a file `"),
         ],
     );
     check(
         &(good.clone() + "tolerance_seconds = 0\nbody_bytes = 99999999\nmethods = []"),
         &[
             ("sources.ld.tolerance_seconds", "must be a whole number from 1 to 86400"),
-            ("sources.ld.body_bytes", "must be a whole number from 1 to 26214400"),
+            ("sources.ld.body_bytes", "must be a whole number from 1 to 8388608"),
             ("sources.ld.methods", "is empty"),
         ],
     );
@@ -160,6 +160,35 @@ fn everything_about_a_source_is_told_under_the_path_of_its_key() {
         &[("FLOWHOOK_WEBHOOK_SECRET", SECRET)],
         &[("sources", "write `[sources.ld]`")],
     );
+}
+
+#[test]
+fn the_path_of_a_file_is_told_unless_it_may_be_the_secret_itself() {
+    let told = |file: &str| {
+        let members = format!("scheme = \"launchdarkly\"\nsecrets = [{{ file = \"{file}\" }}]");
+        let variable = [("FLOWHOOK_ADMIN_TOKEN_FILE", file)];
+        read(&source("ld", &members), &variable).expect_err("there is no such file").to_string()
+    };
+    for secret in [
+        SECRET,
+        "Bearer hunter2",
+        &"0123456789abcdef".repeat(4),
+        "hunter2",
+        "hUi85p9vfpS2/pBMg4Ef9xi7r0AQvwxo3ts+tBRC58E=",
+        "/Ui85p9vfpS2mpBMg4Ef9xi7r0AQvwxo3ts+tBRC58E=",
+        &"long/".repeat(2_000),
+    ] {
+        let told = told(secret);
+        assert_eq!(told.matches("names a file that cannot be read: ").count(), 2, "{told}");
+        assert!(!told.contains(&secret[..7]), "{told}");
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    let folder = folder.path().display();
+    for path in [format!("{folder}/gone"), format!("{folder}")] {
+        let told = told(&path);
+        let shown = format!("names a file `{path}` that cannot be read: ");
+        assert_eq!(told.matches(&shown).count(), 2, "{told}");
+    }
 }
 
 #[test]
