@@ -3,6 +3,7 @@
 mod hints;
 mod lines;
 mod report;
+mod turned_away;
 
 use std::path::PathBuf;
 
@@ -12,12 +13,13 @@ use flowhook::settings::{Layers, Settings};
 use flowhook::source::{OnRejected, Source, Step};
 use jiff::Timestamp;
 use reqwest::StatusCode;
-use reqwest::header::HeaderMap;
+use reqwest::header::{CONTENT_ENCODING, HeaderMap};
 
 use super::signing::SourceArg;
 use super::{input, print, print_styled};
 use crate::exit::{Exit, Failed};
 use report::{Reading, Refused, Report};
+use turned_away::TurnedAway;
 
 #[derive(Debug, clap::Args)]
 #[command(
@@ -56,15 +58,18 @@ pub(crate) fn run(args: &Args, layers: &Layers) -> Result<(), Failed> {
     let body = input::bytes(&args.file).map_err(Failed::input)?;
     let at = args.at.unwrap_or_else(Timestamp::now);
 
-    let checks = if args.headers.is_empty() { Vec::new() } else { source.explain(&headers, &body, at) };
+    let turned_away = turned_away(source, &headers, body.len());
+    let is_checked = turned_away.is_none() && !args.headers.is_empty();
+    let checks = if is_checked { source.explain(&headers, &body, at) } else { Vec::new() };
     let refused_at = checks.last().filter(|check| check.outcome.is_err()).map(|check| check.step);
     let hints = if refused_at == Some(Step::Secret) {
         hints::all(source, &sources, &headers, &body, at)
     } else {
         Vec::new()
     };
+    source.scheme().take_token_out(&mut headers);
     let event = Event { source: source.name(), headers: &headers, body: &body, at };
-    let reading = read(&Routes::new(routes), &event);
+    let reading = turned_away.map_or_else(|| read(&Routes::new(routes), &event), Reading::TurnedAway);
     let status = status(source, refused_at.is_some(), &reading);
     let report = Report { source, checks, hints, reading, status };
     if args.json {
@@ -76,11 +81,23 @@ pub(crate) fn run(args: &Args, layers: &Layers) -> Result<(), Failed> {
         None => Ok(()),
         Some(why) => {
             let told = match why {
+                Refused::TurnedAway => "the request would be turned away".to_owned(),
                 Refused::Unverified => "the request would not be verified".to_owned(),
                 Refused::Rejected(why) => format!("the delivery would be rejected: {}", shorten(&why)),
             };
             Err(Failed::new(Exit::Input, anyhow::anyhow!(told)).with_document(args.json))
         }
+    }
+}
+
+/// Whether the receiver would look at its signature at all.
+fn turned_away(source: &Source, headers: &HeaderMap, bytes: usize) -> Option<TurnedAway> {
+    let mut codings = headers.get_all(CONTENT_ENCODING).iter();
+    let limit = source.terms().body_bytes;
+    if codings.any(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity")) {
+        Some(TurnedAway::Encoded)
+    } else {
+        (bytes > limit).then_some(TurnedAway::TooLarge { bytes, limit })
     }
 }
 
@@ -101,7 +118,11 @@ fn status(source: &Source, is_unverified: bool, reading: &Reading) -> StatusCode
     if is_unverified {
         return StatusCode::UNAUTHORIZED;
     }
-    let Reading::Json(routes) = reading else { return on_rejected(StatusCode::BAD_REQUEST) };
+    let routes = match reading {
+        Reading::TurnedAway(why) => return why.status(),
+        Reading::NotJson(_) => return on_rejected(StatusCode::BAD_REQUEST),
+        Reading::Json(routes) => routes,
+    };
     let has = |what: fn(&Verdict) -> bool| routes.iter().any(|one| what(&one.verdict));
     if has(|verdict| matches!(verdict, Verdict::Refused(_))) {
         on_rejected(StatusCode::UNPROCESSABLE_ENTITY)

@@ -37,9 +37,8 @@ impl Template {
         if !["http", "https"].contains(&url.scheme()) {
             return Err(BadTemplate::Scheme(shorten(url.scheme())));
         }
-        let behind_scheme = text.split_once(':').map_or("", |(_, rest)| rest.trim_start_matches(['/', '\\']));
-        if behind_scheme.split(['/', '\\', '?', '#']).next().is_some_and(|authority| authority.contains('{'))
-        {
+        // As it is parsed, which skips slashes, tabs and line ends.
+        if url.authority().contains('{') || url.authority().to_ascii_uppercase().contains("%7B") {
             return Err(BadTemplate::InHost);
         }
         match unknown_placeholder(text) {
@@ -115,6 +114,8 @@ mod tests {
         check("https://{flow_id}@a.example/", Some("before its path"));
         check("https:/{flow_id}/x", Some("before its path"));
         check(r"https:\\{flow_id}\x", Some("before its path"));
+        check("https:/\t/{flow_id}/x", Some("before its path"));
+        check("https:/\t/{flow_id}@a.example/x", Some("before its path"));
         check("https://a.example/{flow}", Some("`flow`"));
         check("https://a.example/{}", Some("``"));
         check("ftp://a.example/", Some("`ftp` is not http"));

@@ -126,6 +126,13 @@ fn text(key: &Key, value: &Value) -> Result<String, String> {
             if items.as_ref().is_some_and(|items| items.is_empty() || items.contains(&"")) {
                 return Err(format!("`{}` is a list with nothing in it: fill it in or remove it", key.file));
             }
+            // It would be taken for two: of a secret each half would be one.
+            if items.iter().flatten().any(|item| item.contains(',')) {
+                return Err(format!(
+                    "`{}` has a comma in an item of its list, which would part it: give each by itself",
+                    key.file
+                ));
+            }
             items.map(|items| items.join(","))
         }
         Value::Float(_) | Value::Datetime(_) | Value::Table(_) => None,

@@ -17,7 +17,7 @@ use crate::change::shorten;
 /// Whoever has a longer settings file or `.env` has given us the wrong file: 1 MiB.
 pub(super) const SETTINGS_BYTES: u64 = 1_024 * 1_024;
 /// A file that is longer than this holds no secret: 64 KiB.
-pub(super) const SECRET_BYTES: u64 = 64 * 1_024;
+const SECRET_BYTES: u64 = 64 * 1_024;
 
 /// What was found in files, at the first look at each. It holds no content, only what tells two contents apart.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -56,6 +56,12 @@ impl Files {
         let found = if is_for_once { Found::ForOnce } else { found(bytes.as_deref(), limit) };
         self.found.entry(path.to_owned()).or_insert(found);
         String::from_utf8(bytes?).map_err(|_shows_the_content| io::Error::other("it is not UTF-8"))
+    }
+
+    /// Reads a file of secrets, or of one. A byte order mark before it, which Windows puts there, is none of it.
+    pub(super) fn read_secret(&mut self, path: &Path) -> io::Result<String> {
+        let text = self.read(path, SECRET_BYTES)?;
+        Ok(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text))
     }
 
     /// Adds what was found in others, unless these have been looked at before.

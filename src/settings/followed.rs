@@ -2,11 +2,14 @@
 
 use super::files::Files;
 use super::{Layers, Problems, Settings};
+use crate::tenant;
 
 /// The settings of a service that runs, and when to read them again.
 pub struct Followed {
     /// As they were at the start: what only a start takes stays as it is there.
     start: Layers,
+    /// The tenant as it was handed out last, which is in force.
+    tenant: tenant::Settings,
     /// What the last reading that counted found, whether or not the settings could be used.
     read: Files,
     /// What a look found that differs from that.
@@ -32,7 +35,9 @@ impl Followed {
     /// [`Problems`], all at once.
     pub fn begin(layers: Layers) -> Result<(Settings, Self), Problems> {
         let (settings, read) = Settings::read(&layers);
-        Ok((settings?, Self { start: layers, read, settling: None }))
+        let settings = settings?;
+        let tenant = settings.tenant.clone();
+        Ok((settings, Self { start: layers, tenant, read, settling: None }))
     }
 
     /// Looks whether the files say something new. Settings that cannot be used are told once: from then on they are
@@ -47,7 +52,7 @@ impl Followed {
             return Look::Settling;
         }
         self.read = self.settling.take().unwrap_or_default();
-        Look::New(settings)
+        Look::New(self.handed_out(settings))
     }
 
     /// Reads the settings now, whatever the files said before.
@@ -57,7 +62,12 @@ impl Followed {
     pub fn reload(&mut self) -> Result<Box<Settings>, Problems> {
         let (settings, found) = self.read_again();
         (self.read, self.settling) = (found, None);
-        settings
+        self.handed_out(settings)
+    }
+
+    /// Remembers what is in force from now on.
+    fn handed_out(&mut self, settings: Result<Box<Settings>, Problems>) -> Result<Box<Settings>, Problems> {
+        settings.inspect(|settings| self.tenant = settings.tenant.clone())
     }
 
     /// The settings as a service that runs takes them. They must also be good for its next start.
@@ -65,15 +75,22 @@ impl Followed {
         let mut layers = self.start.again();
         let (settings, mut found) = Settings::read(&layers);
         let waiting = layers.stay_as(&self.start);
-        if settings.is_err() || waiting.is_empty() {
-            return (settings.map(Box::new), found);
-        }
+        let awaited = match settings {
+            Ok(settings) if !waiting.is_empty() => settings.tenant,
+            settings => return (settings.map(Box::new), found),
+        };
         let (settings, also_found) = Settings::read(&layers);
         found.add(also_found);
         let settings = settings.map(|mut settings| {
             let told =
                 |name| format!("{name} is taken by a start only: restart flowhook to have what is there now");
             settings.warnings.extend(waiting.into_iter().map(told));
+            // The client of another host is no business of the one that we still speak with.
+            if !awaited.is_at(&settings.tenant) {
+                settings.tenant.client_id.clone_from(&self.tenant.client_id);
+                settings.tenant.client_secret = self.tenant.client_secret.clone();
+                settings.warnings.push("the tenant's client stays as it is until then too".to_owned());
+            }
             Box::new(settings)
         });
         (settings, found)
@@ -85,6 +102,7 @@ mod tests {
     use std::fs;
     use std::path::PathBuf;
 
+    use secrecy::ExposeSecret as _;
     use tempfile::TempDir;
 
     use super::{Followed, Look};
@@ -200,6 +218,40 @@ mod tests {
         );
         files.write("settings.toml", GOOD);
         assert!(followed.reload().expect("good settings").warnings.is_empty());
+    }
+
+    #[test]
+    fn while_another_host_waits_for_a_restart_the_client_stays_the_one_of_this_host() {
+        let check = |host: &str| {
+            let files = Files(tempfile::tempdir().expect("a folder"));
+            let settings = |tenant: &str| {
+                format!("{GOOD}[tenant]\nclient_secret_file = \"{{folder}}/client\"\n{tenant}")
+            };
+            let write = |tenant: &str, secret: &str| {
+                files.write("settings.toml", &settings(tenant));
+                files.write("client", secret);
+            };
+            let in_force = |settings: &crate::settings::Settings| {
+                let tenant = &settings.tenant;
+                (tenant.client_id.clone(), tenant.client_secret.expose_secret().to_owned())
+            };
+            let expected = |id: &str, secret: &str| (id.to_owned(), secret.to_owned());
+            files.write("secret", SECRET);
+            write("client_id = \"a\"", "first");
+            let layers = Layers::of_file(&files.path("settings.toml"), []);
+            let (begun, mut followed) = Followed::begin(layers).expect("good settings");
+            assert_eq!(in_force(&begun), expected("a", "first"));
+            write("client_id = \"a\"", "second");
+            assert_eq!(in_force(&followed.reload().expect("good settings")), expected("a", "second"));
+            write(&format!("client_id = \"b\"\n{host}"), "of another host");
+            let waiting = followed.reload().expect("good settings");
+            assert_eq!(in_force(&waiting), expected("a", "second"), "{host}");
+            assert!(waiting.warnings.iter().any(|told| told.contains("client stays")), "{waiting:?}");
+            write("client_id = \"b\"", "third");
+            assert_eq!(in_force(&followed.reload().expect("good settings")), expected("b", "third"));
+        };
+        check("base_url = \"https://other.example\"");
+        check("token_url = \"https://other.example/token\"");
     }
 
     #[test]

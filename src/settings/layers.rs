@@ -146,9 +146,11 @@ impl Layers {
 
     /// What to call a place in the settings file in a message.
     pub(super) fn place(&self, path: &str) -> String {
+        // Names in it are anybody's own.
+        let path = path.split('.').map(shorten).collect::<Vec<_>>().join(".");
         match &self.file {
             Some(file) => format!("{path} in {}", file.display()),
-            None => path.to_owned(),
+            None => path,
         }
     }
 

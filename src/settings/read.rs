@@ -10,7 +10,7 @@ use reqwest::Url;
 use secrecy::SecretString;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 
-use super::files::{Files, SECRET_BYTES, shown_path};
+use super::files::{Files, shown_path};
 use super::keys::{
     ADMIN_LISTEN, ADMIN_TOKEN, ADMIN_TOKEN_FILE, ALLOW_HTTP, BASE_URL, CLIENT_ID, CLIENT_SECRET,
     CLIENT_SECRET_FILE, JOURNAL, Key, LISTEN, LOG, QUEUE_CAPACITY, REQUESTS_PER_MINUTE, RETENTION_DAYS,
@@ -100,7 +100,7 @@ impl<'l> Read<'l> {
             }
             (None, Some(path)) => path.to_owned(),
         };
-        match self.files.read(Path::new(&path), SECRET_BYTES) {
+        match self.files.read_secret(Path::new(&path)) {
             Ok(text) => Some(text),
             Err(error) => {
                 let what = "write the secret there, readable for this user";

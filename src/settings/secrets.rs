@@ -4,12 +4,15 @@ use std::path::Path;
 
 use toml::Value;
 
-use super::files::{SECRET_BYTES, shown_path};
+use super::files::shown_path;
 use super::read::Read;
 use crate::change::shorten;
 
 /// How such a text may be written.
 const WAYS: &str = "must be text, { env = \"NAME\" } or { file = \"PATH\" }";
+
+/// What is wrong with several secrets in the place of one, which would be taken for one key.
+pub(super) const SEVERAL: &str = "has a line break, and is one secret: several go in a file, one a line";
 
 /// Where a text was found.
 enum Found {
@@ -43,6 +46,10 @@ impl Read<'_> {
             let path = format!("{path}[{index}]");
             match self.found(&path, item) {
                 None => are_all_there = false,
+                Some(Found::One(text)) if has_several_lines(&text) => {
+                    self.wrong(&path, SEVERAL);
+                    are_all_there = false;
+                }
                 Some(Found::One(text)) => texts.push((path, text)),
                 Some(Found::Lines(text)) => {
                     let lines = text.trim_end_matches(['\r', '\n']).split('\n').enumerate();
@@ -88,7 +95,7 @@ impl Read<'_> {
     }
 
     fn of_file(&mut self, path: &str, file: &str) -> Option<String> {
-        match self.files.read(Path::new(file), SECRET_BYTES) {
+        match self.files.read_secret(Path::new(file)) {
             Ok(text) => Some(text),
             Err(error) => {
                 let what = "write the text there, readable for this user";
@@ -100,4 +107,9 @@ impl Read<'_> {
             }
         }
     }
+}
+
+/// Whether there is a line break in it, but for one at its end.
+pub(super) fn has_several_lines(text: &str) -> bool {
+    text.trim_end_matches(['\r', '\n']).contains(['\r', '\n'])
 }

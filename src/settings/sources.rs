@@ -7,6 +7,7 @@ use toml::Value;
 use super::SOURCE;
 use super::keys::{WEBHOOK_SCHEME, WEBHOOK_SECRET, WEBHOOK_SECRET_FILE};
 use super::read::Read;
+use super::secrets::{SEVERAL, has_several_lines};
 use crate::source::{BadSource, Definition, Scheme, SchemeDefinition, Secret, Source, Sources};
 
 /// A source, and what the settings say of it beside that.
@@ -51,10 +52,12 @@ impl Read<'_> {
         };
         for caller in callers.iter().filter(is_read_by_others) {
             let (key, scheme) = (&caller.scheme_key, caller.source.scheme().name());
+            let name = caller.source.name();
+            let instead =
+                if self.layers.named.sources.contains_key(&**name) { "" } else { "make it a table: " };
             let what = format!(
                 "is `{scheme}`, whose senders show their secret to whoever is between, and {listen} is not loopback: \
-                 listen on loopback behind a proxy with TLS, or set `allow_http = true` in [sources.{}]",
-                caller.source.name()
+                 listen on loopback behind a proxy with TLS, or {instead}set `allow_http = true` in [sources.{name}]"
             );
             self.problems.push(super::Problem::new(key, &what));
         }
@@ -94,7 +97,11 @@ impl Read<'_> {
             Err(problems) => {
                 let told_already =
                     |bad: &BadSource| is_secretless && matches!(bad, BadSource::NoSecret { .. });
-                for bad in problems.iter().filter(|bad| !told_already(bad)) {
+                let is_bad_scheme = |bad: &BadSource| {
+                    matches!(bad, BadSource::Scheme { .. })
+                        && self.layers.named.schemes.contains_key(&definition.scheme)
+                };
+                for bad in problems.iter().filter(|bad| !told_already(bad) && !is_bad_scheme(bad)) {
                     let (key, what) = told(&path, bad, &places);
                     self.wrong(&key, &what);
                 }
@@ -123,6 +130,10 @@ impl Read<'_> {
         // What a good secret is, only the scheme says.
         let text = self.secret_text(WEBHOOK_SECRET, WEBHOOK_SECRET_FILE);
         let (text, scheme) = text.zip(scheme)?;
+        if !in_file && has_several_lines(&text) {
+            self.problem(key, SEVERAL);
+            return None;
+        }
         let mut secrets = Vec::new();
         for (index, text) in text.trim_end_matches(['\r', '\n']).split(separator).enumerate() {
             let line = if in_file { text.strip_suffix('\r').unwrap_or(text) } else { text };

@@ -4,6 +4,7 @@ use serde::de::DeserializeOwned;
 use toml::{Table, Value};
 
 use super::read::Read;
+use crate::change::shorten;
 
 /// More of a message than this was not written for people to read.
 const MESSAGE_CHARS: usize = 1_000;
@@ -15,7 +16,10 @@ impl Read<'_> {
         for (name, value) in table {
             match value.as_table() {
                 Some(members) => things.push((name.as_str(), members.clone())),
-                None => self.wrong(kind, &format!("has `{name}` as a value: write `[{kind}.{name}]`")),
+                None => {
+                    let name = shorten(name);
+                    self.wrong(kind, &format!("has `{name}` as a value: write `[{kind}.{name}]`"));
+                }
             }
         }
         things
@@ -55,10 +59,18 @@ fn is_key_of_scheme(path: &str, within: Option<&str>) -> bool {
 /// A message of the parser in words for people, and without a text that stands where none belongs: it may be a secret.
 fn plain(message: &str) -> String {
     let line = message.lines().next().unwrap_or_default();
-    let words = [("i64", "a whole number"), ("u64", "a whole number"), ("usize", "a whole number")];
+    let words = [
+        ("i64", "a whole number"),
+        ("u64", "a whole number"),
+        ("u16", "a whole number"),
+        ("usize", "a whole number"),
+    ];
     let line = words.iter().fold(line.to_owned(), |line, (theirs, ours)| {
         line.replace(&format!("expected {theirs}"), &format!("expected {ours}"))
     });
+    if line.starts_with("invalid type: unit variant") {
+        return "it must be text".to_owned(); // a choice between words, and the parser says no more
+    }
     let line = match line.split_once("invalid type: string ").zip(line.rsplit_once(", expected ")) {
         Some((_, (_, expected))) => format!("it is text, expected {expected}"),
         None => line,
@@ -78,6 +90,8 @@ mod tests {
             "it is text, expected a whole number",
         );
         check("invalid type: integer `5`, expected a string", "invalid type: integer `5`, expected a string");
+        check(r#"invalid type: string "x", expected u16"#, "it is text, expected a whole number");
+        check("invalid type: unit variant, expected string only", "it must be text");
         check("unknown field `a`, expected `b`\nin `x`\n", "unknown field `a`, expected `b`");
     }
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use hyper::StatusCode;
+use hyper::{HeaderMap, StatusCode};
 
 use super::algorithm::Algorithm;
 use super::build;
@@ -81,6 +81,14 @@ impl Scheme {
     /// Whether nothing is signed and the secret itself is sent: who hears it once can send anything.
     pub fn is_token(&self) -> bool {
         self.0.kinds.iter().any(|kind| kind.algorithm == Algorithm::Token)
+    }
+
+    /// Takes the token out of a request's headers, where this scheme sends one: it is our secret, and nobody behind
+    /// the verification has a use for it.
+    pub fn take_token_out(&self, headers: &mut HeaderMap) {
+        if self.is_token() {
+            self.0.signature.names.all().for_each(|name| _ = headers.remove(name));
+        }
     }
 
     /// Whether it signs with SHA-1, which nobody should pick today.

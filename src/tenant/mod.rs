@@ -51,6 +51,13 @@ pub struct Settings {
     pub requests_per_minute: Option<u32>,
 }
 
+impl Settings {
+    /// Whether they lead to where `other` leads.
+    pub fn is_at(&self, other: &Self) -> bool {
+        (&self.base_url, &self.token_url) == (&other.base_url, &other.token_url)
+    }
+}
+
 /// Reads and writes flows.
 #[derive(Debug)]
 pub struct Tenant {

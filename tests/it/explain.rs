@@ -153,6 +153,45 @@ async fn what_a_route_refuses_is_told_with_its_answer() {
 }
 
 #[tokio::test]
+async fn a_body_that_is_too_long_or_encoded_is_turned_away_before_its_signature_is_looked_at() {
+    let check = |told: &Output, why: &str, answer: &str| {
+        assert_eq!(told.code, Some(65), "{told:?}");
+        assert!(told.stdout.contains(&format!("\nfailed   the body has {why}")), "{told:?}");
+        assert!(told.stdout.ends_with(&format!("answer: {answer}\n")), "{told:?}");
+        assert!(!told.stdout.contains("route") && !told.stdout.contains("secret"), "{told:?}");
+    };
+    let encoded = explained(BODY, &headers(BODY), &["--at", SENT_AT, "-H", "Content-Encoding: gzip"]).await;
+    check(&encoded, "a `Content-Encoding`", "415 Unsupported Media Type");
+    let long = format!("{BODY}{}", " ".repeat(1_048_577 - BODY.len()));
+    let told = explained(&long, &headers(&long), &["--at", SENT_AT]).await;
+    check(&told, "1048577 bytes, and its source may send 1048576", "413 Payload Too Large");
+    let told = explained(&long, &headers(&long), &["--at", SENT_AT, "--json"]).await.json();
+    assert_eq!(told["status"], 413, "{told}");
+    assert!(told["turned_away"].as_str().is_some_and(|why| why.contains("1048576")), "{told}");
+}
+
+#[tokio::test]
+async fn a_route_is_given_the_headers_without_the_token() {
+    let settings = r#"
+[sources.token]
+scheme = "gitlab-token"
+secrets = ["hunter2-hunter2-hunter2-hunter2"]
+
+[routes.wait]
+source = "token"
+when = [{ header = "x-gitlab-token", is = "another" }]
+flow = "f-1"
+node = "node_set_vars"
+variables = { wait = "/wait" }
+"#;
+    let arguments = ["--config", "flowhook.toml", "explain", "-", "--source", "token", "-H", "@headers"];
+    let program = Program::flowhook(&arguments).file("flowhook.toml", settings).input(BODY);
+    let told = program.file("headers", "X-Gitlab-Token: hunter2-hunter2-hunter2-hunter2").output().await;
+    assert!(told.stdout.contains("number 1 of 1 made one of them"), "{told:?}");
+    assert!(!format!("{told:?}").contains("hunter2"), "{told:?}");
+}
+
+#[tokio::test]
 async fn in_json_it_tells_the_same() {
     let told = explained(BODY, &headers(BODY), &["--at", SENT_AT, "--json"]).await.json();
     assert_eq!((&told["status"], &told["checks"][4]["check"]), (&json!(202), &json!("freshness")), "{told}");

@@ -186,10 +186,16 @@ async fn a_key_or_table_that_there_is_not_is_named_with_those_that_there_are() {
 }
 
 #[tokio::test]
-async fn an_empty_list_or_element_is_an_error_and_never_means_any() {
+async fn an_empty_list_or_element_is_an_error_and_never_means_any_nor_does_a_comma_part_one() {
     check_file("[route]\nallowed_flows = []", "route.allowed_flows").await;
     check_file("[route]\nallowed_flows = [\"\"]", "route.allowed_flows").await;
     check_file("[route]\nallowed_flows = [\"f1\", \"\"]", "route.allowed_flows").await;
+    check_file("[route]\nallowed_flows = [\"f1,f2\"]", "`route.allowed_flows` has a comma in an item").await;
+    check_file(
+        "[source]\nsecret = [\"aaaaaaaaaaaaaaaaaaaaaaaaaaaa,b\", \"c\"]",
+        "`source.secret` has a comma",
+    )
+    .await;
     check_refused(
         &[("FLOWHOOK_ALLOWED_FLOWS", "f1,,f2")],
         "FLOWHOOK_ALLOWED_FLOWS",
@@ -441,6 +447,7 @@ fn no_event_can_choose_the_host_that_is_asked_for_its_values() {
     check("https://{node_id}.example/");
     check("https://example{FLOW_ID}/");
     check("https://{revision}.example/");
+    check("https:/\t/{flow_id}/");
     check_accepted(&[("EXTERNAL_API_URL", "https://example/{flow_id}/values?node={node_id}")]);
 }
 

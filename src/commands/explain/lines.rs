@@ -27,8 +27,11 @@ fn is_request_line(line: &str) -> bool {
 }
 
 fn line(text: &str, headers: &mut HeaderMap) -> Result<(), String> {
-    // The value may be a secret, so that no more than the name is shown.
-    let bad = |name: &str| format!("`{}…` is no header: write it as `NAME: VALUE`", shorten(name));
+    // The value may be a secret, so that no more than the name is shown, of which white space is no part.
+    let bad = |name: &str| {
+        let word = name.split_whitespace().next().unwrap_or_default();
+        format!("`{}…` is no header: write it as `NAME: VALUE`", shorten(word))
+    };
     let (name, value) = text.split_once(':').ok_or_else(|| bad(""))?;
     let parsed = HeaderName::try_from(name.trim()).ok().zip(HeaderValue::try_from(value.trim()).ok());
     let (key, value) = parsed.ok_or_else(|| bad(name))?;
@@ -62,7 +65,7 @@ mod tests {
 
     #[test]
     fn no_message_shows_a_value() {
-        for text in ["hunter2", "two words: hunter2"] {
+        for text in ["hunter2", "two words: hunter2", "Authorization Basic hunter2:x"] {
             let told = line(text, &mut HeaderMap::new()).expect_err("no header");
             assert!(!told.contains("hunter2"), "{told}");
         }

@@ -8,8 +8,12 @@ use flowhook::source::{Check, Source};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
+use super::turned_away::TurnedAway;
+
 /// What the routes read out of a body.
 pub(super) enum Reading {
+    /// Nothing: it does not come so far.
+    TurnedAway(TurnedAway),
     /// It is not JSON.
     NotJson(String),
     /// What each route says of it.
@@ -29,6 +33,7 @@ pub(super) struct Report<'s> {
 
 /// Why nothing would come of it.
 pub(super) enum Refused {
+    TurnedAway,
     Unverified,
     Rejected(String),
 }
@@ -39,6 +44,7 @@ impl Report<'_> {
             return Some(Refused::Unverified);
         }
         match &self.reading {
+            Reading::TurnedAway(_) => Some(Refused::TurnedAway),
             Reading::NotJson(why) => Some(Refused::Rejected(why.clone())),
             Reading::Json(routes) => routes.iter().find_map(|one| match &one.verdict {
                 Verdict::Refused(why) => Some(Refused::Rejected(why.clone())),
@@ -50,7 +56,7 @@ impl Report<'_> {
     pub(super) fn text(&self) -> String {
         let mut lines =
             vec![format!("source {}, scheme {}", self.source.name(), self.source.scheme().name())];
-        if self.checks.is_empty() {
+        if self.checks.is_empty() && !matches!(self.reading, Reading::TurnedAway(_)) {
             lines.push("no headers were given: the signature is not looked at".to_owned());
         }
         for Check { step, outcome } in &self.checks {
@@ -61,6 +67,7 @@ impl Report<'_> {
         }
         lines.extend(self.hints.iter().map(|hint| format!("         {hint}")));
         match &self.reading {
+            Reading::TurnedAway(why) => lines.push(line(false, &why.to_string())),
             Reading::NotJson(why) => lines.push(line(false, why)),
             Reading::Json(routes) => routes.iter().for_each(|one| lines.extend(of_route(one))),
         }
@@ -82,6 +89,7 @@ impl Report<'_> {
             "status": self.status.as_u16(),
         });
         match &self.reading {
+            Reading::TurnedAway(why) => document["turned_away"] = why.to_string().into(),
             Reading::NotJson(why) => document["not_json"] = why.as_str().into(),
             Reading::Json(routes) => document["routes"] = routes.iter().map(route_json).collect(),
         }
@@ -95,16 +103,31 @@ fn line(is_ok: bool, text: &str) -> String {
     } else {
         ("failed", AnsiColor::Red.on_default().bold())
     };
-    format!("{style}{word:<7}{style:#}  {text}")
+    format!("{style}{word:<7}{style:#}  {}", visible(text))
+}
+
+/// The text with what would command a terminal, or turn its writing around, spelled out: a body may hold anything.
+fn visible(text: &str) -> String {
+    let is_bidi = |c| matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let mut visible = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c.is_control() || is_bidi(c) {
+            visible.extend(c.escape_default());
+        } else {
+            visible.push(c);
+        }
+    }
+    visible
 }
 
 fn of_route(Explained { route, verdict }: &Explained) -> Vec<String> {
     match verdict {
-        Verdict::Unwanted(why) => vec![format!("route {route} does not want it: {why}")],
+        Verdict::Unwanted(why) => vec![format!("route {route} does not want it: {}", visible(why))],
         Verdict::Refused(why) => vec![line(false, &format!("route {route}: {why}"))],
         Verdict::Changes(changes) => {
             let head = format!("route {route} makes {} of it:", count(changes.len()));
-            std::iter::once(head).chain(changes.iter().flat_map(of_change)).collect()
+            let changes = changes.iter().flat_map(of_change).map(|line| visible(&line));
+            std::iter::once(head).chain(changes).collect()
         }
     }
 }
@@ -155,4 +178,17 @@ fn change_json(NewChange { flow, node, mode, values, order_key, .. }: &NewChange
         Values::Taken { .. } | Values::Undo(_) => {}
     }
     change
+}
+
+#[cfg(test)]
+mod tests {
+    use super::visible;
+
+    #[test]
+    fn what_commands_a_terminal_or_turns_its_writing_around_is_spelled_out() {
+        let check = |text: &str, expected: &str| assert_eq!(visible(text), expected);
+        check("süß, \u{5d0}\u{301}", "süß, \u{5d0}\u{301}");
+        check("\u{1b}[2J\n\u{9b}31m\u{7f}", r"\u{1b}[2J\n\u{9b}31m\u{7f}");
+        check("a\u{202e}b\u{2066}c\u{200f}", r"a\u{202e}b\u{2066}c\u{200f}");
+    }
 }

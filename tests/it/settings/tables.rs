@@ -99,6 +99,27 @@ fn a_secret_is_text_or_in_a_variable_or_in_a_file_with_one_a_line() {
 }
 
 #[test]
+fn a_file_from_windows_gives_its_secret_without_the_mark_before_it() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("marked");
+    fs::write(&path, "\u{feff}0123456789012345678901234\r\n").expect("a file");
+    let path = path.to_str().expect("UTF-8");
+    accepted(&(launchdarkly(&format!("secrets = [{{ file = \"{path}\" }}]")) + ROUTE), &[]);
+    let single = [("FLOWHOOK_WEBHOOK_SECRET_FILE", path), ("FLOWHOOK_WEBHOOK_SCHEME", "github")];
+    accepted("", &single);
+}
+
+#[test]
+fn two_secrets_in_a_variable_are_not_taken_for_one() {
+    let two = "0123456789012345678901234\n9876543210987654321098765";
+    let file = launchdarkly("secrets = [{ env = \"LD\" }]") + ROUTE;
+    check_refused(&file, &[("LD", two)], &[("sources.ld.secrets[0]", "several go in a file")]);
+    let single = [("FLOWHOOK_WEBHOOK_SECRET", two), ("FLOWHOOK_WEBHOOK_SCHEME", "github")];
+    let told = read("", &single).expect_err("two lines").to_string();
+    assert!(told.contains("FLOWHOOK_WEBHOOK_SECRET has a line break"), "{told}");
+}
+
+#[test]
 fn everything_about_a_source_is_told_under_the_path_of_its_key() {
     let check =
         |members: &str, expected: &[(&str, &str)]| check_refused(&source("ld", members), &[], expected);
@@ -155,6 +176,17 @@ fn everything_about_a_source_is_told_under_the_path_of_its_key() {
         check_refused(&source(name, &good), &[], &[(&format!("sources.{name}"), "ours")]);
     }
     check_refused(&source("\"a/b\"", &good), &[], &[("sources.a/b", "use 1 to 64 letters")]);
+    check(
+        &(good.clone() + "rejected = \"x\""),
+        &[("sources.ld.rejected", "it is text, expected a whole number")],
+    );
+    check_refused(&source("\"a\\u001bb\"", &good), &[], &[("sources.a\\u{1b}b", "use 1 to 64 letters")]);
+    let long = "a".repeat(5_000);
+    check_refused(
+        &source(&long, &good),
+        &[],
+        &[(&format!("sources.{}…", &long[..80]), "use 1 to 64 letters")],
+    );
     check_refused(
         "[sources]\nld = \"hunter2\"",
         &[("FLOWHOOK_WEBHOOK_SECRET", SECRET)],
@@ -204,6 +236,7 @@ fn a_scheme_of_ones_own_is_found_by_its_name_and_told_what_is_wrong_with_it() {
         check_refused(&format!("{scheme}{sources}"), &[], &[(key, what)]);
     };
     check(&scheme.replace("hmac-sha256", "md5"), "schemes.acme.algorithm", "unknown variant `md5`");
+    check(&scheme.replace("\"hmac-sha256\"", "5"), "schemes.acme.algorithm", "it must be text");
     check(
         &format!("{scheme}kay = 1\n"),
         "schemes.acme",
@@ -213,6 +246,9 @@ fn a_scheme_of_ones_own_is_found_by_its_name_and_told_what_is_wrong_with_it() {
     check(&format!("{scheme}key = \"hunter2\"\n"), "schemes.acme.key", "it says how a secret is written");
     check(&scheme.replace("acme", "github"), "schemes.github", "a preset has that name");
     check(&format!("{scheme}content = \"{{id}}.{{body}}\"\n"), "schemes.acme", "cannot be used: ");
+    // Its sources are not told that there is no such scheme.
+    let bad = format!("{scheme}content = \"\"\n{sources}");
+    check_refused(&bad, &[], &[("schemes.acme", "does not end with {body}")]);
 }
 
 #[test]
@@ -281,6 +317,13 @@ fn a_token_does_not_come_over_a_network_in_the_clear_unless_that_is_allowed() {
     accepted(&token, &[]);
     check_refused(&token, &off, &[("sources.gl.scheme", "set `allow_http = true` in [sources.gl]")]);
     accepted(&format!("{token}allow_http = true"), &off);
+    let single = [
+        off[0],
+        ("FLOWHOOK_WEBHOOK_SECRET", "01234567890123456789012345"),
+        ("FLOWHOOK_WEBHOOK_SCHEME", "gitlab-token"),
+    ];
+    let told = read("", &single).expect_err("in the clear").to_string();
+    assert!(told.contains("or make it a table: set `allow_http = true` in [sources.config]"), "{told}");
     let signed = source("gh", "scheme = \"github\"\nsecrets = [\"0123456789012345678901234567890\"]");
     accepted(&signed, &off);
 }
