@@ -90,6 +90,11 @@ fn every_fault_of_a_definition_is_told_with_what_to_do() {
     check("header = []", "`header` has no name");
     check("header = [\"x acme\"]", "`header` names `x acme`");
     check("id = { header = \"\" }", "`id.header` names ``");
+    check("id = { header = \"X-Acme-Signature\" }", "`id.header` names a header that `header` names too");
+    check(
+        "header = [\"x-new\", \"x-old\"]\ntimestamp = { header = [\"x-time\", \"x-old\"] }",
+        "`timestamp.header` names a header that `header` names too",
+    );
     check(
         "content = \"{id}.{timestamp}.{event}.{body}\"",
         "`{event}`, and knows only {id}, {timestamp} and {body}",
@@ -99,7 +104,7 @@ fn every_fault_of_a_definition_is_told_with_what_to_do() {
     check("timestamp = { unit = \"s\" }", "`timestamp` is to be in one place");
     check("timestamp = { header = \"x\", item = \"t=\" }", "`timestamp` is to be in one place");
     check("id = { header = \"x\", body = \"/id\" }", "`id` is to be in one place");
-    check("id = { body = \"id\" }", "`id.body`: `id` is not a JSON pointer");
+    check("id = { body = \"id\" }", "`id.body`: `id` is no JSON pointer");
     check("id = { header = \"x\", length = 0 }", "`id.length` must be a number from 1 to 200");
     check("id = { header = \"x\", length = 201 }", "`id.length` must be a number from 1 to 200");
     check("encoding", "`encoding` is missing");
