@@ -9,6 +9,7 @@ use subtle::{Choice, ConstantTimeEq as _};
 
 use super::content::Content;
 use super::key::BadSecret;
+use super::refusal::{CANDIDATES_MAX, ED25519_CANDIDATES_MAX};
 
 /// An algorithm. A row names it; nothing that a request brings along does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,6 +46,14 @@ impl Algorithm {
             Self::HmacSha512 => bytes == Hmac::<Sha512>::output_size(),
             Self::Ed25519 => bytes == SIGNATURE_LENGTH,
             Self::Token => bytes > 0,
+        }
+    }
+
+    /// The most signatures that one request may carry.
+    pub(super) fn candidates_max(self) -> usize {
+        match self {
+            Self::HmacSha1 | Self::HmacSha256 | Self::HmacSha512 | Self::Token => CANDIDATES_MAX,
+            Self::Ed25519 => ED25519_CANDIDATES_MAX,
         }
     }
 

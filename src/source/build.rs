@@ -186,6 +186,16 @@ fn faults_of_content(row: &Row) -> Vec<Fault> {
     let (signs_id, signs_time) = (row.signs(&Part::Id), row.signs(&Part::Timestamp));
     let time_in_body = row.time.as_ref().map(|time| matches!(time.source, TimeSource::Body(_)));
     let id_in_body = row.id.as_ref().map(|id| matches!(id.source, IdSource::Body(_)));
+    let id_header = row.id.as_ref().and_then(|id| match &id.source {
+        IdSource::Header(names) => Some(names),
+        IdSource::Body(_) => None,
+    });
+    let time_header = row.time.as_ref().and_then(|time| match &time.source {
+        TimeSource::Header(names) => Some(names),
+        TimeSource::Item(_) | TimeSource::Body(_) => None,
+    });
+    // An id is told in answers and logs, where a token must not be.
+    let is_shared = |names: &Names| names.all().any(|name| row.signature.names.all().any(|of| of == name));
     let body_ends = row.content.last() == Some(&Part::Body) && times(&Part::Body) == 1;
     let checks = [
         (!body_ends, Fault::BodyNotLast),
@@ -197,6 +207,8 @@ fn faults_of_content(row: &Row) -> Vec<Fault> {
         (signs_id && id_in_body == Some(true), Fault::InBody { part: "id" }),
         (signs_time && time_in_body == Some(true), Fault::InBody { part: "timestamp" }),
         (!signs_time && time_in_body == Some(false), Fault::UnsignedTime),
+        (id_header.is_some_and(is_shared), Fault::SharedHeader { key: "id.header" }),
+        (time_header.is_some_and(is_shared), Fault::SharedHeader { key: "timestamp.header" }),
     ];
     checks.into_iter().filter_map(|(is_so, fault)| is_so.then_some(fault)).collect()
 }

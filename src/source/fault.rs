@@ -35,6 +35,10 @@ pub(super) enum Fault {
     UnsignedTime,
     #[error("`{key}` is to be in one place: set one of {places}")]
     Places { key: &'static str, places: &'static str },
+    #[error(
+        "`{key}` names a header that `header` names too, which holds what must not be shown: name one of its own"
+    )]
+    SharedHeader { key: &'static str },
     #[error("`{key}`: {bad}")]
     Pointer { key: &'static str, bad: BadPointer },
     #[error("`id.length` must be a number from 1 to {most}")]

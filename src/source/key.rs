@@ -55,10 +55,14 @@ fn base64(text: &str) -> Result<Vec<u8>, BadSecret> {
     BASE64_STANDARD.decode(text).map_err(|_quotes_it| BadSecret::NotBase64)
 }
 
-/// The text as it is. White space at its edges would be part of the key, and is nearly always a slip that no
-/// signature would ever match after: so a person is to say that it is not.
+/// The text as it is. White space at its edges, and what else nobody sees, would be part of the key, and is nearly
+/// always a slip that no signature would ever match after: so a person is to say that it is not.
 fn utf8(text: &str) -> Result<Vec<u8>, BadSecret> {
-    if text.trim() == text { Ok(text.as_bytes().to_vec()) } else { Err(BadSecret::Edges) }
+    let is_unseen = |c: char| c.is_whitespace() || c.is_control() || matches!(c, '\u{feff}' | '\u{200b}');
+    if text.starts_with(is_unseen) || text.ends_with(is_unseen) {
+        return Err(BadSecret::Edges);
+    }
+    Ok(text.as_bytes().to_vec())
 }
 
 /// A text that is not a secret. No variant holds the text.
@@ -69,7 +73,7 @@ pub enum BadSecret {
     Empty,
     /// Nobody can see whether the sender's has it too.
     #[error(
-        "the secret begins or ends with white space: remove it (around commas too), \
+        "the secret begins or ends with white space or a character that nobody sees: remove it (around commas too), \
          and at the sender if it has it there"
     )]
     Edges,

@@ -8,6 +8,8 @@ pub const DELIVERY_ID_MAX_BYTES: usize = 200;
 
 /// The most signatures that one request may carry: a sender that rotates sends two or three.
 pub(super) const CANDIDATES_MAX: usize = 8;
+/// The most Ed25519 signatures among them: each is checked under each key over the whole body.
+pub(super) const ED25519_CANDIDATES_MAX: usize = 2;
 
 /// An id that cannot name a delivery.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -57,8 +59,11 @@ pub enum VerifyError {
     #[error("there is no well-formed signature of this scheme")]
     NoSignature,
     /// More signatures than a rotation needs.
-    #[error("there are more than {CANDIDATES_MAX} signatures")]
-    TooManySignatures,
+    #[error("there are more than {most} signatures of one kind")]
+    TooManySignatures {
+        /// How many there may be.
+        most: usize,
+    },
     /// The signatures are well-formed and none was made with our secrets over these bytes.
     #[error("no signature matches: another secret, or other bytes than were signed")]
     WrongSignature,

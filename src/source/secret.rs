@@ -109,7 +109,17 @@ mod tests {
         check("whpk_MfKQ", Ok(b"whpk_MfKQ"));
         check("geheim, süß", Ok("geheim, süß".as_bytes()));
         check("", Err(BadSecret::Empty));
-        for text in [" mysecret", "mysecret ", "mysecret\n", "\tmysecret", "mysecret\u{a0}", " "] {
+        for text in [
+            " mysecret",
+            "mysecret ",
+            "mysecret\n",
+            "\tmysecret",
+            "mysecret\u{a0}",
+            " ",
+            "\u{feff}mysecret",
+            "mysecret\u{200b}",
+            "\u{1b}mysecret",
+        ] {
             check(text, Err(BadSecret::Edges));
         }
     }

@@ -96,7 +96,7 @@ struct Checking<'c, 'w> {
 }
 
 impl<'c> Checking<'c, '_> {
-    /// The id of the delivery; nothing if there is none and the scheme does not sign it.
+    /// The id of the delivery; nothing if the scheme does not sign it and there is none, or none that can be one.
     fn id(&mut self) -> Result<Option<Cow<'c, str>>, Failed> {
         let Some(rule) = &self.row.id else { return Ok(None) };
         let is_signed = self.row.signs(&Part::Id);
@@ -104,7 +104,14 @@ impl<'c> Checking<'c, '_> {
             id.as_deref().map_or(Ok(()), |id| self.row.check_id(id))?;
             Ok(id)
         });
-        let id = read.map_err(|why| Failed { step: Step::Id, why })?;
+        let id = match read {
+            // Anybody on the way could have made it so, and the delivery is genuine all the same.
+            Err(why) if !is_signed => {
+                (self.witness)(Step::Id, format_args!("it cannot be one, so it gets one of ours: {why}"));
+                return Ok(None);
+            }
+            read => read.map_err(|why| Failed { step: Step::Id, why })?,
+        };
         match &id {
             Some(id) => (self.witness)(Step::Id, format_args!("it is `{id}`")),
             None => (self.witness)(Step::Id, format_args!("there is none, so it gets one of ours")),
@@ -128,9 +135,15 @@ impl<'c> Checking<'c, '_> {
         let row = self.row;
         let ours: Vec<_> = items.filter_map(|item| marked(row, item)).take(CANDIDATES_MAX + 1).collect();
         if ours.len() > CANDIDATES_MAX {
-            return Err(failed(VerifyError::TooManySignatures));
+            return Err(failed(VerifyError::TooManySignatures { most: CANDIDATES_MAX }));
         }
         let candidates: Vec<_> = ours.into_iter().filter_map(|(kind, text)| kind.candidate(text)).collect();
+        for kind in &row.kinds {
+            let most = kind.algorithm.candidates_max();
+            if candidates.iter().filter(|candidate| candidate.kind == kind).count() > most {
+                return Err(failed(VerifyError::TooManySignatures { most }));
+            }
+        }
         if candidates.is_empty() {
             return Err(failed(VerifyError::NoSignature));
         }

@@ -90,6 +90,11 @@ fn every_fault_of_a_definition_is_told_with_what_to_do() {
     check("header = []", "`header` has no name");
     check("header = [\"x acme\"]", "`header` names `x acme`");
     check("id = { header = \"\" }", "`id.header` names ``");
+    check("id = { header = \"X-Acme-Signature\" }", "`id.header` names a header that `header` names too");
+    check(
+        "header = [\"x-new\", \"x-old\"]\ntimestamp = { header = [\"x-time\", \"x-old\"] }",
+        "`timestamp.header` names a header that `header` names too",
+    );
     check(
         "content = \"{id}.{timestamp}.{event}.{body}\"",
         "`{event}`, and knows only {id}, {timestamp} and {body}",

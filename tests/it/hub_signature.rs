@@ -92,8 +92,8 @@ fn a_delivery_without_an_id_gets_a_new_one_each_time() {
 #[test]
 fn an_id_that_is_there_is_visible_ascii() {
     let check = |id: &str, fits: bool| {
-        let outcome = refusal(&with(ID, id.as_bytes()));
-        assert_eq!(outcome.is_none(), fits, "`{id}`: {outcome:?}");
+        // What is none does no harm to a genuine delivery, which gets one of ours.
+        assert_eq!(refusal(&with(ID, id.as_bytes())), None, "`{id}`");
         let signed = source(&[OLD]).sign(id, Timestamp::UNIX_EPOCH, BODY);
         assert_eq!(signed.is_ok(), fits, "`{id}`");
     };

@@ -153,8 +153,25 @@ fn any_secret_may_have_made_any_signature_of_the_list() {
     check(&[NEW, OLD], &zero, Some(VerifyError::WrongSignature));
     check(&[OLD], &v9, Some(VerifyError::NoSignature));
     check(&[OLD], &format!("{}{old}", format!("{zero} ").repeat(7)), None);
-    check(&[OLD], &format!("{}{old}", format!("{zero} ").repeat(8)), Some(VerifyError::TooManySignatures));
+    check(
+        &[OLD],
+        &format!("{}{old}", format!("{zero} ").repeat(8)),
+        Some(VerifyError::TooManySignatures { most: 8 }),
+    );
     check(&[OLD], &format!("{}{old}", format!("{v9} ").repeat(20)), None);
+}
+
+#[test]
+fn no_more_than_two_ed25519_signatures_are_looked_at_as_each_is_checked_over_the_whole_body() {
+    let public = "whpk_1SiA4o9hyqTCpIqC5V9HUakiiaeACeqfZTInDBbOir4=";
+    let item = format!("v1a,{}", BASE64_STANDARD.encode([0; 64]));
+    let check = |items: usize, expected: VerifyError| {
+        let list = vec![item.as_str(); items].join(" ");
+        let outcome = source(&[public]).verify(&with(SIGNATURE, list.as_bytes()), BODY.into(), at(NOW_S));
+        assert_eq!(outcome.err(), Some(expected), "{items}");
+    };
+    check(2, VerifyError::WrongSignature);
+    check(3, VerifyError::TooManySignatures { most: 2 });
 }
 
 #[test]
