@@ -193,9 +193,9 @@ mod tests {
             let of = |target: &Target| Drift { target: target.clone(), ..drift("n", "", Some("9"), "31") };
             let drift: Vec<Drift> = targets.iter().map(of).collect();
             let wanted = Repairs::default().wanted(&flow(), Mode::Patch, &nodes, &drift, &marks);
-            let patch = |values: &Values| match values {
-                Values::Patch(patch) => patch.get().to_owned(),
-                other => format!("{other:?}"),
+            let patch = |values: &Values| {
+                let Values::Patch(patch) = values else { return format!("{values:?}") };
+                patch.get().to_owned()
             };
             let shown: Vec<_> = wanted.iter().map(|of| (patch(&of.values), patch(&of.says))).collect();
             let expected = expected.map(|values| (values.to_owned(), says.to_owned()));
