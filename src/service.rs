@@ -302,9 +302,11 @@ fn look(checker: Checker<Reader>) -> admin::Look {
     admin::Look::from_fn(move |flow| {
         let checker = checker.clone();
         Box::pin(async move {
-            let Checked { flows, left, more } = checker.check(flow).await?;
+            let Checked { flows, left, more, unread } = checker.check(flow).await?;
             let left = left.into_iter().map(|(flow, reason)| admin::Left { flow: flow.to_string(), reason });
-            Ok(admin::Looked { flows, left: left.collect(), more })
+            let unread =
+                unread.into_iter().map(|(route, reason)| admin::Unread { route: route.to_string(), reason });
+            Ok(admin::Looked { flows, left: left.collect(), more, unread: unread.collect() })
         })
     })
 }

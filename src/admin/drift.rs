@@ -37,6 +37,8 @@ pub struct Looked {
     pub left: Vec<Left>,
     /// Whether there are more flows than are looked at at once.
     pub more: bool,
+    /// The routes of which it is not known what their sources say now.
+    pub unread: Vec<Unread>,
 }
 
 /// A flow that was not looked at.
@@ -44,6 +46,15 @@ pub struct Looked {
 pub struct Left {
     /// The flow.
     pub flow: String,
+    /// Why.
+    pub reason: String,
+}
+
+/// A route whose source cannot be compared with the flows.
+#[derive(Debug, Serialize)]
+pub struct Unread {
+    /// The route.
+    pub route: String,
     /// Why.
     pub reason: String,
 }

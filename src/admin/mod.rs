@@ -46,7 +46,7 @@ use crate::live::Live;
 use crate::queue::Ledger;
 use crate::server::problem;
 use crate::tenant::Gate;
-pub use drift::{Left, Look, Looked, Looking};
+pub use drift::{Left, Look, Looked, Looking, Unread};
 
 /// The admin listener's own settings.
 #[derive(Clone, Debug)]

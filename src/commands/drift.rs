@@ -46,6 +46,8 @@ struct Answer<'a> {
     left: Vec<Left<'a>>,
     more: bool,
     #[serde(borrow)]
+    unread: Vec<Unread<'a>>,
+    #[serde(borrow)]
     drift: Vec<Row<'a>>,
     next_cursor: Option<String>,
 }
@@ -53,6 +55,12 @@ struct Answer<'a> {
 #[derive(Deserialize)]
 struct Left<'a> {
     flow: &'a str,
+    reason: String,
+}
+
+#[derive(Deserialize)]
+struct Unread<'a> {
+    route: &'a str,
     reason: String,
 }
 
@@ -95,6 +103,14 @@ impl Answer<'_> {
         if self.more {
             lines.push("not all flows were looked at: the service looks at the others in turn".to_owned());
         }
+        let unread = |unread: &Unread<'_>| {
+            format!(
+                "what the source of route `{}` says is not known: {}",
+                unread.route,
+                one_line(&unread.reason)
+            )
+        };
+        lines.extend(self.unread.iter().map(unread));
         lines.push(self.summary());
         lines
     }
@@ -146,10 +162,19 @@ mod tests {
             let answer: Answer<'_> = serde_json::from_str(answer).expect("an answer");
             assert_eq!(answer.lines(), expected);
         };
-        check(r#"{"flows":0,"left":[],"more":false,"drift":[]}"#, &["nothing was applied to any flow yet"]);
-        check(r#"{"flows":1,"left":[],"more":false,"drift":[]}"#, &["nothing differs: 1 flow looked at"]);
         check(
-            r#"{"flows":0,"left":[{"flow":"f1","reason":"it is paused"}],"more":true,"drift":[]}"#,
+            r#"{"flows":0,"left":[],"more":false,"unread":[],"drift":[]}"#,
+            &["nothing was applied to any flow yet"],
+        );
+        check(
+            r#"{"flows":1,"left":[],"more":false,"unread":[{"route":"r","reason":"no\nanswer"}],"drift":[]}"#,
+            &[
+                "what the source of route `r` says is not known: no answer",
+                "nothing differs: 1 flow looked at",
+            ],
+        );
+        check(
+            r#"{"flows":0,"left":[{"flow":"f1","reason":"it is paused"}],"more":true,"unread":[],"drift":[]}"#,
             &[
                 "f1: not looked at: it is paused",
                 "not all flows were looked at: the service looks at the others in turn",
@@ -159,7 +184,7 @@ mod tests {
         let long = "x".repeat(60);
         check(
             &format!(
-                r#"{{"flows":2,"left":[],"more":false,"next_cursor":"00","drift":[
+                r#"{{"flows":2,"left":[],"more":false,"unread":[],"next_cursor":"00","drift":[
                     {{"flow":"f1","node":"n","variable":"a\nb","ours":1.10,"there":"{long}","route":"r",
                       "since":"2026-01-05T06:00:00.5Z","seen":"2026-01-05T06:00:01Z"}},
                     {{"flow":"f1","node":"n","member":"label","there":"L","route":"r",

@@ -10,7 +10,8 @@ use crate::exit::Failed;
     after_help = "A rollback is a change of its own, which goes its way as others do. It gives a variable its previous value back only
 where it still holds what the rolled-back change wrote; what a person or a newer change has set to something else since is
 left alone, and the rollback's reason says so. A value does not say who set it. Several are rolled back the newest first, by one update of a flow: so a chain of them
-leads back to the oldest state. To have a change again, roll its rollback back.
+leads back to the oldest state. To have a change again, roll its rollback back. What a route with `on_drift = \"repair\"` fills
+it puts back within one interval: turn that off, or pause the flow, before such a change is rolled back.
 
 Examples:
   flowhook changes --state published --since 2h        see what there is

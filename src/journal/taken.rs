@@ -25,6 +25,8 @@ pub struct Taken {
     pub taken_at: Timestamp,
     /// The change that it became.
     pub seq: Seq,
+    /// Where that was fetched, as long as it is kept.
+    pub url: Option<String>,
     /// Whether that change has an order key and has ended by it or by its values, not by a failure or by a person's
     /// word: then a mark with a lower number says that it lost to a higher key.
     pub ended_by_key: bool,
@@ -84,7 +86,7 @@ impl Reader {
         // No flow is named by the empty text.
         let (flow, node) = after.map_or(("", ""), |(flow, node)| (flow.as_str(), node.as_str()));
         let rows = query(
-            "SELECT t.flow, t.node, t.value, t.taken_at, t.seq, COALESCE(c.order_key IS NOT NULL
+            "SELECT t.flow, t.node, t.value, t.taken_at, t.seq, c.fetch_url, COALESCE(c.order_key IS NOT NULL
                  AND c.state IN ('published', 'unchanged', 'superseded'), FALSE) AS ended_by_key
              FROM taken t LEFT JOIN changes c ON c.seq = t.seq
              WHERE t.route = ? AND (t.flow, t.node) > (?, ?) ORDER BY t.flow, t.node LIMIT ?",
@@ -102,6 +104,7 @@ impl Reader {
                 value: row.get("value"),
                 taken_at: time(row.get("taken_at"))?,
                 seq: row.get("seq"),
+                url: row.get("fetch_url"),
                 ended_by_key: row.get("ended_by_key"),
             })
         };

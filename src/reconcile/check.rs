@@ -1,9 +1,11 @@
 //! Looking at flows because somebody asks.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::failing::Failing;
 use super::look::{Look, Looker};
 use crate::change::FlowId;
 use crate::journal::{JournalError, Read};
@@ -16,7 +18,10 @@ const NO_TIME: &str = "there was no time for it: ask for it alone";
 
 /// Looks at flows when somebody wants to know now.
 #[derive(Clone, Debug)]
-pub struct Checker<R>(Looker<R>);
+pub struct Checker<R> {
+    looker: Looker<R>,
+    failing: Failing,
+}
 
 /// What came of looking at flows. What differs in them is in the journal.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -27,11 +32,13 @@ pub struct Checked {
     pub left: Vec<(FlowId, String)>,
     /// Whether there are more flows than one check looks at.
     pub more: bool,
+    /// The routes whose sources cannot be compared with the flows, and why: what they say now is not known.
+    pub unread: Vec<(Arc<str>, String)>,
 }
 
 impl<R: Read> Checker<R> {
-    pub(super) fn new(looker: Looker<R>) -> Self {
-        Self(looker)
+    pub(super) fn new(looker: Looker<R>, failing: Failing) -> Self {
+        Self { looker, failing }
     }
 
     /// Looks at a flow, or at the first ones that something was applied to.
@@ -41,9 +48,10 @@ impl<R: Read> Checker<R> {
     pub async fn check(&self, flow: Option<FlowId>) -> Result<Checked, JournalError> {
         let mut flows = match flow {
             Some(flow) => vec![flow],
-            None => self.0.reader.marked_flows(None, FLOWS_AT_MOST + 1).await?,
+            None => self.looker.reader.marked_flows(None, FLOWS_AT_MOST + 1).await?,
         };
-        let mut checked = Checked { more: flows.len() > FLOWS_AT_MOST, ..Checked::default() };
+        let (more, unread) = (flows.len() > FLOWS_AT_MOST, self.failing.all());
+        let mut checked = Checked { more, unread, ..Checked::default() };
         flows.truncate(FLOWS_AT_MOST);
         let until = Instant::now() + WITHIN;
         let mut closed = None;
@@ -52,7 +60,7 @@ impl<R: Read> Checker<R> {
                 checked.left.push((flow, String::clone(why)));
                 continue;
             }
-            match tokio::time::timeout_at(until, self.0.look(&flow)).await {
+            match tokio::time::timeout_at(until, self.looker.look(&flow)).await {
                 Ok(looked) => match looked? {
                     Look::Seen(_) => checked.flows += 1,
                     Look::Left(why) => checked.left.push((flow, why)),

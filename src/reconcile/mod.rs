@@ -23,6 +23,7 @@
 
 mod check;
 mod drift;
+mod failing;
 mod look;
 mod moved;
 mod pass;
@@ -47,6 +48,7 @@ use crate::queue::{Ledger, Queue};
 use crate::route::Routes;
 use crate::tenant::Tenant;
 pub use check::{Checked, Checker};
+use failing::Failing;
 use look::Looker;
 use places::At;
 use repair::Repairs;
@@ -83,6 +85,7 @@ pub struct Reconciler<R> {
     schedule: Schedule,
     /// How far the passes of each route have come.
     progress: BTreeMap<Arc<str>, Progress>,
+    failing: Failing,
     /// The flow behind which the next pass over all flows begins.
     flows_after: Option<FlowId>,
     /// When flows were looked at last.
@@ -96,8 +99,6 @@ struct Progress {
     ask_after: Option<At>,
     /// The place behind which the next one looks.
     look_after: Option<At>,
-    /// Whether the source could not be asked for something in the last one, which has been told.
-    failing: bool,
     /// What was put back for it.
     repairs: Repairs,
 }
@@ -112,6 +113,7 @@ impl<R: Read> Reconciler<R> {
             routes,
             schedule: Schedule::default(),
             progress: BTreeMap::new(),
+            failing: Failing::default(),
             flows_after: None,
             looked: BTreeMap::new(),
         }
@@ -119,7 +121,7 @@ impl<R: Read> Reconciler<R> {
 
     /// What looks at flows beside it, and never at the same time.
     pub fn checker(&self) -> Checker<R> {
-        Checker::new(self.asker.looker.clone())
+        Checker::new(self.asker.looker.clone(), self.failing.clone())
     }
 
     /// Reconciles until `shutdown`, and ends at once: what it was about to do the next start does.
@@ -155,7 +157,9 @@ impl<R: Read> Reconciler<R> {
         let every = routes.flows_every();
         let of_flows = (!every.is_zero()).then_some((Errand::Flows, every));
         self.schedule.follow(of_routes.chain(of_flows).collect(), now, fastrand::f64);
-        self.progress.retain(|name, _| routes.reconciled().any(|route| route.route == *name));
+        let is_kept = |name: &str| routes.reconciled().any(|route| *route.route == *name);
+        self.progress.retain(|name, _| is_kept(name));
+        self.failing.keep(is_kept);
     }
 
     async fn run_errand(&mut self, errand: &Errand) -> Result<(), JournalError> {

@@ -1,18 +1,16 @@
 //! What a source has moved since it was last taken: of three values, which one is to be written. Free of I/O.
 //!
-//! | source | last taken | last applied | then |
-//! |---|---|---|---|
-//! | as last taken | there | anything | nothing: if the flow differs, a person or a rollback did it |
-//! | another | there | anything | it is written |
-//! | as last applied | not there | there | nothing |
-//! | another | not there | there | it is written |
-//! | anything | not there | not there | it is written |
+//! | source | last taken | then |
+//! |---|---|---|
+//! | as last taken | there | nothing: if the flow differs, a person or a rollback did it |
+//! | another | there | it is written |
+//! | anything | not there | it is written, also where the node has it: what is not taken cannot be told from what moves |
 //!
-//! It is decided variable by variable: what moves one of them does not write over what a person has done to another.
-//! A list that is replaced and a merge patch move as one.
+//! It is decided variable by variable, and member by member of a merge patch: what moves one of them does not write
+//! over what a person has done to another. A list that is replaced moves as one.
 //!
-//! What was taken and then lost to a higher order key was never to be in the flow, and counts as not taken: an old
-//! event that comes again must not hide that a newer one was missed.
+//! What was taken and then lost to a higher order key was never to be in the flow: then what was not applied last is
+//! written too. An old event that comes again must not hide that a newer one was missed.
 
 use std::collections::BTreeMap;
 
@@ -36,36 +34,58 @@ impl<'k> Before<'k> {
         self.marks.iter().find(|mark| mark.target == *target)
     }
 
-    /// What was last taken, unless a target lost it to a higher key.
-    fn taken(&self, target: &Target) -> Option<&'k Taken> {
-        let taken = self.taken?;
-        let lost = |mark: &Mark| taken.ended_by_key && mark.seq < taken.seq;
-        (!self.mark(target).is_some_and(lost)).then_some(taken)
-    }
-
     fn applied(&self, target: &Target) -> Option<&'k str> {
         self.mark(target)?.value.as_deref()
+    }
+
+    /// Whether the target lost to a higher key what was last taken.
+    fn has_lost(&self, target: &Target) -> bool {
+        let Some((taken, mark)) = self.taken.zip(self.mark(target)) else { return false };
+        taken.ended_by_key && mark.seq < taken.seq
+    }
+
+    /// Whether what the source says is to be written to a target. `is_it` knows it again in what was last `taken` of
+    /// it, and `applied` to it.
+    fn moves(
+        &self,
+        target: &Target,
+        [taken, applied]: [Option<&str>; 2],
+        is_it: impl Fn(&str) -> bool,
+    ) -> bool {
+        let is_taken = taken.is_some_and(&is_it);
+        !is_taken || self.has_lost(target) && !applied.is_some_and(is_it)
     }
 }
 
 /// What is to be written of what the source says now; nothing if it has not moved.
 pub(super) fn moved(mode: Mode, says: &Values, before: &Before<'_>) -> Option<Values> {
+    let taken = before.taken.map(|taken| taken.value.as_str());
     match (mode, says) {
         (Mode::Merge, Values::Known(says)) => {
-            let taken = before.taken.map(|taken| by_name(&taken.value)).unwrap_or_default();
-            let is_new = |variable: &&Variable| variable_moved(variable, &taken, before);
+            let taken = taken.map(by_name).unwrap_or_default();
+            let is_new = |variable: &&Variable| {
+                let target = Target::Variable(variable.name.clone());
+                let was = [text(&taken, &variable.name), before.applied(&target)];
+                before.moves(&target, was, |was| same_value(was, variable.value.get()))
+            };
             let moved: Vec<Variable> = says.iter().filter(is_new).cloned().collect();
             (!moved.is_empty()).then_some(Values::Known(moved))
         }
         (Mode::Patch, Values::Patch(patch)) => {
-            let was = whole(&Target::Configuration, before);
-            let moved = was.is_none_or(|was| !same_value(was, patch.get()));
-            moved.then(|| says.clone())
+            let target = Target::Configuration;
+            let [taken, applied] =
+                [taken, before.applied(&target)].map(|was| was.map(members).unwrap_or_default());
+            let mut moved = members(patch.get());
+            moved.retain(|name, value| {
+                let was = [text(&taken, name), text(&applied, name)];
+                before.moves(&target, was, |was| same_value(was, value.get()))
+            });
+            patch_of(&moved)
         }
         (Mode::Replace, Values::Known(list)) => {
-            let was = whole(&Target::List, before);
-            let moved = was.is_none_or(|was| !same_list(list, was));
-            moved.then(|| says.clone())
+            let target = Target::List;
+            let moves = before.moves(&target, [taken, before.applied(&target)], |was| same_list(list, was));
+            moves.then(|| says.clone())
         }
         // A route that patches reads patches, and no other does.
         (Mode::Patch, Values::Known(_)) | (Mode::Merge | Mode::Replace, Values::Patch(_)) => None,
@@ -73,23 +93,28 @@ pub(super) fn moved(mode: Mode, says: &Values, before: &Before<'_>) -> Option<Va
     }
 }
 
-/// What a whole target was before.
-fn whole<'k>(target: &Target, before: &Before<'k>) -> Option<&'k str> {
-    let taken = before.taken(target).map(|taken| taken.value.as_str());
-    taken.or_else(|| before.applied(target))
+/// Values in the journal's spelling, by their names.
+type Named = BTreeMap<String, Box<RawValue>>;
+
+fn text<'n>(named: &'n Named, name: &str) -> Option<&'n str> {
+    named.get(name).map(|value| value.get())
 }
 
-fn variable_moved(variable: &Variable, taken: &BTreeMap<String, Box<RawValue>>, before: &Before<'_>) -> bool {
-    let target = Target::Variable(variable.name.clone());
-    let taken = taken.get(&variable.name).filter(|_| before.taken(&target).is_some());
-    let was = taken.map(|value| value.get()).or_else(|| before.applied(&target));
-    was.is_none_or(|was| !same_value(was, variable.value.get()))
-}
-
-/// Variables in the journal's spelling, by their names. What cannot be read is as good as nothing.
-fn by_name(text: &str) -> BTreeMap<String, Box<RawValue>> {
-    let list: Vec<Variable> = serde_json::from_str(text).unwrap_or_default();
+/// Variables by their names. What cannot be read is as good as nothing.
+fn by_name(list: &str) -> Named {
+    let list: Vec<Variable> = serde_json::from_str(list).unwrap_or_default();
     list.into_iter().map(|variable| (variable.name, variable.value)).collect()
+}
+
+/// The members of a merge patch. What cannot be read is as good as nothing.
+pub(super) fn members(patch: &str) -> Named {
+    serde_json::from_str(patch).unwrap_or_default()
+}
+
+/// The merge patch with these members, if there are any.
+pub(super) fn patch_of(members: &Named) -> Option<Values> {
+    let patch = (!members.is_empty()).then(|| serde_json::value::to_raw_value(members));
+    Some(Values::Patch(patch?.expect("members have string names and hold valid JSON")))
 }
 
 /// Whether a list holds the same variables as one in the journal's spelling, in whatever order: a source that answers

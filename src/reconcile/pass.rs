@@ -49,9 +49,8 @@ impl<R: Read> Reconciler<R> {
             places = page(reader, routes, route, after.as_ref(), PLACES_AT_MOST).await?.places;
             places.retain(|place, _| busy.contains(place));
         }
-        let progress = self.progress(route);
-        progress.ask_after = next;
-        tell_of_failure(route, &mut progress.failing, failure.as_deref());
+        self.progress(route).ask_after = next;
+        self.failing.note(&route.route, failure);
         Ok(())
     }
 
@@ -75,7 +74,7 @@ impl<R: Read> Reconciler<R> {
             }
             let last = nodes.keys().next_back().map(|node| (flow.clone(), node.clone()));
             match self.look(&flow).await? {
-                Look::Seen(comparison) => self.repair(route, &flow, &nodes, comparison).await,
+                Look::Seen(comparison) => self.repair(route, &flow, &nodes, comparison).await?,
                 Look::Left(why) => tracing::debug!(flow.id = %flow, reconcile.reason = why, "not looked at"),
                 Look::Closed(why) => {
                     tracing::debug!(reconcile.reason = why, "no more flows are looked at in this pass");
@@ -126,30 +125,26 @@ impl<R: Read> Reconciler<R> {
         self.progress.entry(Arc::clone(&route.route)).or_default()
     }
 
-    async fn repair(&mut self, route: &Reconciled, flow: &FlowId, nodes: &Nodes, found: Comparison) {
+    async fn repair(
+        &mut self,
+        route: &Reconciled,
+        flow: &FlowId,
+        nodes: &Nodes,
+        found: Comparison,
+    ) -> Result<(), JournalError> {
         if route.on_drift != OnDrift::Repair {
-            return;
+            return Ok(());
         }
         let Comparison { drift, last } = found;
+        // As they were at the look: what has moved them since makes stale what is brought.
+        let mut marks = BTreeMap::new();
+        for node in nodes.keys().filter(|node| drift.iter().any(|drift| drift.node == **node)) {
+            marks.insert(node.clone(), self.asker.looker.reader.marks(flow, node).await?);
+        }
         let repairs = &mut self.progress.entry(Arc::clone(&route.route)).or_default().repairs;
-        let wanted = repairs.wanted(flow, route.mode, nodes, &drift);
+        let wanted = repairs.wanted(flow, route.mode, nodes, &drift, &marks);
         let brought = self.asker.bring(route, flow, last, wanted).await;
         repairs.made(flow, &drift, brought == Brought::Accepted);
+        Ok(())
     }
-}
-
-/// Tells that a source cannot be asked, once; and that it can be again.
-fn tell_of_failure(route: &Reconciled, failing: &mut bool, failure: Option<&str>) {
-    match (*failing, failure) {
-        (false, Some(why)) => tracing::warn!(
-            route.name = &*route.route,
-            fetch.reason = why,
-            "what a route's source says now cannot be compared with the flows; each pass tries again"
-        ),
-        (true, None) => {
-            tracing::info!(route.name = &*route.route, "what a route's source says can be compared again");
-        }
-        (true, Some(_)) | (false, None) => {}
-    }
-    *failing = failure.is_some();
 }

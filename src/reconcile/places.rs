@@ -92,7 +92,8 @@ mod tests {
     fn taken(list: &[(&str, Seq)]) -> Vec<Taken> {
         let taken = |(place, seq): &(&str, Seq)| {
             let ((flow, node), taken_at) = (at(place), Timestamp::UNIX_EPOCH);
-            Taken { flow, node, value: "[]".to_owned(), taken_at, seq: *seq, ended_by_key: false }
+            let value = "[]".to_owned();
+            Taken { flow, node, value, taken_at, seq: *seq, url: None, ended_by_key: false }
         };
         list.iter().map(taken).collect()
     }

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use serde_json::value::RawValue;
 
+use super::moved::{members, patch_of};
 use super::places::Known;
 use super::source::Wanted;
 use crate::change::{FlowId, Mode, NodeId, Values, Variable};
-use crate::flow::Patch;
-use crate::journal::{Drift, Target};
+use crate::journal::{Drift, Mark, Target};
 
 /// How many repairs are remembered; with more all are forgotten, and what they did not mend is tried once more.
 const REMEMBERED: usize = 10_000;
@@ -22,13 +22,15 @@ pub(super) struct Repairs(BTreeMap<(FlowId, NodeId, Target), Difference>);
 type Difference = (Option<String>, Option<String>);
 
 impl Repairs {
-    /// What is to be put back into a flow of what differs in it, as far as the route has taken it for these nodes.
+    /// What is to be put back into a flow of what differs in it, as far as the route has taken it for these nodes. Their
+    /// marks tell what of merge patches was last applied to them.
     pub(super) fn wanted(
         &self,
         flow: &FlowId,
         mode: Mode,
         nodes: &BTreeMap<NodeId, Known>,
         drift: &[Drift],
+        marks: &BTreeMap<NodeId, Vec<Mark>>,
     ) -> Vec<Wanted> {
         let of_node = |(node, known): (&NodeId, &Known)| {
             let taken = known.taken.as_ref()?;
@@ -41,8 +43,8 @@ impl Repairs {
                 }
                 Mode::Replace => (replaced(differs)?, Values::Known(read(&taken.value)?)),
                 Mode::Patch => {
-                    let says = patched(differs, &taken.value)?;
-                    (says.clone(), says)
+                    let says = RawValue::from_string(taken.value.clone()).ok()?;
+                    (patched(differs, says.get(), marks.get(node)?)?, Values::Patch(says))
                 }
             };
             Some(Wanted { node: node.clone(), values, says, taken: known.own })
@@ -94,14 +96,17 @@ fn replaced<'d>(mut differs: impl Iterator<Item = &'d Drift>) -> Option<Values> 
     read(list.ours.as_deref()?).map(Values::Known)
 }
 
-/// The patch that the source says, if a member of it differs.
-fn patched<'d>(mut differs: impl Iterator<Item = &'d Drift>, says: &str) -> Option<Values> {
-    let patch = Patch::read(says).ok()?;
-    let is_named = |drift: &Drift| match &drift.target {
-        Target::Member(name) => patch.names().any(|named| named == name),
-        Target::Variable(_) | Target::List | Target::Configuration => false,
+/// The members that differ and that the source says something of, as they were last applied, by whichever route. What
+/// differs tells the whole member; what was applied may be a part of it, and a part of it `null`.
+fn patched<'d>(differs: impl Iterator<Item = &'d Drift>, says: &str, marks: &[Mark]) -> Option<Values> {
+    let mark = marks.iter().find(|mark| mark.target == Target::Configuration)?;
+    let (applied, says) = (members(mark.value.as_deref()?), members(says));
+    let member = |drift: &Drift| {
+        let Target::Member(name) = &drift.target else { return None };
+        applied.get_key_value(name).filter(|_| says.contains_key(name))
     };
-    differs.any(is_named).then(|| RawValue::from_string(says.to_owned()).ok().map(Values::Patch))?
+    let differing = differs.filter_map(member).map(|(name, value)| (name.clone(), value.clone()));
+    patch_of(&differing.collect())
 }
 
 fn read(text: &str) -> Option<Vec<Variable>> {
@@ -129,7 +134,8 @@ mod tests {
     fn nodes() -> BTreeMap<NodeId, Known> {
         let value = LIST.to_owned();
         let (taken_at, seq) = (Timestamp::UNIX_EPOCH, 3);
-        let taken = Taken { flow: flow(), node: node("n"), value, taken_at, seq, ended_by_key: false };
+        let (flow, node_n, url) = (flow(), node("n"), None);
+        let taken = Taken { flow, node: node_n, value, taken_at, seq, url, ended_by_key: false };
         BTreeMap::from([
             (node("n"), Known { taken: Some(taken), own: Some(3) }),
             (node("new"), Known::default()),
@@ -148,7 +154,7 @@ mod tests {
             let pairs: Vec<_> = variables.iter().map(|of| format!("{}={}", of.name, of.value)).collect();
             format!("{}: {}", wanted.node, pairs.join(" "))
         };
-        repairs.wanted(&flow(), mode, &nodes(), drift).into_iter().map(line).collect()
+        repairs.wanted(&flow(), mode, &nodes(), drift, &BTreeMap::new()).into_iter().map(line).collect()
     }
 
     #[test]
@@ -171,24 +177,39 @@ mod tests {
     }
 
     #[test]
-    fn a_patch_is_put_back_whole_where_a_member_of_it_differs() {
+    fn of_a_patch_the_members_that_differ_are_put_back_as_they_were_last_applied() {
+        let says = r#"{"timeout":30,"limits":{"calls":2},"gone":null}"#;
+        // Another route has patched too since.
+        let applied = r#"{"timeout":45,"limits":{"calls":2,"holds":null},"gone":null,"label":"x"}"#;
         let mut nodes = nodes();
-        let says = r#"{"timeout":30,"limits":{"calls":2}}"#;
         for known in nodes.values_mut().filter_map(|known| known.taken.as_mut()) {
             known.value = says.to_owned();
         }
-        let check = |target: Target, expected: bool| {
-            let drift = Drift { target, ..drift("n", "", Some("30"), "31") };
-            let wanted = Repairs::default().wanted(&flow(), Mode::Patch, &nodes, &[drift]);
-            let patches = wanted
-                .iter()
-                .filter(|wanted| matches!(&wanted.values, Values::Patch(patch) if patch.get() == says));
-            assert_eq!((patches.count(), wanted.len()), (usize::from(expected), usize::from(expected)));
+        let (target, route) = (Target::Configuration, "r".to_owned());
+        let (keys, value) = (BTreeMap::new(), Some(applied.to_owned()));
+        let mark = Mark { node: "n".to_owned(), target, order_key: None, keys, seq: 4, route, value };
+        let marks = BTreeMap::from([(node("n"), vec![mark])]);
+        let check = |targets: &[Target], expected: Option<&str>| {
+            let of = |target: &Target| Drift { target: target.clone(), ..drift("n", "", Some("9"), "31") };
+            let drift: Vec<Drift> = targets.iter().map(of).collect();
+            let wanted = Repairs::default().wanted(&flow(), Mode::Patch, &nodes, &drift, &marks);
+            let patch = |values: &Values| {
+                let Values::Patch(patch) = values else { return format!("{values:?}") };
+                patch.get().to_owned()
+            };
+            let shown: Vec<_> = wanted.iter().map(|of| (patch(&of.values), patch(&of.says))).collect();
+            let expected = expected.map(|values| (values.to_owned(), says.to_owned()));
+            assert_eq!(shown, Vec::from_iter(expected), "{targets:?}");
         };
-        check(Target::Member("timeout".to_owned()), true);
-        check(Target::Member("label".to_owned()), false);
-        check(Target::Variable("timeout".to_owned()), false);
-        check(Target::Configuration, false);
+        let member = |name: &str| Target::Member(name.to_owned());
+        check(&[member("timeout")], Some(r#"{"timeout":45}"#));
+        check(
+            &[member("limits"), member("gone")],
+            Some(r#"{"gone":null,"limits":{"calls":2,"holds":null}}"#),
+        );
+        check(&[member("label")], None);
+        check(&[Target::Variable("timeout".to_owned())], None);
+        check(&[Target::Configuration], None);
     }
 
     #[test]

@@ -123,10 +123,11 @@ impl<R: Read> Asker<R> {
     ) -> Result<Vec<Wanted>, JournalError> {
         let mut wanted = Vec::new();
         for (node, known) in nodes {
-            if may_be_behind(route, known.taken.as_ref(), self.looker.clock.now()) {
+            let url = route.url(flow, node);
+            if may_be_behind(route, &url, known.taken.as_ref(), self.looker.clock.now()) {
                 continue;
             }
-            let Some(says) = self.says(route, &route.url(flow, node), answers).await else { continue };
+            let Some(says) = self.says(route, &url, answers).await else { continue };
             let marks = self.looker.reader.marks(flow, node).await?;
             let before = moved::Before { taken: known.taken.as_ref(), marks: &marks };
             if let Some(values) = moved(route.mode, &says, &before) {
@@ -223,10 +224,12 @@ impl<R: Read> Asker<R> {
     }
 }
 
-/// Whether the source may still say what it said before the last commit that was taken.
-fn may_be_behind(route: &Reconciled, taken: Option<&Taken>, now: Timestamp) -> bool {
+/// Whether a source that is asked here may still say what it said before the last take. Only where that was of a
+/// commit, and so at another URL: what is taken here once was said here.
+fn may_be_behind(route: &Reconciled, url: &str, taken: Option<&Taken>, now: Timestamp) -> bool {
     let is_recent = |taken: &Taken| now.duration_since(taken.taken_at).abs() < CACHED_FOR;
-    route.url.names_a_commit() && taken.is_some_and(is_recent)
+    let is_of_a_commit = |taken: &&Taken| taken.url.as_deref() != Some(url);
+    route.url.names_a_commit() && taken.filter(is_of_a_commit).is_some_and(is_recent)
 }
 
 /// What became of what was brought.

@@ -261,10 +261,10 @@ fn fetched(
     Some((template?, fetching))
 }
 
-/// Every flow with the node, where no event has to name them.
+/// Every flow with the node, where no event has to name them: what is meant where it does not counts too.
 fn targets(flows: &[Named<FlowId>], node: &Named<NodeId>) -> Vec<(FlowId, NodeId)> {
-    let Some(node) = node.literal() else { return Vec::new() };
-    flows.iter().filter_map(Named::literal).map(|flow| (flow.clone(), node.clone())).collect()
+    let Some(node) = node.in_settings() else { return Vec::new() };
+    flows.iter().filter_map(Named::in_settings).map(|flow| (flow.clone(), node.clone())).collect()
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ use crate::program::{self, Program, client};
 
 /// The secret of GitHub's published example.
 const SECRET: &str = "It's a Secret to Everybody";
-const COMMIT: &str = "6dcb09b5b57875f334f61aebed695e2e4193db5e";
+pub(crate) const COMMIT: &str = "6dcb09b5b57875f334f61aebed695e2e4193db5e";
 const LATER: &str = "0d1a26e67d8f5eaf1f6ba5c57fc3c7d91ac0fd1c";
 
 /// A world whose configuration system is a repository.
@@ -36,7 +36,7 @@ fn path(revision: &str) -> String {
 }
 
 /// What GitHub says of a push to the branch `main`, less what nobody reads.
-fn push(commit: &str) -> Value {
+pub(crate) fn push(commit: &str) -> Value {
     json!({
         "ref": "refs/heads/main",
         "before": "0".repeat(40),

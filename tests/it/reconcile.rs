@@ -8,7 +8,9 @@ use hyper::StatusCode;
 use serde_json::{Value, json};
 
 use crate::event::{config, event, thin};
+use crate::github::{COMMIT, push};
 use crate::harness::{IVR, Seen, World};
+use crate::log::Log;
 use crate::patience::eventually;
 
 /// How often these worlds compare.
@@ -264,6 +266,39 @@ async fn a_source_that_fails_or_says_what_does_not_fit_changes_nothing() {
 }
 
 #[tokio::test]
+async fn why_a_source_cannot_be_compared_is_told_once_for_each_reason_and_to_who_asks() {
+    let log = Log::of_this_thread();
+    let world = settled().await;
+    let unread = async |reason: &str| {
+        eventually(async || {
+            let (_, checked) = world.tell("/api/drift/check").await;
+            let unread = &checked["unread"];
+            let found = unread[0]["reason"].as_str().unwrap_or_default().contains(reason);
+            (found && unread[0]["route"] == "default").then_some(())
+        })
+        .await;
+        a_pass(&world).await;
+    };
+    world.config_api.fails(StatusCode::BAD_GATEWAY);
+    unread("502").await;
+    world.config_api.says(&json!({"max_wait_time_seconds": "soon"}));
+    unread("does not fit").await;
+    world.config_api.says(&config(2));
+    becomes(&world, IVR, "2").await;
+    a_pass(&world).await;
+    let (_, checked) = world.tell("/api/drift/check").await;
+    assert_eq!(checked["unread"], json!([]), "{checked}");
+    let text = log.text();
+    let told = |reason: &str| {
+        let is_it = |line: &&str| line.contains("now cannot be compared") && line.contains(reason);
+        text.lines().filter(is_it).count()
+    };
+    assert_eq!((told("502"), told("does not fit")), (1, 1), "{text}");
+    assert!(text.contains("can be compared again"));
+    world.judge_conduct();
+}
+
+#[tokio::test]
 async fn an_answer_that_an_event_has_overtaken_is_not_written() {
     let world = settled().await;
     world.config_api.hold();
@@ -280,6 +315,30 @@ async fn an_answer_that_an_event_has_overtaken_is_not_written() {
     world.settled().await;
     assert_eq!(world.value(IVR), "3");
     assert!(!changes(&world).await.iter().any(|change| change.contains("=2")), "{:?}", changes(&world).await);
+    world.judge_conduct();
+}
+
+#[tokio::test]
+async fn what_an_event_brings_stays_though_the_source_still_says_what_it_said_before() {
+    let mut world = World::still(FILLS).await;
+    world.reconcile_every = Some(Duration::ZERO);
+    world.start_service().await;
+    world.config_api.says(&config(1));
+    let id = world.deliver(event(IVR, 1)).await;
+    world.ended(&id).await;
+    world.reconcile_every = Some(EVERY);
+    world.reload(&[]);
+    a_pass(&world).await;
+    world.settled().await;
+    let id = world.deliver(event(IVR, 2)).await;
+    world.ended(&id).await;
+    a_pass(&world).await;
+    world.settled().await;
+    assert_eq!(world.value(IVR), "2", "{:?}", changes(&world).await);
+    let states: Vec<_> = world.changes().await.into_iter().map(|change| change.state).collect();
+    assert_eq!(states, ["published", "unchanged", "published"]);
+    world.config_api.says(&config(3));
+    becomes(&world, IVR, "3").await;
     world.judge_conduct();
 }
 
@@ -382,7 +441,7 @@ async fn where_events_name_commits_what_a_cache_may_say_after_one_is_not_asked_f
     world.reconcile_every = Some(Duration::ZERO);
     world.start_service().await;
     world.config_api.says(&config(2));
-    let id = world.deliver(thin(IVR)).await;
+    let id = world.deliver(thin(IVR).saying(&push(COMMIT))).await;
     assert_eq!(world.ended(&id).await.state, "published");
     // The file as it was before, from a cache.
     world.config_api.says(&config(1));
@@ -408,4 +467,59 @@ async fn routes_that_are_read_again_while_it_runs_are_followed() {
     world.reload(&[]);
     becomes(&world, IVR, "1").await;
     world.judge_conduct();
+}
+
+#[tokio::test]
+async fn where_no_event_named_a_commit_the_newest_is_compared_at_each_pass() {
+    let settings = [FILLS, &[("EXTERNAL_API_URL", "{config}/{revision}/config.json")]].concat();
+    let world = world_of(&settings, "").await;
+    for value in 1..4 {
+        world.config_api.says(&config(value));
+        becomes(&world, IVR, &value.to_string()).await;
+        world.settled().await;
+    }
+    assert_eq!(world.count("published").await, 3);
+    world.judge_conduct();
+}
+
+#[tokio::test]
+async fn of_a_merge_patch_what_nobody_has_moved_is_neither_written_nor_put_back() {
+    let route = |on_drift: &str| {
+        format!(
+            r#"
+            [patched]
+            source = "other"
+            flow = "ivr"
+            node = "node_set_vars"
+            mode = "patch"
+            patch_from = "/p"
+            fetch.url = "{{config}}/patched"
+            reconcile = {{ every_seconds = 1, on_drift = "{on_drift}" }}
+            "#
+        )
+    };
+    let check = async |on_drift: &str, says: Value, expected: &str| {
+        let world = world_of(&[], &route(on_drift)).await;
+        let holds = async |what: &str| {
+            eventually(async || world.tenant.flow(IVR)?.contains(what).then_some(())).await;
+            world.settled().await;
+        };
+        world.config_api.says(&json!({"p": {"t": 1, "u": 1}}));
+        holds(r#""t":1,"u":1"#).await;
+        let text = world.tenant.flow(IVR).expect("it is there");
+        world.tenant.add_flow(IVR, &text.replace(r#""u":1"#, r#""u":9"#)).expect("a flow");
+        // Saved by a person, it has another version than what was published.
+        set(&world, "routing_priority", "\"Ann's\"");
+        world.config_api.says(&says);
+        holds(expected).await;
+        a_pass(&world).await;
+        holds(expected).await;
+        let page = world.look("/api/changes?source=reconcile&limit=1").await;
+        page["changes"][0]["patch"].clone()
+    };
+    // A person's change stays beside what the source moves; a repair is of what differs alone.
+    let moved = check("report", json!({"p": {"t": 2, "u": 1}}), r#""t":2,"u":9"#).await;
+    assert_eq!(moved, json!({"t": 2}));
+    let repaired = check("repair", json!({"p": {"t": 1, "u": 1}}), r#""t":1,"u":1"#).await;
+    assert_eq!(repaired, json!({"u": 1}));
 }

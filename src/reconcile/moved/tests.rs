@@ -26,6 +26,7 @@ fn taken(text: &str, by_key: bool) -> Taken {
         value: json(text),
         taken_at: Timestamp::UNIX_EPOCH,
         seq: 10,
+        url: None,
         ended_by_key: by_key,
     }
 }
@@ -63,8 +64,8 @@ fn only_what_the_source_has_moved_is_written() {
     check("a=1", Some("a=1"), "a=7", "nothing");
     check("a=2", Some("a=1"), "a=2", "a=2");
     // A journal of a version that did not remember what was taken, or a variable that the route has only now.
-    check("a=1 b=2", None, "a=1 b=7", "b=2");
-    check("a=1 b=2", Some("a=1"), "a=1 b=2", "nothing");
+    check("a=1 b=2", None, "a=1 b=7", "a=1 b=2");
+    check("a=1 b=2", Some("a=1"), "a=1 b=2", "b=2");
     check("a=1 b=2", Some("a=1"), "a=1", "b=2");
     // What the source does not say any more is not taken away.
     check("a=1", Some("a=1 b=2"), "a=1 b=2", "nothing");
@@ -83,7 +84,8 @@ fn what_was_taken_and_lost_to_a_higher_key_was_never_meant_to_be_there() {
         assert_eq!(shown(moved), expected, "{by_key}, applied by {applied_by}, {says}");
     };
     check(true, 9, "a=2 b=2", "a=2");
-    check(true, 9, "a=1 b=2", "nothing");
+    // Moved back since; what was applied is written all the same, so that it counts as taken.
+    check(true, 9, "a=1 b=2", "a=1");
     // It won itself, or a later change did; or it has ended otherwise.
     check(true, 10, "a=2 b=2", "nothing");
     check(true, 11, "a=2 b=2", "nothing");
@@ -104,24 +106,38 @@ fn a_list_that_is_replaced_moves_as_one() {
     check("a=1 b=3", Some(("a=1 b=2", false)), Some("a=1 b=2"), "a=1 b=3");
     check("a=1", Some(("a=1 b=2", false)), Some("a=1 b=2"), "a=1");
     check("a=1 c=2", Some(("a=1 b=2", false)), None, "a=1 c=2");
-    check("a=1", None, Some("a=1"), "nothing");
+    check("a=1", None, Some("a=1"), "a=1");
     check("a=2", Some(("a=2", true)), Some("a=1"), "a=2");
     check("a=2", Some(("a=2", false)), Some("a=1"), "nothing");
 }
 
 #[test]
-fn a_merge_patch_moves_as_one() {
-    let check = |says: &str, last_taken: Option<&str>, applied: Option<&str>, expected: bool| {
-        let taken = last_taken.map(|text| Taken { value: text.to_owned(), ..taken("", false) });
+fn of_a_merge_patch_only_the_members_are_written_that_the_source_has_moved() {
+    let check = |says: &str, last_taken: Option<(&str, bool)>, applied: Option<&str>, expected: &str| {
+        let taken = last_taken.map(|(text, by_key)| Taken { value: text.to_owned(), ..taken("", by_key) });
         let marks: Vec<Mark> = applied.iter().map(|text| mark(Target::Configuration, text, 9)).collect();
         let before = Before { taken: taken.as_ref(), marks: &marks };
         let says = Values::Patch(RawValue::from_string(says.to_owned()).expect("JSON"));
-        let moved = moved(Mode::Patch, &says, &before);
-        assert_eq!(moved.is_some(), expected, "{says:?}, taken {last_taken:?}, applied {applied:?}");
-        assert!(super::moved(Mode::Merge, &says, &before).is_none(), "no patch is merged as variables");
+        let shown = match moved(Mode::Patch, &says, &before) {
+            None => "nothing".to_owned(),
+            Some(Values::Patch(patch)) => patch.get().to_owned(),
+            Some(other) => format!("{other:?}"),
+        };
+        assert_eq!(shown, expected, "{says:?}, taken {last_taken:?}, applied {applied:?}");
+        assert!(moved(Mode::Merge, &says, &before).is_none(), "no patch is merged as variables");
     };
-    check(r#"{"a":1}"#, None, None, true);
-    check(r#"{"a":1,"b":null}"#, Some(r#"{"b":null,"a":1.0}"#), Some("{}"), false);
-    check(r#"{"a":2}"#, Some(r#"{"a":1}"#), Some(r#"{"a":2}"#), true);
-    check(r#"{"a":2}"#, None, Some(r#"{"a":2}"#), false);
+    check(r#"{"a":1.0,"b":null}"#, None, None, r#"{"a":1.0,"b":null}"#);
+    check(r#"{"a":1,"b":null}"#, Some((r#"{"b":null,"a":1.0}"#, false)), Some("{}"), "nothing");
+    check(r#"{"a":2,"b":1}"#, Some((r#"{"a":1,"b":1}"#, false)), Some(r#"{"a":2,"b":7}"#), r#"{"a":2}"#);
+    check(r#"{"o":{"a":1,"b":2}}"#, Some((r#"{"o":{"a":1}}"#, false)), None, r#"{"o":{"a":1,"b":2}}"#);
+    check(r#"{"a":null}"#, Some((r#"{"a":1}"#, false)), None, r#"{"a":null}"#);
+    // What the source does not say any more is not taken away.
+    check(r#"{"a":1}"#, Some((r#"{"a":1,"b":1}"#, false)), None, "nothing");
+    // What the node has already, by another route.
+    check(r#"{"a":2}"#, None, Some(r#"{"a":2}"#), r#"{"a":2}"#);
+    // The route did not patch when that was taken.
+    check(r#"{"a":2}"#, Some((r#"[{"name":"a","value":2}]"#, false)), None, r#"{"a":2}"#);
+    // It lost to a higher key.
+    check(r#"{"a":2,"b":2}"#, Some((r#"{"a":2,"b":2}"#, true)), Some(r#"{"a":1,"b":2}"#), r#"{"a":2}"#);
+    check("{}", None, None, "nothing");
 }

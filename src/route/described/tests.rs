@@ -263,7 +263,7 @@ fn what_is_fetched_is_reconciled_for_the_flows_that_the_settings_name() {
     };
     let usual = reconciled("flow = ['f', { at = '/f', default = 'g' }, 'h']").expect("it is reconciled");
     let targets: Vec<_> = usual.targets.iter().map(|(flow, node)| format!("{flow}/{node}")).collect();
-    assert_eq!(targets, ["f/n", "h/n"]);
+    assert_eq!(targets, ["f/n", "g/n", "h/n"]);
     let (flow, node) = &usual.targets[0];
     assert_eq!(usual.url(flow, node), "https://a.example/f/HEAD");
     assert_eq!((usual.every.as_secs(), usual.on_drift, usual.mode), (300, OnDrift::Report, Mode::Merge));
@@ -272,6 +272,9 @@ fn what_is_fetched_is_reconciled_for_the_flows_that_the_settings_name() {
         reconciled("reconcile = { every_seconds = 60, on_drift = 'repair' }").expect("it is reconciled");
     assert_eq!((told.every.as_secs(), told.on_drift), (60, OnDrift::Repair));
     assert!(reconciled("reconcile = { every_seconds = 0 }").is_none());
-    assert!(reconciled("node = { at = '/n', default = 'n' }").is_some_and(|one| one.targets.is_empty()));
+    let targets = |lines: &str| reconciled(lines).map(|one| one.targets.len());
+    assert_eq!(targets("flow = { at = '/f', default = 'f' }\nnode = { at = '/n', default = 'n' }"), Some(1));
+    assert_eq!(targets("flow = { at = '/f' }"), Some(0));
+    assert_eq!(targets("node = { at = '/n' }"), Some(0));
     assert!(route("").reconciled().is_none());
 }

@@ -17,7 +17,8 @@ impl Disk {
             return;
         }
         let (flow, node, taken_at) = (flow.clone(), node.clone(), at_ms(now.wall));
-        let taken = Taken { flow, node, value: text_of(values, *mode), taken_at, seq, ended_by_key: false };
+        let value = text_of(values, *mode);
+        let taken = Taken { flow, node, value, taken_at, seq, url: None, ended_by_key: false };
         self.taken.insert(place, taken);
     }
 
@@ -57,7 +58,8 @@ impl Disk {
                 ended && row.change.what.order_key.is_some()
             })
         };
-        let judged = |taken: &Taken| Taken { ended_by_key: by_key(taken), ..taken.clone() };
+        let url = |taken: &Taken| self.changes.get(&taken.seq)?.url.clone();
+        let judged = |taken: &Taken| Taken { url: url(taken), ended_by_key: by_key(taken), ..taken.clone() };
         of_route.filter(behind).take(at_most).map(judged).collect()
     }
 
