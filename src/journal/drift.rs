@@ -44,15 +44,19 @@ pub struct Drifted {
 pub type DriftCursor<'a> = (&'a FlowId, &'a NodeId, &'a Target);
 
 impl Commit<'_> {
-    /// Records what of a flow differs now, in place of all that did. What differed before keeps its time.
-    pub(super) async fn drifts(&mut self, flow: &FlowId, found: &[Drift]) -> Result<()> {
+    /// Records what of these nodes differs now, in place of all that did. What differed before keeps its time.
+    pub(super) async fn drifts(&mut self, flow: &FlowId, nodes: &[NodeId], found: &[Drift]) -> Result<()> {
         let now = self.now_ms;
-        let gone = query("DELETE FROM drift WHERE flow = ? RETURNING node, target, since")
-            .bind(flow.as_str())
-            .fetch_all(self.sql())
-            .await?;
-        let known = |row: &SqliteRow| ((row.get("node"), row.get("target")), row.get("since"));
-        let known: BTreeMap<(String, String), i64> = gone.iter().map(known).collect();
+        let mut known: BTreeMap<(String, String), i64> = BTreeMap::new();
+        for node in nodes {
+            let gone = query("DELETE FROM drift WHERE flow = ? AND node = ? RETURNING target, since")
+                .bind(flow.as_str())
+                .bind(node.as_str())
+                .fetch_all(self.sql())
+                .await?;
+            let since = |row: &SqliteRow| ((node.as_str().to_owned(), row.get("target")), row.get("since"));
+            known.extend(gone.iter().map(since));
+        }
         for drift in found {
             let place = (drift.node.as_str().to_owned(), drift.target.encode());
             query(

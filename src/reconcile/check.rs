@@ -23,7 +23,7 @@ pub struct Checker<R>(Looker<R>);
 pub struct Checked {
     /// How many were looked at.
     pub flows: usize,
-    /// Those that were not, and why.
+    /// Those that were not, or not all of them, and why.
     pub left: Vec<(FlowId, String)>,
     /// Whether there are more flows than one check looks at.
     pub more: bool,
@@ -54,7 +54,10 @@ impl<R: Read> Checker<R> {
             }
             match tokio::time::timeout_at(until, self.0.look(&flow)).await {
                 Ok(looked) => match looked? {
-                    Look::Seen(_) => checked.flows += 1,
+                    Look::Seen(comparison) => {
+                        checked.flows += 1;
+                        checked.left.extend(comparison.left.map(|why| (flow, why)));
+                    }
                     Look::Left(why) => checked.left.push((flow, why)),
                     Look::Closed(why) => {
                         checked.left.push((flow, why.clone()));
