@@ -192,13 +192,9 @@ impl Route {
     }
 }
 
-/// What is wrong with one element of an event.
+/// What is wrong with one element of an event; that there is too much of something is wrong with the event.
 fn in_element(at: usize, refusal: Refusal) -> Refusal {
-    match refusal {
-        // That is the event's as a whole.
-        Refusal::TooMany(..) => refusal,
-        refusal => Refusal::Element(at + 1, Box::new(refusal)),
-    }
+    if matches!(refusal, Refusal::TooMany(..)) { refusal } else { Refusal::Element(at + 1, refusal.into()) }
 }
 
 impl fmt::Display for Unwanted<'_, '_> {
