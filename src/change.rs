@@ -190,13 +190,24 @@ pub enum Values {
     },
 }
 
-/// What stood in the journal, nothing being pending for the flow, when somebody began to look at a source or a flow.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// What stood in the journal for a node, when somebody began to look at a source or a flow.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Seen {
-    /// The flow's last change, if it had any.
-    pub last: Option<Seq>,
+    /// Its changes.
+    pub work: Work,
     /// The change by which the route's source was last taken for the node, if it was.
     pub taken: Option<Seq>,
+}
+
+/// What a node has of changes: whether anybody works on it, and whether anybody has since.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Work {
+    /// The last one, pending or not, as long as it is kept.
+    pub last: Option<Seq>,
+    /// Whether any is pending whose values are known, so that an update may be on its way.
+    pub is_pending: bool,
+    /// How many are pending whose values are still to be fetched, by their routes.
+    pub thin: BTreeMap<String, u64>,
 }
 
 impl Values {

@@ -33,7 +33,7 @@ pub type Looking = Pin<Box<dyn Future<Output = Result<Looked, JournalError>> + S
 pub struct Looked {
     /// How many were looked at.
     pub flows: usize,
-    /// Those that were not.
+    /// Those that were not, or not all of them.
     pub left: Vec<Left>,
     /// Whether there are more flows than are looked at at once.
     pub more: bool,

@@ -8,7 +8,7 @@ use std::future::Future;
 use jiff::Timestamp;
 
 use super::{Admitted, Attempt, DriftCursor, Drifted, Effect, JournalError, Mark, Ready, Step, Taken};
-use crate::change::{Delivery, FlowId, NodeId, Seq, Wanted};
+use crate::change::{Delivery, FlowId, NodeId, Seq, Wanted, Work};
 
 type Result<T> = std::result::Result<T, JournalError>;
 
@@ -80,11 +80,8 @@ pub trait Read: Clone + Send + Sync + 'static {
     /// What is recorded of a flow's drift.
     fn drift_of(&self, flow: &FlowId) -> impl Future<Output = Result<Vec<Drifted>>> + Send;
 
-    /// The last change of a flow, pending or not, as long as it is kept.
-    fn last_change(&self, flow: &FlowId) -> impl Future<Output = Result<Option<Seq>>> + Send;
-
-    /// Whether any change of a flow is pending, be it one whose values are still to be fetched.
-    fn has_pending(&self, flow: &FlowId) -> impl Future<Output = Result<bool>> + Send;
+    /// What a node of a flow has of changes.
+    fn work(&self, flow: &FlowId, node: &NodeId) -> impl Future<Output = Result<Work>> + Send;
 
     /// The attempt of a flow whose outcome is not known, if there is one.
     fn open_attempt(&self, flow: &FlowId) -> impl Future<Output = Result<Option<Attempt>>> + Send;

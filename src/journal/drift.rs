@@ -48,27 +48,37 @@ const IN_FLOW: &str = "SELECT flow, node, target, ours, there, route, since, see
 pub type DriftCursor<'a> = (&'a FlowId, &'a NodeId, &'a Target);
 
 impl Commit<'_> {
-    /// Records what of a flow differs now, in place of all that did. What differed before keeps its time; where nothing
-    /// has changed nothing is written anew, so that looking often costs the commits of others little.
-    pub(super) async fn drifts(&mut self, flow: &FlowId, found: &[Drift]) -> Result<()> {
+    /// Records what of these nodes differs now, in place of all that did. What differed before keeps its time; where
+    /// nothing has changed nothing is written anew, so that looking often costs the commits of others little.
+    pub(super) async fn drifts(&mut self, flow: &FlowId, nodes: &[NodeId], found: &[Drift]) -> Result<()> {
         let now = self.now_ms;
         let there = query(IN_FLOW).bind(flow.as_str()).fetch_all(self.sql()).await?;
         let there = there.iter().map(|row| drifted(row).map(|drifted| drifted.drift));
-        let there: Vec<Drift> = there.collect::<Result<_>>()?;
-        if there.len() == found.len() && there.iter().all(|drift| found.contains(drift)) {
-            query("UPDATE drift SET seen = ? WHERE flow = ?")
-                .bind(now)
+        let mut there: Vec<Drift> = there.collect::<Result<_>>()?;
+        there.retain(|drift| nodes.contains(&drift.node));
+        let is_as_it_was = there.len() == found.len() && there.iter().all(|drift| found.contains(drift));
+        let mut known: BTreeMap<(String, String), i64> = BTreeMap::new();
+        for node in nodes {
+            if is_as_it_was {
+                query("UPDATE drift SET seen = ? WHERE flow = ? AND node = ?")
+                    .bind(now)
+                    .bind(flow.as_str())
+                    .bind(node.as_str())
+                    .execute(self.sql())
+                    .await?;
+                continue;
+            }
+            let gone = query("DELETE FROM drift WHERE flow = ? AND node = ? RETURNING target, since")
                 .bind(flow.as_str())
-                .execute(self.sql())
+                .bind(node.as_str())
+                .fetch_all(self.sql())
                 .await?;
+            let since = |row: &SqliteRow| ((node.as_str().to_owned(), row.get("target")), row.get("since"));
+            known.extend(gone.iter().map(since));
+        }
+        if is_as_it_was {
             return Ok(());
         }
-        let gone = query("DELETE FROM drift WHERE flow = ? RETURNING node, target, since")
-            .bind(flow.as_str())
-            .fetch_all(self.sql())
-            .await?;
-        let known = |row: &SqliteRow| ((row.get("node"), row.get("target")), row.get("since"));
-        let known: BTreeMap<(String, String), i64> = gone.iter().map(known).collect();
         for drift in found {
             let place = (drift.node.as_str().to_owned(), drift.target.encode());
             query(

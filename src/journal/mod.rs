@@ -36,6 +36,7 @@ mod step;
 mod taken;
 mod tally;
 mod verb;
+mod work;
 mod write;
 
 pub use access::{Committed, Read, Write};

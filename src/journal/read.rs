@@ -8,7 +8,7 @@ use sqlx::{Row as _, query};
 
 use super::row::{flow_id, json, key, node_id, time};
 use super::{Attempt, DriftCursor, Drifted, GateEnd, JournalError, Mark, Read, Taken, Tally};
-use crate::change::{Change, FlowId, Mode, NewChange, NodeId, Seq, Values, Wanted};
+use crate::change::{Change, FlowId, Mode, NewChange, NodeId, Seq, Values, Wanted, Work};
 
 /// How many of a flow's changes are its latest.
 const LATEST: i64 = 1000;
@@ -169,17 +169,8 @@ impl Read for Reader {
         self.drift_in(flow).await
     }
 
-    async fn last_change(&self, flow: &FlowId) -> Result<Option<Seq>> {
-        let row = query("SELECT MAX(seq) FROM changes WHERE flow = ?").bind(flow.as_str());
-        Ok(row.fetch_one(&self.pool).await?.get(0))
-    }
-
-    async fn has_pending(&self, flow: &FlowId) -> Result<bool> {
-        let row = query("SELECT EXISTS (SELECT 1 FROM changes WHERE state = 'pending' AND flow = ?)")
-            .bind(flow.as_str())
-            .fetch_one(&self.pool)
-            .await?;
-        Ok(row.get(0))
+    async fn work(&self, flow: &FlowId, node: &NodeId) -> Result<Work> {
+        self.work_of(flow, node).await
     }
 
     async fn open_attempt(&self, flow: &FlowId) -> Result<Option<Attempt>> {

@@ -93,7 +93,7 @@ impl Commit<'_> {
                 )
                 .bind(reason)
                 .bind(&*wanted.route)
-.bind(&wanted.url)
+                .bind(&wanted.url)
                 .bind(up_to)
                 .execute(self.sql())
                 .await?;
@@ -138,7 +138,7 @@ impl Commit<'_> {
         .bind(now)
         .bind(reason)
         .bind(&*wanted.route)
-.bind(&wanted.url)
+        .bind(&wanted.url)
         .bind(up_to)
         .fetch_all(self.sql())
         .await?;

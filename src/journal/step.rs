@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::{Acted, Chosen, Drift, Mark, Reach, Tally, Verb};
-use crate::change::{FlowId, Seq, State, Values, Wanted, present};
+use crate::change::{FlowId, NodeId, Seq, State, Values, Wanted, present};
 
 /// What a change contends for: one variable, with `replace` the whole list, with `patch` the configuration.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -188,10 +188,12 @@ pub enum Step {
         /// What came back.
         fetched: Fetched,
     },
-    /// What of a flow does not hold what was last applied to it: all that does not, and with nothing nothing.
+    /// What of some nodes does not hold what was last applied to it: all that does not, and with nothing nothing.
     Drift {
         /// The flow.
         flow: FlowId,
+        /// The nodes that were looked at.
+        nodes: Vec<NodeId>,
         /// What differs.
         found: Vec<Drift>,
     },

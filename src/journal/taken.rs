@@ -60,19 +60,17 @@ impl Commit<'_> {
     /// Whether what a change rests on has moved since it was made.
     pub(super) async fn has_moved(&mut self, change: &NewChange) -> Result<bool> {
         let Values::Taken { seen, .. } = &change.values else { return Ok(false) };
-        let row = query(
-            "SELECT EXISTS (SELECT 1 FROM changes WHERE state = 'pending' AND flow = ?1)
-                 OR (SELECT MAX(seq) FROM changes WHERE flow = ?1) IS NOT ?2
-                 OR (SELECT seq FROM taken WHERE route = ?3 AND flow = ?1 AND node = ?4) IS NOT ?5",
-        )
-        .bind(change.flow.as_str())
-        .bind(seen.last)
-        .bind(&*change.route)
-        .bind(change.node.as_str())
-        .bind(seen.taken)
-        .fetch_one(self.sql())
-        .await?;
-        Ok(row.get(0))
+        let work = self.work_of(&change.flow, &change.node).await?;
+        if work.is_pending || work != seen.work {
+            return Ok(true);
+        }
+        let row = query("SELECT seq FROM taken WHERE route = ? AND flow = ? AND node = ?")
+            .bind(&*change.route)
+            .bind(change.flow.as_str())
+            .bind(change.node.as_str())
+            .fetch_optional(self.sql())
+            .await?;
+        Ok(row.map(|row| row.get(0)) != seen.taken)
     }
 }
 

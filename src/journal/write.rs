@@ -159,7 +159,9 @@ impl Commit<'_> {
                 self.hold(seqs, reason, *for_ms).await.map(|()| Tally::default())
             }
             Step::Fetched { wanted, up_to, fetched } => self.fetched(wanted, *up_to, fetched).await,
-            Step::Drift { flow, found } => self.drifts(flow, found).await.map(|()| Tally::default()),
+            Step::Drift { flow, nodes, found } => {
+                self.drifts(flow, nodes, found).await.map(|()| Tally::default())
+            }
             Step::Gate(end) => {
                 query("UPDATE gate SET until = ?, reason = ?")
                     .bind(end.until.as_millisecond())

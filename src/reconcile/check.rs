@@ -28,7 +28,7 @@ pub struct Checker<R> {
 pub struct Checked {
     /// How many were looked at.
     pub flows: usize,
-    /// Those that were not, and why.
+    /// Those that were not, or not all of them, and why.
     pub left: Vec<(FlowId, String)>,
     /// Whether there are more flows than one check looks at.
     pub more: bool,
@@ -62,7 +62,10 @@ impl<R: Read> Checker<R> {
             }
             match tokio::time::timeout_at(until, self.looker.look(&flow)).await {
                 Ok(looked) => match looked? {
-                    Look::Seen(_) => checked.flows += 1,
+                    Look::Seen(comparison) => {
+                        checked.flows += 1;
+                        checked.left.extend(comparison.left.map(|why| (flow, why)));
+                    }
                     Look::Left(why) => checked.left.push((flow, why)),
                     Look::Closed(why) => {
                         checked.left.push((flow, why.clone()));

@@ -1,17 +1,19 @@
 //! Looking at flows: one is read, compared with what was last applied to it, and what differs is recorded.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::Semaphore;
 
 use super::drift::drift;
-use crate::change::{FlowId, NodeId, Seq, shorten};
+use crate::change::{FlowId, NodeId, Work, shorten};
 use crate::clock::Clock;
 use crate::flow::{Document, is_older};
 use crate::journal::{Drift, Drifted, JournalError, Mark, Read, Step, Target};
 use crate::queue::Ledger;
+use crate::route::Reconciled;
 use crate::tenant::{Pass, Tenant, Wait};
 
 /// How soon a look asks again for a place at the tenant, where lanes have them all, and how often.
@@ -23,6 +25,8 @@ const DOUBTED_AT_MOST: usize = 1000;
 const DRIFT_AT_MOST: usize = 1000;
 /// How many of the targets that differ a line of the log names.
 const NAMED: usize = 5;
+/// Why a flow is not looked at that an operator has paused.
+const PAUSED: &str = "it is paused";
 
 /// What looks at flows. Clones share the one turn there is.
 #[derive(Clone, Debug)]
@@ -41,7 +45,7 @@ pub(super) struct Looker<R> {
 /// What a look at a flow brought.
 #[derive(Debug)]
 pub(super) enum Look {
-    /// It was compared.
+    /// It was compared, or some nodes of it.
     Seen(Comparison),
     /// It could not be, for this reason; the next look tries again.
     Left(String),
@@ -54,26 +58,49 @@ pub(super) enum Look {
 pub(super) struct Comparison {
     /// What does not hold what was last applied.
     pub(super) drift: Vec<Drift>,
-    /// The flow's last change when it was looked at.
-    pub(super) last: Option<Seq>,
+    /// The nodes that were compared, and their changes.
+    pub(super) nodes: BTreeMap<NodeId, Work>,
+    /// Why others were not, if there are such.
+    pub(super) left: Option<String>,
 }
 
-/// Whether a flow is at rest, so that what it holds can be compared with what was applied.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Whether nobody works on a node, so that a route's source can be compared with it.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Rest {
-    /// Since its last change, if it had any.
-    Since(Option<Seq>),
-    /// An operator has paused it.
+    /// It has had these changes.
+    Quiet(Work),
+    /// An operator has paused its flow.
     Paused,
+    /// Somebody does, or will.
+    Busy(Busy),
+}
+
+/// Why a route's source is not compared with a node now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Busy {
     /// Changes of it are pending.
     Pending,
+    /// Changes of the route itself wait for what they are to be, which is later than what would be written.
+    Waiting,
+    /// A change of it has come meanwhile.
+    Overtaken,
 }
 
-/// What stands in the journal for a flow that nobody works on.
+impl fmt::Display for Busy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Pending => "changes of it are pending",
+            Self::Waiting => "changes of it wait for values that cannot be fetched",
+            Self::Overtaken => "a change of it has just come",
+        })
+    }
+}
+
+/// What stands in the journal for a node.
 #[derive(Debug, PartialEq, Eq)]
 struct Standing {
-    last: Option<Seq>,
-    nodes: BTreeMap<NodeId, Vec<Mark>>,
+    work: Work,
+    marks: Vec<Mark>,
 }
 
 /// Why a flow was not read.
@@ -93,57 +120,78 @@ impl<R: Read> Looker<R> {
     /// Looks at a flow, and records what it finds.
     pub(super) async fn look(&self, flow: &FlowId) -> Result<Look, JournalError> {
         let _turn = self.turn.acquire().await;
-        let before = match self.standing(flow).await? {
-            Ok(standing) => standing,
-            Err(why) => return Ok(Look::Left(why)),
-        };
-        if before.nodes.is_empty() {
+        let Some(before) = self.standing(flow).await? else { return Ok(Look::Left(PAUSED.to_owned())) };
+        if before.is_empty() {
             return Ok(Look::Left("nothing was applied to it yet".to_owned()));
         }
+        if before.values().all(|standing| standing.work.is_pending) {
+            return Ok(Look::Left(Busy::Pending.to_string()));
+        }
+        // Before it is read: other nodes may be published meanwhile.
+        let known = self.reader.last_published(flow).await?;
         let document = match self.read(flow).await {
             Ok(document) => document,
             Err(Unread::This(why)) => return Ok(Look::Left(why)),
             Err(Unread::All(why)) => return Ok(Look::Closed(why)),
         };
-        if self.is_behind(flow, &document).await? {
+        if self.is_behind(flow, &document, known.as_deref()) {
             return Ok(Look::Left("the tenant shows an older version than it has had".to_owned()));
         }
-        // What was published while it was read is not in what was read.
-        if self.standing(flow).await?.as_ref() != Ok(&before) {
-            return Ok(Look::Left("a change of it has just come".to_owned()));
+        let Some(after) = self.standing(flow).await? else { return Ok(Look::Left(PAUSED.to_owned())) };
+        let (mut nodes, mut marks, mut left) = (BTreeMap::new(), BTreeMap::new(), None);
+        for (node, standing) in before {
+            // What was published while it was read is not in what was read.
+            if standing.work.is_pending || after.get(&node) != Some(&standing) {
+                left.get_or_insert_with(|| format!("changes come to its node `{}`", shorten(node.as_str())));
+                continue;
+            }
+            nodes.insert(node.clone(), standing.work);
+            marks.insert(node, standing.marks);
         }
-        let mut drift = drift(&document, &before.nodes);
+        if nodes.is_empty() {
+            return Ok(Look::Left(Busy::Overtaken.to_string()));
+        }
+        let mut drift = drift(&document, &marks);
         drift.truncate(DRIFT_AT_MOST);
-        self.record(flow, &drift).await?;
-        Ok(Look::Seen(Comparison { drift, last: before.last }))
+        self.record(flow, marks.into_keys().collect(), &drift).await?;
+        Ok(Look::Seen(Comparison { drift, nodes, left }))
     }
 
-    /// What stands for a flow that nobody works on; else why not.
-    async fn standing(&self, flow: &FlowId) -> Result<Result<Standing, String>, JournalError> {
-        let last = match self.rest(flow).await? {
-            Rest::Since(last) => last,
-            Rest::Paused => return Ok(Err("it is paused".to_owned())),
-            Rest::Pending => return Ok(Err("changes of it are pending".to_owned())),
-        };
+    /// What stands for the nodes of a flow that something was applied to; nothing while it is paused.
+    async fn standing(&self, flow: &FlowId) -> Result<Option<BTreeMap<NodeId, Standing>>, JournalError> {
+        if self.reader.is_paused(flow).await? {
+            return Ok(None);
+        }
         let mut nodes = BTreeMap::new();
         for node in self.reader.marked_nodes(flow).await? {
+            // The changes first: one that comes behind them shows the next time.
+            let work = self.reader.work(flow, &node).await?;
             let marks = self.reader.marks(flow, &node).await?;
-            nodes.insert(node, marks);
+            nodes.insert(node, Standing { work, marks });
         }
-        Ok(Ok(Standing { last, nodes }))
+        Ok(Some(nodes))
     }
 
-    /// Whether nobody works on a flow.
-    pub(super) async fn rest(&self, flow: &FlowId) -> Result<Rest, JournalError> {
-        // The last change first: what comes behind it shows as another one.
-        let last = self.reader.last_change(flow).await?;
+    /// Whether nobody works on a node. Changes of other routes that wait for their values do not count, for
+    /// they may wait for ever: once they have them, what was seen here stands no more.
+    pub(super) async fn rest(
+        &self,
+        route: &Reconciled,
+        flow: &FlowId,
+        node: &NodeId,
+    ) -> Result<Rest, JournalError> {
+        let work = self.reader.work(flow, node).await?;
         if self.reader.is_paused(flow).await? {
             return Ok(Rest::Paused);
         }
-        if self.reader.has_pending(flow).await? {
-            return Ok(Rest::Pending);
+        if work.is_pending {
+            return Ok(Rest::Busy(Busy::Pending));
         }
-        Ok(Rest::Since(last))
+        let mut own = [Some(&route.route), route.twin.as_ref()].into_iter().flatten();
+        if own.any(|route| work.thin.contains_key(&**route)) {
+            return Ok(Rest::Busy(Busy::Waiting));
+        }
+        Ok(Rest::Quiet(work))
     }
 
     async fn read(&self, flow: &FlowId) -> Result<Document, Unread> {
@@ -181,28 +229,28 @@ impl<R: Read> Looker<R> {
     }
 
     /// Whether the tenant shows what is older than what it has had, and did not do so at the last look.
-    async fn is_behind(&self, flow: &FlowId, document: &Document) -> Result<bool, JournalError> {
-        let known = self.reader.last_published(flow).await?;
-        let is_older = known.is_some_and(|known| is_older(document.version(), &known));
+    fn is_behind(&self, flow: &FlowId, document: &Document, known: Option<&str>) -> bool {
+        let is_older = known.is_some_and(|known| is_older(document.version(), known));
         let mut doubted = self.doubted.lock().unwrap_or_else(PoisonError::into_inner);
         if !is_older || doubted.remove(flow) {
             doubted.remove(flow);
-            return Ok(false);
+            return false;
         }
         if doubted.len() >= DOUBTED_AT_MOST {
             doubted.clear();
         }
         doubted.insert(flow.clone());
-        Ok(true)
+        true
     }
 
-    /// Records what differs now, in place of what did, and tells what is new of it.
-    async fn record(&self, flow: &FlowId, found: &[Drift]) -> Result<(), JournalError> {
-        let known = self.reader.drift_of(flow).await?;
+    /// Records what differs now in these nodes, in place of what did, and tells what is new of it.
+    async fn record(&self, flow: &FlowId, nodes: Vec<NodeId>, found: &[Drift]) -> Result<(), JournalError> {
+        let mut known = self.reader.drift_of(flow).await?;
+        known.retain(|drifted| nodes.contains(&drifted.drift.node));
         if known.is_empty() && found.is_empty() {
             return Ok(());
         }
-        let step = Step::Drift { flow: flow.clone(), found: found.to_vec() };
+        let step = Step::Drift { flow: flow.clone(), nodes, found: found.to_vec() };
         // A commit that fails has been logged; the next look records it.
         if self.ledger.record(step).await.is_ok() {
             tell(flow, &known, found);

@@ -11,8 +11,8 @@
 //!   drift; written back only where the route says `on_drift = "repair"`.
 //! * Of flows that no such route fills only drift is reported.
 //!
-//! A flow that is paused or that is being worked on is left alone. What comes to a flow while its source is asked makes
-//! the answer stale: the journal then stores nothing of it, so that no older value goes over a newer one.
+//! A flow that is paused, and a node that is being worked on, is left alone; one that is left in pass after pass is told
+//! in the log. What comes to a node while its source is asked makes the answer stale: the journal then stores nothing of it, so that no older value goes over a newer one.
 //!
 //! # Its life
 //!
@@ -26,6 +26,7 @@ mod drift;
 mod failing;
 mod look;
 mod moved;
+mod overdue;
 mod pass;
 mod places;
 mod repair;
@@ -50,6 +51,7 @@ use crate::tenant::Tenant;
 pub use check::{Checked, Checker};
 use failing::Failing;
 use look::Looker;
+use overdue::Overdue;
 use places::At;
 use repair::Repairs;
 use schedule::{Errand, Schedule};
@@ -99,6 +101,8 @@ struct Progress {
     ask_after: Option<At>,
     /// The place behind which the next one looks.
     look_after: Option<At>,
+    /// The places that were left in them.
+    overdue: Overdue,
     /// What was put back for it.
     repairs: Repairs,
 }

@@ -1,14 +1,14 @@
 //! One pass: over what a route's source says, over the flows that it fills, or over all others.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::look::{Comparison, Look};
-use super::places::{Known, Page, page};
-use super::source::{Asked, Brought};
+use super::look::{Busy, Comparison, Look};
+use super::places::{At, Known, Page, page};
+use super::source::{Asked, Bringing, Brought};
 use super::{Progress, Reconciler};
 use crate::change::{FlowId, NodeId};
 use crate::journal::{JournalError, Read};
@@ -36,20 +36,26 @@ impl<R: Read> Reconciler<R> {
         let reader = &self.asker.looker.reader;
         let Page { mut places, mut next } =
             page(reader, routes, route, after.as_ref(), PLACES_AT_MOST).await?;
-        let mut failure = None;
+        let asked_for: BTreeSet<At> = places.keys().cloned().collect();
+        let (mut failure, mut left) = (None, BTreeMap::new());
+        let mut bringing = Bringing::Together;
         for round in 1..=ROUNDS {
-            let Asked { busy, failure: found, stopped_at } = self.asker.ask(route, places).await?;
+            let Asked { busy, failure: found, stopped_at } = self.asker.ask(route, places, bringing).await?;
             failure = failure.or(found);
             next = stopped_at.or(next);
-            if busy.is_empty() || round == ROUNDS {
+            left = busy;
+            if left.is_empty() || round == ROUNDS {
                 break;
             }
+            bringing = Bringing::Alone;
             tokio::time::sleep(ROUND_AGAIN).await;
             // What has come to them meanwhile may have taken something.
             places = page(reader, routes, route, after.as_ref(), PLACES_AT_MOST).await?.places;
-            places.retain(|place, _| busy.contains(place));
+            places.retain(|place, _| left.contains_key(place));
         }
-        self.progress(route).ask_after = next;
+        let progress = self.progress(route);
+        progress.ask_after = next;
+        tell_of_overdue(route, &progress.overdue.count(&asked_for, &left));
         self.failing.note(&route.route, failure);
         Ok(())
     }
@@ -135,7 +141,10 @@ impl<R: Read> Reconciler<R> {
         if route.on_drift != OnDrift::Repair {
             return Ok(());
         }
-        let Comparison { drift, last } = found;
+        let Comparison { mut drift, nodes: mut works, .. } = found;
+        // What is put back would go over the values that are waited for, whoever does.
+        works.retain(|_, work| work.thin.is_empty());
+        drift.retain(|drift| works.contains_key(&drift.node));
         // As they were at the look: what has moved them since makes stale what is brought.
         let mut marks = BTreeMap::new();
         for node in nodes.keys().filter(|node| drift.iter().any(|drift| drift.node == **node)) {
@@ -143,8 +152,21 @@ impl<R: Read> Reconciler<R> {
         }
         let repairs = &mut self.progress.entry(Arc::clone(&route.route)).or_default().repairs;
         let wanted = repairs.wanted(flow, route.mode, nodes, &drift, &marks);
-        let brought = self.asker.bring(route, flow, last, wanted).await;
-        repairs.made(flow, &drift, brought == Brought::Accepted);
+        let brought = self.asker.bring(route, flow, &works, wanted).await;
+        repairs.made(flow, &works, &drift, brought == Brought::Accepted);
         Ok(())
     }
+}
+
+/// Tells that places were left in pass after pass.
+fn tell_of_overdue(route: &Reconciled, overdue: &[(&At, Busy)]) {
+    let Some(((flow, node), why)) = overdue.first() else { return };
+    tracing::warn!(
+        route.name = &*route.route,
+        flow.id = %flow,
+        node.id = %node,
+        reconcile.reason = %why,
+        reconcile.left = overdue.len(),
+        "what a route's source says could not be compared with a node in several passes in a row, for it is being worked on; each pass tries again"
+    );
 }

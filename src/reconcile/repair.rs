@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 use super::moved::{members, patch_of};
 use super::places::Known;
 use super::source::Wanted;
-use crate::change::{FlowId, Mode, NodeId, Values, Variable};
+use crate::change::{FlowId, Mode, NodeId, Values, Variable, Work};
 use crate::journal::{Drift, Mark, Target};
 
 /// How many repairs are remembered; with more all are forgotten, and what they did not mend is tried once more.
@@ -52,12 +52,18 @@ impl Repairs {
         nodes.iter().filter_map(of_node).collect()
     }
 
-    /// Remembers what differs in a flow as put back; what does not differ any more is forgotten.
-    pub(super) fn made(&mut self, flow: &FlowId, drift: &[Drift], is_made: bool) {
+    /// Remembers what differs in nodes of a flow as put back; what does not differ any more is forgotten.
+    pub(super) fn made(
+        &mut self,
+        flow: &FlowId,
+        nodes: &BTreeMap<NodeId, Work>,
+        drift: &[Drift],
+        is_made: bool,
+    ) {
         let still = |at: &(FlowId, NodeId, Target), was: &Difference| {
             drift.iter().any(|drift| place(flow, drift) == *at && difference(drift) == *was)
         };
-        self.0.retain(|at, was| at.0 != *flow || still(at, was));
+        self.0.retain(|at, was| at.0 != *flow || !nodes.contains_key(&at.1) || still(at, was));
         if is_made {
             if self.0.len() + drift.len() > REMEMBERED {
                 self.0.clear();
@@ -128,6 +134,10 @@ mod tests {
 
     fn node(id: &str) -> NodeId {
         NodeId::parse(id).expect("an id")
+    }
+
+    fn works() -> BTreeMap<NodeId, Work> {
+        ["n", "new", "other"].map(|id| (node(id), Work::default())).into()
     }
 
     /// The node `n`, for which `a` and `b` were taken by change 3, and `new`, for which nothing was.
@@ -216,13 +226,13 @@ mod tests {
     fn a_repair_that_did_not_hold_is_not_made_again_until_the_difference_is_another() {
         let mut repairs = Repairs::default();
         let first = [drift("n", "a", Some("1"), "7")];
-        repairs.made(&flow(), &first, true);
+        repairs.made(&flow(), &works(), &first, true);
         assert!(shown(&repairs, Mode::Merge, &first).is_empty());
         let both = [drift("n", "a", Some("1"), "7"), drift("n", "b", Some("2"), "7")];
         assert_eq!(shown(&repairs, Mode::Merge, &both), ["n: b=2"]);
         assert_eq!(shown(&repairs, Mode::Merge, &[drift("n", "a", Some("1"), "8")]), ["n: a=1"]);
         // Mended, and changed to the same once more.
-        repairs.made(&flow(), &[], false);
+        repairs.made(&flow(), &works(), &[], false);
         assert_eq!(shown(&repairs, Mode::Merge, &first), ["n: a=1"]);
     }
 }

@@ -1,16 +1,16 @@
 //! Asking a route's source what it says now, and having written what it has moved.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 
-use super::look::{Looker, Rest};
+use super::look::{Busy, Looker, Rest};
 use super::moved::{self, moved};
 use super::places::{At, Known};
-use crate::change::{Admission, Delivery, FlowId, NewChange, NodeId, Seen, Seq, Values, Verdict};
+use crate::change::{Admission, Delivery, FlowId, NewChange, NodeId, Seen, Seq, Values, Verdict, Work};
 use crate::config_api::ConfigApi;
 use crate::http::shown;
 use crate::journal::{JournalError, Read, Taken};
@@ -38,11 +38,28 @@ pub(super) struct Asker<R> {
     pub(super) queue: Queue,
 }
 
+/// How the nodes of a flow are taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Bringing {
+    /// What moves is brought together, so that one update carries it.
+    Together,
+    /// Each is brought by itself.
+    Alone,
+}
+
+/// Nodes of a flow that nobody works on.
+#[derive(Debug, Default)]
+struct Group {
+    nodes: BTreeMap<NodeId, Known>,
+    /// The changes of each.
+    works: BTreeMap<NodeId, Work>,
+}
+
 /// What came of asking.
 #[derive(Debug, Default)]
 pub(super) struct Asked {
-    /// The places whose flows were being worked on.
-    pub(super) busy: BTreeSet<At>,
+    /// The places that were being worked on.
+    pub(super) busy: BTreeMap<At, Busy>,
     /// Why something could not be had from the source, if so it was.
     pub(super) failure: Option<String>,
     /// The last place that was asked for, if there were more and the source gave nothing any more, or took too long.
@@ -74,39 +91,40 @@ struct Answers {
 }
 
 impl<R: Read> Asker<R> {
-    /// Asks a route's source for these places. Flows are taken one by one, the nodes of each together.
+    /// Asks a route's source for these places. Flows are taken one by one, and the nodes of each together or, where
+    /// one may hold up the others, each alone.
     pub(super) async fn ask(
         &self,
         route: &Reconciled,
         places: BTreeMap<At, Known>,
+        bringing: Bringing,
     ) -> Result<Asked, JournalError> {
         let mut asked = Asked::default();
-        let mut flows: BTreeMap<FlowId, BTreeMap<NodeId, Known>> = BTreeMap::new();
+        let mut groups: BTreeMap<(FlowId, Option<NodeId>), Group> = BTreeMap::new();
+        // All of them before anything is asked for: what comes to a node from here on makes stale what is said by then.
         for ((flow, node), known) in places {
-            flows.entry(flow).or_default().insert(node, known);
-        }
-        // All of them before anything is asked for: what comes to a flow from here on makes stale what is said by then.
-        let mut rests = Vec::with_capacity(flows.len());
-        for flow in flows.keys() {
-            rests.push(self.looker.rest(flow).await?);
+            match self.looker.rest(route, &flow, &node).await? {
+                Rest::Paused => {}
+                Rest::Busy(why) => _ = asked.busy.insert((flow, node), why),
+                Rest::Quiet(work) => {
+                    let alone = (bringing == Bringing::Alone).then(|| node.clone());
+                    let group = groups.entry((flow, alone)).or_default();
+                    group.works.insert(node.clone(), work);
+                    group.nodes.insert(node, known);
+                }
+            }
         }
         let (mut answers, begun) = (Answers::default(), Instant::now());
-        for ((flow, nodes), rest) in flows.into_iter().zip(rests) {
+        for ((flow, _), Group { nodes, works }) in groups {
             if answers.failures_in_a_row >= FAILURES_AT_MOST || begun.elapsed() >= ASKING_AT_MOST {
                 asked.stopped_at = answers.last;
                 break;
             }
-            let is_busy = match rest {
-                Rest::Paused => false,
-                Rest::Pending => true,
-                Rest::Since(last) => {
-                    answers.last = nodes.keys().next_back().map(|node| (flow.clone(), node.clone()));
-                    let wanted = self.wanted(route, &flow, &nodes, &mut answers).await?;
-                    self.bring(route, &flow, last, wanted).await == Brought::Stale
-                }
-            };
-            if is_busy {
-                asked.busy.extend(nodes.into_keys().map(|node| (flow.clone(), node)));
+            answers.last = nodes.keys().next_back().map(|node| (flow.clone(), node.clone()));
+            let wanted = self.wanted(route, &flow, &nodes, &mut answers).await?;
+            if self.bring(route, &flow, &works, wanted).await == Brought::Stale {
+                let overtaken = |node| ((flow.clone(), node), Busy::Overtaken);
+                asked.busy.extend(nodes.into_keys().map(overtaken));
             }
         }
         asked.failure = answers.failure;
@@ -167,7 +185,7 @@ impl<R: Read> Asker<R> {
         &self,
         route: &Reconciled,
         flow: &FlowId,
-        last: Option<Seq>,
+        works: &BTreeMap<NodeId, Work>,
         wanted: Vec<Wanted>,
     ) -> Brought {
         if wanted.is_empty() {
@@ -180,7 +198,10 @@ impl<R: Read> Asker<R> {
                 url: route.url(flow, &wanted.node),
                 values: Box::new(wanted.values),
                 taken: Box::new(wanted.says),
-                seen: Seen { last, taken: wanted.taken },
+                seen: Seen {
+                    work: works.get(&wanted.node).cloned().unwrap_or_default(),
+                    taken: wanted.taken,
+                },
             },
             node: wanted.node,
             mode: route.mode,
@@ -237,7 +258,7 @@ fn may_be_behind(route: &Reconciled, url: &str, taken: Option<&Taken>, now: Time
 pub(super) enum Brought {
     /// It is on disk.
     Accepted,
-    /// Something has come to the flow meanwhile.
+    /// Something has come to one of the nodes meanwhile.
     Stale,
     /// There was nothing, or it was not taken.
     Nothing,

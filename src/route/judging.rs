@@ -86,13 +86,14 @@ impl Route {
         };
         let revision = LazyCell::new(|| pushed(body).map_or(Revision::HEAD, |push| push.revision));
         let (mut following, mut unwanted) = (Following::default(), None);
-        for element in elements {
+        for (at, element) in elements.iter().enumerate() {
             let scene = Scene { value: element, headers: event.headers };
-            match self.unmet(scene)? {
+            let here = |refusal| if self.each.is_some() { in_element(at, refusal) } else { refusal };
+            match self.unmet(scene).map_err(here)? {
                 Some(unmet) => _ = unwanted.get_or_insert(unmet),
-                None => {
-                    self.carry(scene, event.at, allowed, || LazyCell::force(&revision), &mut following)?;
-                }
+                None => self
+                    .carry(scene, event.at, allowed, || LazyCell::force(&revision), &mut following)
+                    .map_err(here)?,
             }
         }
         Ok(match (following.changes, unwanted) {
@@ -188,6 +189,11 @@ impl Route {
         }
         Ok(flows)
     }
+}
+
+/// What is wrong with one element of an event; that there is too much of something is wrong with the event.
+fn in_element(at: usize, refusal: Refusal) -> Refusal {
+    if matches!(refusal, Refusal::TooMany(..)) { refusal } else { Refusal::Element(at + 1, refusal.into()) }
 }
 
 impl fmt::Display for Unwanted<'_, '_> {

@@ -39,6 +39,9 @@ pub(super) enum Refusal {
     NoOrderKey(String),
     #[error("{place} must be {expected}, not `{found}`")]
     BadOrderKey { place: String, expected: &'static str, found: String },
+    /// Of an array of events, counted from one.
+    #[error("element {0}: {1}")]
+    Element(usize, Box<Refusal>),
     #[error("more than {0} {1} in one event: send it in parts")]
     TooMany(usize, &'static str),
 }

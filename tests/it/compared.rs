@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use flowhook::change::{Admission, NewChange, OrderKey, Seen, State, Values, Variable, Wanted};
+use flowhook::change::{Admission, NewChange, OrderKey, Seen, State, Values, Variable, Wanted, Work};
 use flowhook::journal::{Drift, Drifted, Fetched, Read as _, Step, Target};
 use jiff::SignedDuration;
 
-use crate::deliveries::{change_of, delivery, flow, now};
+use crate::deliveries::{change, change_of, delivery, flow, now};
 use crate::journal::Kept;
 
 /// What was last taken for the route, as `flow node value`.
@@ -37,37 +37,45 @@ async fn what_was_last_taken_from_a_source_is_kept_by_route_flow_and_node_whatev
     assert!(taken(&kept, "two").await.is_empty(), "what is fetched for one route is not the other's");
 
     let known = |json: &str| Box::new(Values::Known(vec![variable(json)]));
-    let by = |last: Option<i64>, taken: Option<i64>| {
-        let seen = Seen { last, taken };
+    let seen = |last: Option<i64>, thin: &[(&str, u64)], taken: Option<i64>| {
+        let thin = thin.iter().map(|(route, count)| ((*route).to_owned(), *count)).collect();
+        Seen { work: Work { last, is_pending: false, thin }, taken }
+    };
+    let by = |seen: Seen| {
         let values =
             Values::Taken { url: "http://a/".to_owned(), values: known("2"), taken: known("3"), seen };
         delivery("2", &[change_of("f9"), NewChange { route: Arc::from("one"), values, ..change_of("f1") }])
     };
-    let stale = async |kept: &mut Kept, last: Option<i64>, taken: Option<i64>, why: &str| {
-        assert_eq!(kept.admit(&by(last, taken)).await.admission, Admission::Stale, "{why}");
+    let stale = async |kept: &mut Kept, seen: Seen, why: &str| {
+        assert_eq!(kept.admit(&by(seen)).await.admission, Admission::Stale, "{why}");
     };
+    let waits: &[_] = &[("two", 1)];
+    stale(&mut kept, seen(Some(3), waits, Some(1)), "a change with values is pending").await;
     assert_eq!(kept.end(1, State::Superseded, now()).await, 1);
-    stale(&mut kept, Some(3), Some(1), "the thin change of the other route is pending").await;
-    assert_eq!(kept.end(3, State::Failed, now()).await, 1);
-    stale(&mut kept, Some(1), Some(1), "there is a later change").await;
-    stale(&mut kept, Some(3), None, "something was taken since").await;
+    stale(&mut kept, seen(Some(3), &[], Some(1)), "another route's thin change has come").await;
+    stale(&mut kept, seen(Some(3), &[("two", 2)], Some(1)), "one of two has its values").await;
+    stale(&mut kept, seen(Some(1), waits, Some(1)), "there is a later change").await;
+    stale(&mut kept, seen(Some(3), waits, None), "something was taken since").await;
     assert_eq!(kept.changes().await.len(), 3, "nothing is stored of what rests on something else");
-    assert_eq!(kept.admit(&by(Some(3), Some(1))).await.admission, Admission::Accepted { changes: 2 });
-    stale(&mut kept, Some(3), Some(1), "it has come already").await;
-    assert_eq!(kept.end(5, State::Failed, now()).await, 1);
+    // Of another node of the flow nothing follows for this one.
+    kept.admit(&delivery("3", &[change("f1", "elsewhere", &[("a", "1")])])).await;
+    let accepted = kept.admit(&by(seen(Some(3), waits, Some(1)))).await.admission;
+    assert_eq!(accepted, Admission::Accepted { changes: 2 });
+    stale(&mut kept, seen(Some(3), waits, Some(1)), "it has come already").await;
+    assert_eq!(kept.end(6, State::Failed, now()).await, 1);
     let mut kept = kept.reopened().await;
     kept.prune(now() + SignedDuration::from_secs(1)).await;
     assert_eq!(taken(&kept, "one").await, [format!("f1 n {}", list("3")), format!("f2 n {}", list("1.10"))]);
     let (f1, node) = (flow("f1"), change_of("f1").node);
     let behind = kept.reader().taken("one", Some((&f1, &node)), 10).await.expect("read");
     assert_eq!(behind.iter().map(|taken| taken.flow.as_str()).collect::<Vec<_>>(), ["f2"]);
-    let change = kept.reader().change(5).await.expect("read").expect("it is there");
+    let change = kept.reader().change(6).await.expect("read").expect("it is there");
     let shown = change.variables.expect("they are known");
     assert_eq!((shown[0].value.get(), change.fetch_url.as_deref()), ("2", Some("http://a/")));
 }
 
 #[tokio::test]
-async fn drift_is_replaced_flow_by_flow_and_what_stays_keeps_its_time() {
+async fn drift_is_replaced_node_by_node_and_what_stays_keeps_its_time() {
     let mut kept = Kept::new().await;
     let drift = |name: &str, there: Option<&str>| Drift {
         node: change_of("f1").node,
@@ -76,7 +84,11 @@ async fn drift_is_replaced_flow_by_flow_and_what_stays_keeps_its_time() {
         there: there.map(str::to_owned),
         route: "default".to_owned(),
     };
-    let step = |id: &str, found: &[Drift]| Step::Drift { flow: flow(id), found: found.to_vec() };
+    let step = |id: &str, found: &[Drift]| Step::Drift {
+        flow: flow(id),
+        nodes: vec![change_of(id).node],
+        found: found.to_vec(),
+    };
     let later = now() + SignedDuration::from_secs(60);
     kept.step(step("f1", &[drift("a", None), drift("b", Some("2"))])).await;
     kept.step(step("f2", &[drift("a", None)])).await;
@@ -94,6 +106,8 @@ async fn drift_is_replaced_flow_by_flow_and_what_stays_keeps_its_time() {
     let cursor = Some((&b.flow, &b.drift.node, &b.drift.target));
     assert_eq!(kept.reader().drift(cursor, 1).await.expect("read"), [nul]);
     let mut kept = kept;
+    kept.step(Step::Drift { flow: flow("f1"), nodes: Vec::new(), found: Vec::new() }).await;
+    assert_eq!(kept.reader().drift_of(&flow("f1")).await.expect("read").len(), 2, "no node was looked at");
     kept.step(step("f1", &[])).await;
     assert_eq!(kept.reader().drift(None, 10).await.expect("read"), [other]);
 }

@@ -318,6 +318,86 @@ async fn an_answer_that_an_event_has_overtaken_is_not_written() {
     world.judge_conduct();
 }
 
+/// The route `filled`, whose source is asked, and `waiting`, whose source cannot be reached.
+const BESIDE_ONE_THAT_WAITS: &str = r#"
+    [filled]
+    source = "config"
+    when = [{ at = "/kind", is = "filled" }]
+    flow = "ivr"
+    node = "node_set_vars"
+    fetch.url = "{config}/filled"
+    reconcile = { every_seconds = 1, on_drift = "repair" }
+    variables.max_wait_time_seconds = "/max_wait_time_seconds"
+    [waiting]
+    source = "config"
+    when = [{ at = "/kind", is = "waiting" }]
+    flow = "ivr"
+    node = "node_set_vars"
+    fetch.url = "http://127.0.0.1:1/"
+    reconcile.every_seconds = 0
+    variables.queue_target = "/queue_target"
+"#;
+
+#[tokio::test]
+async fn a_change_that_waits_for_another_routes_values_holds_up_neither_the_source_nor_the_look() {
+    let world = world_of(&[], BESIDE_ONE_THAT_WAITS).await;
+    world.config_api.says(&config(1));
+    becomes(&world, IVR, "1").await;
+    world.settled().await;
+    let id = world.deliver(event(IVR, 0).saying(&json!({"kind": "waiting"}))).await;
+    let waits = world.waiting(&id).await;
+    world.config_api.says(&config(2));
+    becomes(&world, IVR, "2").await;
+    eventually(async || (world.count("published").await == 2).then_some(())).await;
+    set(&world, "max_wait_time_seconds", "7");
+    assert_eq!(drifts(&world, 1).await, [r#""max_wait_time_seconds": 2 -> 7"#]);
+    a_pass(&world).await;
+    assert_eq!(
+        (world.value(IVR).as_str(), world.changes().await.len()),
+        ("7", 3),
+        "nothing is put back over it"
+    );
+    world.tell(&format!("/api/changes/{}/discard", waits.seq)).await;
+    becomes(&world, IVR, "2").await;
+    world.judge_conduct();
+}
+
+#[tokio::test]
+async fn what_comes_to_another_node_of_the_flow_does_not_make_an_answer_stale() {
+    let world = settled().await;
+    world.config_api.hold();
+    world.config_api.says(&config(2));
+    let asked = world.config_api.asked().len();
+    world.config_api.asked_times(asked + 1).await;
+    world.config_api.says(&config(3));
+    let id = world.deliver(event(IVR, 5).on("node_queue")).await;
+    assert_eq!(world.ended(&id).await.state, "published");
+    world.config_api.release();
+    becomes(&world, IVR, "3").await;
+    world.settled().await;
+    let changes = changes(&world).await;
+    assert!(changes.iter().any(|change| change.contains("max_wait_time_seconds=2")), "{changes:?}");
+    world.judge_conduct();
+}
+
+#[tokio::test]
+async fn a_node_is_looked_at_while_another_of_its_flow_is_being_worked_on() {
+    let world = world_of(&[("EXTERNAL_API_URL", "{config}/all")], "").await;
+    for node in [SAMPLE_NODE, "node_queue"] {
+        let id = world.deliver(event(IVR, 5).on(node)).await;
+        world.ended(&id).await;
+    }
+    world.tenant.fault(Fault::put(FaultKind::Status(Canned::status(423))).forever());
+    let id = world.deliver(event(IVR, 6).on("node_queue")).await;
+    world.waiting(&id).await;
+    set(&world, "max_wait_time_seconds", "7");
+    assert_eq!(drifts(&world, 1).await, [r#""max_wait_time_seconds": 5 -> 7"#]);
+    let (_, checked) = world.tell("/api/drift/check").await;
+    let expected = json!([{"flow": IVR, "reason": "changes come to its node `node_queue`"}]);
+    assert_eq!((&checked["left"], &checked["flows"]), (&expected, &json!(1)), "{checked}");
+    world.judge_conduct();
+}
+
 #[tokio::test]
 async fn what_an_event_brings_stays_though_the_source_still_says_what_it_said_before() {
     let mut world = World::still(FILLS).await;

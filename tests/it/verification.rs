@@ -167,7 +167,7 @@ fn no_more_than_two_ed25519_signatures_are_looked_at_as_each_is_checked_over_the
     let item = format!("v1a,{}", BASE64_STANDARD.encode([0; 64]));
     let check = |items: usize, expected: VerifyError| {
         let list = vec![item.as_str(); items].join(" ");
-        let outcome = source(&[public]).verify(&with(SIGNATURE, list.as_bytes()), BODY.into(), at(NOW_S));
+        let outcome = source(&[public]).verify(with(SIGNATURE, list.as_bytes()), BODY.into(), at(NOW_S));
         assert_eq!(outcome.err(), Some(expected), "{items}");
     };
     check(2, VerifyError::WrongSignature);

@@ -216,8 +216,8 @@ impl Disk {
                 Tally::default()
             }
             Step::Fetched { wanted, up_to, fetched } => self.fetched(wanted, *up_to, fetched, now),
-            Step::Drift { flow, found } => {
-                self.drifts(flow, found, now);
+            Step::Drift { flow, nodes, found } => {
+                self.drifts(flow, nodes, found, now);
                 Tally::default()
             }
             Step::Gate(end) => {

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use flowhook::change::{
-    Admission, Delivery, FlowId, Mode, NodeId, Seq, State, Values, Variable, Verdict, Wanted,
+    Admission, Delivery, FlowId, Mode, NodeId, Seq, State, Values, Variable, Verdict, Wanted, Work,
 };
 use flowhook::journal::{
     Attempt, Committed, DriftCursor, Drifted, Effect, JournalError, Mark, Read, Ready, Step, Taken, Target,
@@ -89,7 +89,7 @@ impl Journal {
 
     /// What the flow held when it was looked at must not be what had been applied to it by then.
     fn check_drift(&self, disk: &Disk, step: &Step, now: Duration) {
-        let Step::Drift { flow, found } = step else { return };
+        let Step::Drift { flow, found, .. } = step else { return };
         for drift in found {
             let marks = disk.marks(flow, &drift.node);
             let mark = marks.iter().find(|mark| mark.target == drift.target);
@@ -222,12 +222,8 @@ impl Read for Journal {
         self.look(|disk| disk.drift_of(flow)).await
     }
 
-    async fn last_change(&self, flow: &FlowId) -> Result<Option<Seq>> {
-        self.look(|disk| disk.last_change(flow)).await
-    }
-
-    async fn has_pending(&self, flow: &FlowId) -> Result<bool> {
-        self.look(|disk| disk.has_pending(flow)).await
+    async fn work(&self, flow: &FlowId, node: &NodeId) -> Result<Work> {
+        self.look(|disk| disk.work(flow, node)).await
     }
 
     async fn open_attempt(&self, flow: &FlowId) -> Result<Option<Attempt>> {
@@ -306,7 +302,7 @@ fn name(step: &Step) -> String {
         }
         Step::Hold { seqs, .. } => format!("hold {seqs:?}"),
         Step::Fetched { wanted, up_to, .. } => format!("fetched {wanted:?} up to {up_to}"),
-        Step::Drift { flow, found } => format!("drift of {flow}: {}", found.len()),
+        Step::Drift { flow, found, .. } => format!("drift of {flow}: {}", found.len()),
         Step::Gate(end) => format!("gate closed until {}", end.until),
         Step::Prune { .. } => "prune".to_owned(),
         Step::Act { verb, chosen } => format!("{verb:?} {chosen:?}"),

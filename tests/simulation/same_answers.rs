@@ -72,12 +72,14 @@ impl Maker {
     fn seen(&mut self, disk: &Disk, route: &str, flow: &FlowId, node: &NodeId) -> Seen {
         let taken = disk.taken(route, None, usize::MAX);
         let taken = taken.iter().find(|taken| (&taken.flow, &taken.node) == (flow, node));
-        let seen = Seen { last: disk.last_change(flow), taken: taken.map(|taken| taken.seq) };
+        let mut seen = Seen { work: disk.work(flow, node), taken: taken.map(|taken| taken.seq) };
         match self.rng.u8(..8) {
-            0 => Seen { last: seen.last.map(|last| last - 1), ..seen },
-            1 => Seen { taken: seen.taken.map(|taken| taken - 1), ..seen },
-            _ => seen,
+            0 => seen.work.last = seen.work.last.map(|last| last - 1),
+            1 => seen.taken = seen.taken.map(|taken| taken - 1),
+            2 => _ = seen.work.thin.pop_first(),
+            _ => {}
         }
+        seen
     }
 
     fn delivery(&mut self, disk: &Disk) -> Delivery {
@@ -157,7 +159,9 @@ impl Maker {
         let mut found: Vec<Drift> = (0..self.rng.usize(..4)).map(|_| drift(self)).collect();
         found.sort_by_key(|drift| (drift.node.clone(), drift.target.clone()));
         found.dedup_by_key(|drift| (drift.node.clone(), drift.target.clone()));
-        Step::Drift { flow: flow(self.pick(&FLOWS)), found }
+        let mut nodes = NODES.map(node).to_vec();
+        nodes.retain(|node| found.iter().any(|drift| drift.node == *node) || self.rng.bool());
+        Step::Drift { flow: flow(self.pick(&FLOWS)), nodes, found }
     }
 
     fn attempt(&mut self, disk: &Disk) -> Option<Step> {
@@ -294,8 +298,8 @@ fn said_by_disk(disk: &Disk, now: Timestamp) -> Vec<String> {
         said.extend(NODES.iter().map(|at| format!("{:?}", disk.marks(&flow, &node(at)))));
         said.push(format!("{:?}", disk.open_attempt(&flow)));
         said.push(format!("{:?} {}", disk.wanted(&flow), disk.is_paused(&flow)));
-        said.push(format!("{:?} {}", disk.marked_nodes(&flow), disk.has_pending(&flow)));
-        said.push(format!("{:?}", disk.last_change(&flow)));
+        said.push(format!("{:?}", disk.marked_nodes(&flow)));
+        said.extend(NODES.iter().map(|at| format!("{:?}", disk.work(&flow, &node(at)))));
         said.push(format!("{:?} {:?}", disk.drift_of(&flow), disk.marked_flows(Some(&flow), 9)));
         let behind = (&flow, &node(NODES[0]));
         said.extend(ROUTES.map(|route| format!("{:?}", disk.taken(route, Some(behind), 9))));
@@ -329,9 +333,10 @@ async fn said_by_sqlite(reader: &Reader, now: Timestamp) -> Vec<String> {
         said.push(format!("{:?}", reader.open_attempt(&flow).await.expect("read").as_ref()));
         let is_paused = reader.is_paused(&flow).await.expect("read");
         said.push(format!("{:?} {is_paused}", reader.wanted(&flow).await.expect("read")));
-        let has_pending = reader.has_pending(&flow).await.expect("read");
-        said.push(format!("{:?} {has_pending}", reader.marked_nodes(&flow).await.expect("read")));
-        said.push(format!("{:?}", reader.last_change(&flow).await.expect("read")));
+        said.push(format!("{:?}", reader.marked_nodes(&flow).await.expect("read")));
+        for at in NODES {
+            said.push(format!("{:?}", reader.work(&flow, &node(at)).await.expect("read")));
+        }
         let drift = reader.drift_of(&flow).await.expect("read");
         said.push(format!("{drift:?} {:?}", reader.marked_flows(Some(&flow), 9).await.expect("read")));
         let behind = (&flow, &node(NODES[0]));

@@ -15,6 +15,9 @@ DROP INDEX changes_thin_by_url;
 CREATE INDEX changes_thin_by_flow ON changes (flow, route, fetch_url) WHERE state = 'pending' AND variables IS NULL;
 CREATE INDEX changes_thin_by_url ON changes (fetch_url, route, flow, seq) WHERE state = 'pending' AND variables IS NULL;
 
+-- The last change of a node: asked for whenever it is compared with something.
+CREATE INDEX changes_by_node ON changes (flow, node, seq);
+
 -- What was last taken from a route's source for a node: values that were fetched, as they became a change.
 CREATE TABLE taken (
     route    TEXT    NOT NULL,

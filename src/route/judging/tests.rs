@@ -281,8 +281,9 @@ fn each_element_of_an_array_is_an_event_of_its_own() {
     check(
         &file,
         &events(r#"{"k":1,"f":"a","v":1,"r":1},{"k":1}"#),
-        "refused: route `r`: `v` is missing: nothing is at `/v` of the event",
+        "refused: route `r`: element 2: `v` is missing: nothing is at `/v` of the event",
     );
+    check(&file, &events(r#"{"k":1,"k":2}"#), "refused: route `r`: element 1: `k` is there twice");
     let whole = one("each = ''\nflow = 'f'\nnode = 'n'\nvariables.v = '/v'");
     check(&whole, r#"[{"v":1},{"v":2}]"#, "r f/n merge - v=1 | r f/n merge - v=2");
     check(&whole, r#"{"v":1}"#, "ignored");

@@ -2,7 +2,7 @@
 
 use std::ops::Bound;
 
-use flowhook::change::{FlowId, NewChange, NodeId, Seq, State, Values};
+use flowhook::change::{FlowId, NewChange, NodeId, Seq, State, Values, Work};
 use flowhook::journal::{Drift, DriftCursor, Drifted, Taken};
 use jiff::Timestamp;
 
@@ -26,18 +26,29 @@ impl Disk {
     pub(super) fn has_moved(&self, change: &NewChange) -> bool {
         let Values::Taken { seen, .. } = &change.values else { return false };
         let place = (change.route.to_string(), change.flow.clone(), change.node.clone());
-        self.has_pending(&change.flow)
-            || self.last_change(&change.flow) != seen.last
-            || self.taken.get(&place).map(|taken| taken.seq) != seen.taken
+        let work = self.work(&change.flow, &change.node);
+        work.is_pending || work != seen.work || self.taken.get(&place).map(|taken| taken.seq) != seen.taken
     }
 
-    pub(crate) fn last_change(&self, flow: &FlowId) -> Option<Seq> {
-        self.changes.values().rev().find(|row| row.change.what.flow == *flow).map(|row| row.change.seq)
+    pub(crate) fn work(&self, flow: &FlowId, node: &NodeId) -> Work {
+        let all = self
+            .changes
+            .values()
+            .filter(|row| (&row.change.what.flow, &row.change.what.node) == (flow, node));
+        let mut work = Work::default();
+        for row in all {
+            work.last = Some(row.change.seq);
+            work.is_pending |= row.is_pending() && !row.is_thin();
+            if row.is_pending() && row.is_thin() {
+                *work.thin.entry(row.change.what.route.to_string()).or_default() += 1;
+            }
+        }
+        work
     }
 
-    pub(super) fn drifts(&mut self, flow: &FlowId, found: &[Drift], now: Moment) {
+    pub(super) fn drifts(&mut self, flow: &FlowId, nodes: &[NodeId], found: &[Drift], now: Moment) {
         let before = self.drift_of(flow);
-        self.drift.retain(|(of, ..), _| of != flow);
+        self.drift.retain(|(of, node, _), _| of != flow || !nodes.contains(node));
         for drift in found {
             let is_same =
                 |was: &&Drifted| (&was.drift.node, &was.drift.target) == (&drift.node, &drift.target);
@@ -93,10 +104,6 @@ impl Disk {
             of_flow.map(|(_, node, _)| NodeId::parse(node).expect("it was an id")).collect();
         nodes.dedup();
         nodes
-    }
-
-    pub(crate) fn has_pending(&self, flow: &FlowId) -> bool {
-        self.pending_of(flow).next().is_some()
     }
 }
 
