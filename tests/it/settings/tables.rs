@@ -172,25 +172,27 @@ fn everything_about_a_source_is_told_under_the_path_of_its_key() {
     );
     check(&(good.clone() + "methods = [\"DELETE\"]"), &[("sources.ld.methods", "`DELETE`")]);
     check(&(good.clone() + "rejected = 204"), &[("sources.ld.rejected", "must be 422 or 200")]);
+    check(&(good + "rejected = \"x\""), &[("sources.ld.rejected", "it is text, expected a whole number")]);
+    check_refused(
+        "[sources]\nld = \"hunter2\"",
+        &[("FLOWHOOK_WEBHOOK_SECRET", SECRET)],
+        &[("sources", "write `[sources.ld]`")],
+    );
+}
+
+#[test]
+fn a_source_whose_name_cannot_be_one_is_told_and_its_name_is_fit_to_be_shown() {
+    let good = format!("scheme = \"standard-webhooks\"\nsecrets = [\"{SECRET}\"]\n");
     for name in ["operator", "reconcile"] {
         check_refused(&source(name, &good), &[], &[(&format!("sources.{name}"), "ours")]);
     }
     check_refused(&source("\"a/b\"", &good), &[], &[("sources.a/b", "use 1 to 64 letters")]);
-    check(
-        &(good.clone() + "rejected = \"x\""),
-        &[("sources.ld.rejected", "it is text, expected a whole number")],
-    );
     check_refused(&source("\"a\\u001bb\"", &good), &[], &[("sources.a\\u{1b}b", "use 1 to 64 letters")]);
     let long = "a".repeat(5_000);
     check_refused(
         &source(&long, &good),
         &[],
         &[(&format!("sources.{}…", &long[..80]), "use 1 to 64 letters")],
-    );
-    check_refused(
-        "[sources]\nld = \"hunter2\"",
-        &[("FLOWHOOK_WEBHOOK_SECRET", SECRET)],
-        &[("sources", "write `[sources.ld]`")],
     );
 }
 
