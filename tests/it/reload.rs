@@ -43,6 +43,13 @@ fn write(path: &Path, text: &str) {
     fs::write(path, text).expect("the folder is ours");
 }
 
+/// Writes a file that is never seen half-written.
+fn swap(path: &Path, text: &str) {
+    let next = path.with_extension("next");
+    write(&next, text);
+    fs::rename(next, path).expect("a rename");
+}
+
 impl Addresses {
     /// The status of the answer to a delivery that is signed with this secret.
     async fn status_with(&self, secret: &str) -> u16 {
@@ -143,24 +150,27 @@ async fn what_cannot_be_used_changes_nothing_and_is_told_once() {
     let mut service = serve(&tenant, SETTINGS, OLD).start();
     let addresses = service.ready().await;
 
-    write(&service.path("flowhook.toml"), &SETTINGS.replace("standard-webhooks", "standart-webhooks"));
+    swap(&service.path("flowhook.toml"), &SETTINGS.replace("standard-webhooks", "standart-webhooks"));
     let line = service.logged_times(REFUSED, 1).await;
     assert!(line.contains("sources.config.scheme in flowhook.toml names no scheme"), "{line}");
     addresses.check(&[(OLD, true)]).await;
 
-    write(&service.path("flowhook.toml"), "[sources.config");
+    swap(&service.path("flowhook.toml"), "[sources.config");
     let line = service.logged_times(REFUSED, 2).await;
     assert!(line.contains("flowhook.toml is not TOML at line 1"), "{line}");
     addresses.check(&[(OLD, true)]).await;
 
-    write(&service.path("flowhook.toml"), SETTINGS);
+    swap(&service.path("flowhook.toml"), SETTINGS);
     service.logged_times(TAKEN, 1).await;
 
     fs::remove_file(service.path("secret")).expect("it is there");
     let line = service.logged_times(REFUSED, 3).await;
-    assert!(line.contains("sources.config.secrets[0] in flowhook.toml names `secret`"), "{line}");
+    assert!(
+        line.contains("sources.config.secrets[0] in flowhook.toml names a file that cannot be read"),
+        "{line}"
+    );
     addresses.check(&[(OLD, true)]).await;
-    write(&service.path("secret"), &format!("{OLD}\n{NEW}\n"));
+    swap(&service.path("secret"), &format!("{OLD}\n{NEW}\n"));
     service.logged_times(TAKEN, 2).await;
     addresses.check(&[(OLD, true), (NEW, true)]).await;
 
