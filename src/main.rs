@@ -11,7 +11,7 @@ mod cli;
 mod commands;
 mod exit;
 
-use std::io::Write as _;
+use std::io::{self, Write as _};
 use std::process::ExitCode;
 
 use anstyle::AnsiColor;
@@ -53,16 +53,19 @@ fn main() -> ExitCode {
 /// Tells an error on standard output, if JSON is what is expected there.
 fn tell_in_json(error: &str, exit: Exit) {
     if cli::asks_for_json(std::env::args_os()) {
-        _ = writeln!(std::io::stdout(), "{}", exit::document(error, exit));
+        _ = writeln!(io::stdout(), "{}", exit::document(error, exit));
     }
 }
 
 fn run(cli: Cli) -> Result<(), Failed> {
     let layers = Layers::load(cli.config.as_deref());
     // A filter that is none is reported by the command, with whatever else is wrong.
+    let cannot_start =
+        |error: io::Error| Failed::new(Exit::Other, anyhow::Error::new(error).context("cannot start"));
     let log = LogFilter::begin(Settings::log(&layers).ok().flatten(), cli.command.log());
-    let runtime = tokio::runtime::Runtime::new()
-        .map_err(|error| Failed::new(Exit::Other, anyhow::Error::new(error).context("cannot start")))?;
+    // Dropped at the end, whatever that is: what was logged comes before the error.
+    let (log, _farewell) = log.map_err(cannot_start)?;
+    let runtime = tokio::runtime::Runtime::new().map_err(cannot_start)?;
     let ended = runtime.block_on(cli.command.run(layers, log));
     // What may still be read from a disk or a server of files that does not answer is not waited for.
     runtime.shutdown_background();

@@ -1,5 +1,8 @@
 //! The log: where it goes, and what of it.
 
+mod fields;
+mod lines;
+
 use std::io;
 
 use tracing_subscriber::Registry;
@@ -7,6 +10,10 @@ use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::reload::{self, Handle};
 use tracing_subscriber::util::SubscriberInitExt as _;
+
+use fields::Fields;
+pub(crate) use lines::Farewell;
+use lines::Lines;
 
 /// What is logged, to be set while the program runs.
 #[derive(Clone)]
@@ -18,15 +25,20 @@ pub(crate) struct LogFilter {
 
 impl LogFilter {
     /// Begins to log. Logs go to standard error, so that standard output is the command's own; in colour if that is
-    /// a terminal and nothing speaks against it (`NO_COLOR`).
-    pub(crate) fn begin(filter: Option<Targets>, default: Targets) -> Self {
+    /// a terminal and nothing speaks against it (`NO_COLOR`). All is written once the [`Farewell`] is dropped.
+    ///
+    /// # Errors
+    /// When the system gives no thread.
+    pub(crate) fn begin(filter: Option<Targets>, default: Targets) -> io::Result<(Self, Farewell)> {
+        let (lines, farewell) = Lines::begin(io::stderr())?;
         let lines = tracing_subscriber::fmt::layer()
-            .with_writer(io::stderr)
+            .with_writer(lines)
+            .fmt_fields(Fields)
             .with_ansi(anstream::AutoStream::choice(&io::stderr()) != anstream::ColorChoice::Never)
             .with_target(false);
         let (filter, handle) = reload::Layer::new(filter.unwrap_or_else(|| default.clone()));
         tracing_subscriber::registry().with(filter).with(lines).init();
-        Self { handle, default }
+        Ok((Self { handle, default }, farewell))
     }
 
     /// Logs by this from now on; by the default where it is none.
