@@ -99,13 +99,16 @@ impl BadId {
 /// At most the first 80 characters of `text`, control characters escaped: fit for a message, between backticks.
 pub fn shorten(text: &str) -> String {
     const SHOWN: usize = 80;
-    // Quotes and backslashes are what JSON is made of.
-    let escaped = |c: char| match c {
-        '"' | '\'' | '\\' => c.to_string(),
-        c => c.escape_debug().to_string(),
-    };
-    let mut shown: String = text.chars().take(SHOWN).map(escaped).collect();
-    if text.chars().nth(SHOWN).is_some() {
+    let end = text.char_indices().nth(SHOWN).map_or(text.len(), |(end, _)| end);
+    let mut shown = String::with_capacity(end);
+    for c in text[..end].chars() {
+        match c {
+            // Quotes and backslashes too: they are what JSON is made of.
+            ' '..='~' => shown.push(c),
+            c => shown.extend(c.escape_debug()),
+        }
+    }
+    if end < text.len() {
         shown.push('…');
     }
     shown

@@ -14,7 +14,7 @@ use super::value::same_value;
 /// A node's `configuration`, whatever is in it. It has been looked into once, so that many members cost one scan.
 #[derive(Clone, Debug)]
 pub struct Configuration<'d> {
-    node: &'d str,
+    node: Cow<'d, str>,
     text: Cow<'d, str>,
     top: Object,
 }
@@ -33,8 +33,8 @@ struct Object {
 
 impl<'d> Configuration<'d> {
     /// `text` must be a JSON object.
-    pub(super) fn new(node: &'d str, text: impl Into<Cow<'d, str>>) -> Self {
-        let text = text.into();
+    pub(super) fn new(node: impl Into<Cow<'d, str>>, text: impl Into<Cow<'d, str>>) -> Self {
+        let (node, text) = (node.into(), text.into());
         Self { node, top: Object::look(&text, 0), text }
     }
 
@@ -59,7 +59,11 @@ impl<'d> Configuration<'d> {
     pub fn patched(&self, patch: &Patch<'_>) -> Result<Self, AddressError> {
         let mut splices = Vec::new();
         self.plan(&self.top, patch.members(), &mut splices)?;
-        Ok(if splices.is_empty() { self.clone() } else { Self::new(self.node, spliced(&self.text, splices)) })
+        Ok(if splices.is_empty() {
+            self.clone()
+        } else {
+            Self::new(self.node.clone(), spliced(&self.text, splices))
+        })
     }
 
     /// Adds to `splices` what an object of it needs. It calls itself no deeper than a patch can be.
@@ -101,7 +105,7 @@ impl<'d> Configuration<'d> {
     }
 
     fn twice(&self, member: &str) -> AddressError {
-        AddressError::MemberTwice { node: self.node.to_owned(), member: member.to_owned() }
+        AddressError::MemberTwice { node: self.node.clone().into_owned(), member: member.to_owned() }
     }
 }
 
@@ -112,7 +116,7 @@ impl Object {
     fn look(text: &str, at: usize) -> Self {
         let (mut members, mut values) = (Vec::new(), Vec::new());
         let mut places: HashMap<String, Vec<usize>> = HashMap::new();
-        let looked = Cursor::new(text, at).members(|cursor, key| {
+        let looked = Cursor::in_known(text, at).members(|cursor, key| {
             let value = cursor.value()?;
             if let Some(name) = decoded(&text[key.clone()]) {
                 places.entry(name.into_owned()).or_default().push(members.len());

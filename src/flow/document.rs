@@ -5,8 +5,9 @@ use std::borrow::Cow;
 use super::configuration::Configuration;
 use super::edit::{NodeEdit, Splice, merged, plan, spliced};
 use super::error::{AddressError, DocumentError, KNOWN_NODES_SHOWN};
-use super::node::{Node, configuration_of};
-use super::outline::{NodeOutline, Outline};
+use super::node::Node;
+use super::node_outline::NodeOutline;
+use super::outline::Outline;
 use super::restore::{self, Restore};
 use super::spelling::decoded;
 
@@ -69,12 +70,12 @@ impl Document {
 
     /// The ids of the nodes in the order of the document. Nodes whose id is no text have none.
     pub fn node_ids(&self) -> Vec<String> {
-        self.ids_in_order().into_iter().map(|(id, _)| id.clone()).collect()
+        self.outline.nodes(&self.text).flat_map(|node| node.ids).map(Cow::into_owned).collect()
     }
 
     /// The nodes that have an id, in the order of the document, each looked into.
     pub fn nodes(&self) -> Vec<NodeSummary> {
-        self.ids_in_order().into_iter().map(|(id, index)| self.summary(id, *index)).collect()
+        self.outline.nodes(&self.text).flat_map(|node| self.summaries(&node)).collect()
     }
 
     /// The node of that id, compared code point by code point.
@@ -83,7 +84,7 @@ impl Document {
     /// [`AddressError`] if there is no such node or more than one, or if it has no place for variables.
     pub fn node(&self, id: &str) -> Result<Node<'_>, AddressError> {
         let (id, outline) = self.outline_of(id)?;
-        Node::look(id, &self.text, outline)
+        Node::look(id, &self.text, &outline)
     }
 
     /// The `configuration` of the node of that id, compared code point by code point.
@@ -93,7 +94,7 @@ impl Document {
     /// a node without one is of another kind than the patch was written for.
     pub fn configuration(&self, id: &str) -> Result<Configuration<'_>, AddressError> {
         let (id, outline) = self.outline_of(id)?;
-        let span = configuration_of(id, &self.text, outline)?;
+        let span = outline.configuration(&id, &self.text)?;
         Ok(Configuration::new(id, &self.text[span]))
     }
 
@@ -102,21 +103,31 @@ impl Document {
     /// # Errors
     /// As for [`Self::configuration`].
     pub fn configured(&self, configurations: &[(&str, &str)]) -> Result<Self, AddressError> {
-        let mut splices = Vec::new();
-        for (id, text) in configurations {
-            let (id, outline) = self.outline_of(id)?;
-            let span = configuration_of(id, &self.text, outline)?;
-            splices.push(Splice { span, text: (*text).to_owned() });
-        }
-        let text = spliced(&self.text, splices);
+        let text = self.text_configured(configurations)?;
         Ok(Self::parse(text).expect("with an object in the place of an object a flow is a flow"))
     }
 
-    fn outline_of(&self, id: &str) -> Result<(&str, &NodeOutline), AddressError> {
-        match self.outline.nodes_with(id) {
-            [(id, index)] => Ok((id, &self.outline.nodes[*index])),
-            [] => Err(self.no_such_node(id)),
-            [_, ..] => Err(AddressError::NodeTwice { node: id.to_owned() }),
+    /// The text of [`Self::configured`], for whoever asks no more of it.
+    ///
+    /// # Errors
+    /// As for [`Self::configuration`].
+    pub fn text_configured(&self, configurations: &[(&str, &str)]) -> Result<String, AddressError> {
+        let mut splices = Vec::new();
+        for (id, text) in configurations {
+            let (id, outline) = self.outline_of(id)?;
+            let span = outline.configuration(&id, &self.text)?;
+            splices.push(Splice { span, text: (*text).to_owned() });
+        }
+        Ok(spliced(&self.text, splices))
+    }
+
+    /// The one node of that id, and the id as the document has it.
+    fn outline_of(&self, id: &str) -> Result<(Cow<'_, str>, NodeOutline<'_>), AddressError> {
+        let mut nodes = self.outline.nodes_with(&self.text, id);
+        match (nodes.next(), nodes.next()) {
+            (Some((id, node)), None) => Ok((id, node)),
+            (None, _) => Err(self.no_such_node(id)),
+            (Some(_), Some(_)) => Err(AddressError::NodeTwice { node: id.to_owned() }),
         }
     }
 
@@ -152,12 +163,6 @@ impl Document {
         spliced(&self.text, vec![splice])
     }
 
-    fn ids_in_order(&self) -> Vec<&(String, usize)> {
-        let mut ids: Vec<_> = self.outline.ids.iter().collect();
-        ids.sort_by_key(|(_, index)| *index);
-        ids
-    }
-
     fn no_such_node(&self, id: &str) -> AddressError {
         let mut known = self.node_ids();
         let more = known.len().saturating_sub(KNOWN_NODES_SHOWN);
@@ -165,10 +170,17 @@ impl Document {
         AddressError::NoSuchNode { node: id.to_owned(), known, more }
     }
 
-    fn summary(&self, id: &str, index: usize) -> NodeSummary {
-        let outline = &self.outline.nodes[index];
+    /// The node at a glance, once for each id that it has.
+    fn summaries(&self, outline: &NodeOutline<'_>) -> Vec<NodeSummary> {
         let kind = outline.kind.clone().and_then(|span| decoded(&self.text[span])).map(Cow::into_owned);
-        let variables = Node::look(id, &self.text, outline).map(|node| node.pairs()).unwrap_or_default();
-        NodeSummary { id: id.to_owned(), kind, variables }
+        let variables = |id: &str| {
+            Node::look(id.into(), &self.text, outline).map(|node| node.pairs()).unwrap_or_default()
+        };
+        let summary = |id: &Cow<'_, str>| NodeSummary {
+            id: id.clone().into_owned(),
+            kind: kind.clone(),
+            variables: variables(id),
+        };
+        outline.ids.iter().map(summary).collect()
     }
 }

@@ -161,7 +161,7 @@ fn list_with<'a>(
             None => result.push(variable),
             Some([place]) => result[*place] = variable,
             Some(_) => {
-                let (node, variable) = (node.id.to_owned(), variable.name.clone());
+                let (node, variable) = (node.id.clone().into_owned(), variable.name.clone());
                 return Err(AddressError::VariableTwice { node, variable });
             }
         }

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 
 use super::cursor::{Cursor, NotJson, Span};
-use super::outline::Member;
+use super::node_outline::Member;
 use super::spelling::{decoded, spells};
 
 /// One variable in the list.
@@ -33,29 +33,45 @@ pub(super) enum Slot {
     Several,
 }
 
+/// What stands where the list of variables should.
+#[derive(Debug)]
+pub(super) struct List<'d> {
+    pub(super) span: Span,
+    /// Its entries; none if it is no array.
+    pub(super) entries: Vec<Named<'d>>,
+    /// Where each of its elements stands, those too that are no variables.
+    pub(super) elements: Vec<Span>,
+}
+
+/// An entry with all its names: more than one only where the key `name` occurs twice.
+pub(super) type Named<'d> = (Vec<Cow<'d, str>>, Entry<'d>);
+
 /// The list in a configuration, and where the configuration's last member ends.
-pub(super) fn find_list(text: &str, configuration: &Span) -> Result<(Member<Span>, Option<usize>), NotJson> {
+pub(super) fn find_list<'d>(
+    text: &'d str,
+    configuration: &Span,
+) -> Result<(Member<List<'d>>, Option<usize>), NotJson> {
     let mut list = Member::Absent;
     let mut last = None;
-    Cursor::new(text, configuration.start).object(|cursor, key| {
-        let value = cursor.value()?;
-        last = Some(value.end);
+    Cursor::in_known(text, configuration.start).object(|cursor, key| {
         if spells(key, "variables") {
-            list.note(value);
+            let found = scan_list(cursor, text)?;
+            last = Some(found.span.end);
+            list.note(found);
+        } else {
+            last = Some(cursor.value()?.end);
         }
         Ok(())
     })?;
     Ok((list, last))
 }
 
-/// An entry with all its names: more than one only where the key `name` occurs twice.
-pub(super) type Named<'d> = (Vec<Cow<'d, str>>, Entry<'d>);
-
-/// The list's entries, and where each of its elements stands, those too that are no variables.
-pub(super) fn scan_list<'d>(text: &'d str, list: &Span) -> Result<(Vec<Named<'d>>, Vec<Span>), NotJson> {
-    let mut entries = Vec::new();
-    let mut elements = Vec::new();
-    Cursor::new(text, list.start).array(|cursor| {
+fn scan_list<'d>(cursor: &mut Cursor<'d>, text: &'d str) -> Result<List<'d>, NotJson> {
+    let (mut entries, mut elements) = (Vec::new(), Vec::new());
+    if cursor.peek() != Some(b'[') {
+        return Ok(List { span: cursor.value()?, entries, elements });
+    }
+    let span = cursor.array(|cursor| {
         elements.push(if cursor.peek() == Some(b'{') {
             let (entry, span) = scan_entry(cursor, text, elements.len())?;
             entries.extend(entry);
@@ -65,7 +81,7 @@ pub(super) fn scan_list<'d>(text: &'d str, list: &Span) -> Result<(Vec<Named<'d>
         });
         Ok(())
     })?;
-    Ok((entries, elements))
+    Ok(List { span, entries, elements })
 }
 
 fn scan_entry<'d>(
@@ -79,14 +95,12 @@ fn scan_entry<'d>(
     let whole = cursor.object(|cursor, key| {
         let span = cursor.value()?;
         members += 1;
-        match decoded(key).as_deref() {
-            Some("name") => {
-                name.note(());
-                name_end = span.end;
-                names.extend(decoded(&text[span]));
-            }
-            Some("value") => value.note(span),
-            _ => {}
+        if spells(key, "name") {
+            name.note(());
+            name_end = span.end;
+            names.extend(decoded(&text[span]));
+        } else if spells(key, "value") {
+            value.note(span);
         }
         Ok(())
     })?;

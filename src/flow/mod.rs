@@ -27,18 +27,22 @@
 //! | file | holds |
 //! |---|---|
 //! | `document` | the face: a parsed document, what can be asked of it |
+//! | `aside` | the same for large documents, beside the runtime's threads |
 //! | `outline` | the one scan |
+//! | `node_outline` | where the parts of an addressed node stand |
 //! | `node`, `list` | an addressed node and the list of its variables |
 //! | `edit`, `restore` | what is to change, or to be put back, planned as splices |
 //! | `patch`, `configuration` | merge patches, and the configuration that they change |
 //! | `error` | what can be wrong with a document or with an address |
 //! | `cursor` | walks the members and elements on the path; skips the rest whole |
+//! | `scalar` | where strings, numbers and words end |
 //! | `spelling` | JSON strings: raw text to decoded text |
 //! | `value`, `decimal` | when two values are the same |
 //! | `version` | which of two versions is the older |
 //! | `layout` | the text re-indented, for diffs |
 //! | `tokens` | the tokens of a JSON text, for `value` and `layout` |
 
+mod aside;
 mod configuration;
 mod cursor;
 mod decimal;
@@ -48,14 +52,17 @@ mod error;
 mod layout;
 mod list;
 mod node;
+mod node_outline;
 mod outline;
 mod patch;
 mod restore;
+mod scalar;
 mod spelling;
 mod tokens;
 mod value;
 mod version;
 
+pub use aside::aside;
 pub use configuration::Configuration;
 pub use document::{Document, NodeSummary};
 pub use edit::NodeEdit;

@@ -5,8 +5,8 @@ use std::collections::HashMap;
 
 use super::cursor::{NotJson, Span};
 use super::error::{AddressError, type_of};
-use super::list::{Entry, Slot, by_name, find_list, scan_list};
-use super::outline::{Member, NodeOutline};
+use super::list::{Entry, List, Slot, by_name, find_list};
+use super::node_outline::{Member, NodeOutline};
 use super::value::same_value;
 use crate::change::{Variable, shorten};
 
@@ -15,7 +15,7 @@ use crate::change::{Variable, shorten};
 /// It has looked into the configuration once, so that reading many variables costs one scan.
 #[derive(Debug)]
 pub struct Node<'d> {
-    pub(super) id: &'d str,
+    pub(super) id: Cow<'d, str>,
     text: &'d str,
     pub(super) place: Place,
     entries: Vec<Entry<'d>>,
@@ -47,38 +47,38 @@ pub(super) enum Place {
 }
 
 impl<'d> Node<'d> {
-    /// Looks into the node of that id and outline.
-    pub(super) fn look(id: &'d str, text: &'d str, outline: &NodeOutline) -> Result<Self, AddressError> {
-        let twice = |key, place: &str| {
-            Err(AddressError::DuplicateKey { node: id.to_owned(), key, place: place.to_owned() })
-        };
-        let wrong = |key, span: &Span, expected| {
-            let found = type_of(&text[span.clone()]);
-            Err(AddressError::WrongType { node: id.to_owned(), key, found, expected })
-        };
-        let configuration = configuration_of(id, text, outline)?;
+    /// Looks into the node of that outline, addressed as `id`.
+    pub(super) fn look(
+        id: Cow<'d, str>,
+        text: &'d str,
+        outline: &NodeOutline<'_>,
+    ) -> Result<Self, AddressError> {
+        let configuration = outline.configuration(&id, text)?;
         let (list, last) = scanned(find_list(text, &configuration));
-        match list {
-            Member::Absent => Ok(Self {
-                id,
-                text,
-                place: Place::Nowhere { last, configuration },
-                entries: Vec::new(),
-                elements: Vec::new(),
-                by_name: HashMap::new(),
-            }),
-            Member::Twice => twice("variables", "its `configuration`"),
-            Member::Once(span) if !text[span.clone()].starts_with('[') => {
-                wrong("variables", &span, "an array")
+        let (place, list) = match list {
+            Member::Absent => (Place::Nowhere { last, configuration }, None),
+            Member::Twice => {
+                let place = "its `configuration`".to_owned();
+                return Err(AddressError::DuplicateKey { node: id.into_owned(), key: "variables", place });
             }
-            Member::Once(span) => {
-                let (entries, elements) = scanned(scan_list(text, &span));
+            Member::Once(List { span, .. }) if !text[span.clone()].starts_with('[') => {
+                let (key, found) = ("variables", type_of(&text[span]));
+                return Err(AddressError::WrongType {
+                    node: id.into_owned(),
+                    key,
+                    found,
+                    expected: "an array",
+                });
+            }
+            Member::Once(List { span, entries, elements }) => {
                 let foreign = entries.len() < elements.len();
-                let place = Place::List { span, last: elements.last().map(|last| last.end), foreign };
-                let (names, entries): (Vec<_>, Vec<_>) = entries.into_iter().unzip();
-                Ok(Self { id, text, place, by_name: by_name(names), entries, elements })
+                let last = elements.last().map(|last| last.end);
+                (Place::List { span, last, foreign }, Some((entries, elements)))
             }
-        }
+        };
+        let (entries, elements) = list.unwrap_or_default();
+        let (names, entries): (Vec<_>, Vec<_>) = entries.into_iter().unzip();
+        Ok(Self { id, text, place, by_name: by_name(names), entries, elements })
     }
 
     /// The raw JSON text of the variable's value; `None` if the node has no such variable, or its entry no
@@ -139,7 +139,7 @@ impl<'d> Node<'d> {
             None => return Ok(None),
             Some(Slot::Several) => {
                 return Err(AddressError::VariableTwice {
-                    node: self.id.to_owned(),
+                    node: self.id.clone().into_owned(),
                     variable: name.to_owned(),
                 });
             }
@@ -149,7 +149,7 @@ impl<'d> Node<'d> {
             None => Ok(Some(entry)),
             Some(key) => {
                 let place = format!("the variable `{}`", shorten(name));
-                Err(AddressError::DuplicateKey { node: self.id.to_owned(), key, place })
+                Err(AddressError::DuplicateKey { node: self.id.clone().into_owned(), key, place })
             }
         }
     }
@@ -159,24 +159,6 @@ impl<'d> Node<'d> {
         let pair =
             |entry: &Entry<'_>| Some((entry.name.to_string(), self.text[entry.value.clone()?].to_owned()));
         self.entries.iter().filter_map(pair).collect()
-    }
-}
-
-/// Where the node's `configuration` stands, which must be an object.
-pub(super) fn configuration_of(id: &str, text: &str, outline: &NodeOutline) -> Result<Span, AddressError> {
-    let node = || id.to_owned();
-    let twice = |key| AddressError::DuplicateKey { node: node(), key, place: "the node itself".to_owned() };
-    if matches!(outline.id, Member::Twice) {
-        return Err(twice("id"));
-    }
-    match &outline.configuration {
-        Member::Absent => Err(AddressError::NoConfiguration { node: node() }),
-        Member::Twice => Err(twice("configuration")),
-        Member::Once(span) if !text[span.clone()].starts_with('{') => {
-            let (key, found) = ("configuration", type_of(&text[span.clone()]));
-            Err(AddressError::WrongType { node: node(), key, found, expected: "an object" })
-        }
-        Member::Once(span) => Ok(span.clone()),
     }
 }
 

@@ -1,29 +1,14 @@
 //! The one scan of a document: where its version and its nodes stand.
 
+use std::borrow::Cow;
+use std::hash::{DefaultHasher, Hasher as _};
+
 use serde::de::IgnoredAny;
 
 use super::cursor::{Cursor, NotJson, Span};
 use super::error::{DocumentError, type_of};
-use super::spelling::decoded;
-
-/// How often a key occurs in an object, and what its one value is.
-#[derive(Debug, Default)]
-pub(super) enum Member<T> {
-    /// Not at all.
-    #[default]
-    Absent,
-    /// Once: this is its value.
-    Once(T),
-    /// More often: an edit would have to guess.
-    Twice,
-}
-
-impl<T> Member<T> {
-    /// Notes an occurrence.
-    pub(super) fn note(&mut self, value: T) {
-        *self = if matches!(self, Self::Absent) { Self::Once(value) } else { Self::Twice };
-    }
-}
+use super::node_outline::{Member, NodeOutline};
+use super::spelling::{decoded, spells};
 
 /// Where the parts of a document stand that an edit needs.
 #[derive(Debug)]
@@ -34,21 +19,25 @@ pub(super) struct Outline {
     pub(super) id: Option<Span>,
     /// The flow's `name`, likewise.
     pub(super) name: Option<Span>,
-    /// The nodes in the order of the document.
-    pub(super) nodes: Vec<NodeOutline>,
-    /// The decoded ids with the index of their node, sorted: equal ids are neighbours.
-    pub(super) ids: Vec<(String, usize)>,
+    /// The ids of the nodes, in the order of the document.
+    ids: Vec<Id>,
 }
 
-/// Where the parts of a node stand.
-#[derive(Debug, Default)]
-pub(super) struct NodeOutline {
-    /// The key `id`; its values are with the outline's ids.
-    pub(super) id: Member<()>,
-    /// The node's `type`; where it occurs more than once, the last.
-    pub(super) kind: Option<Span>,
-    /// The node's `configuration`.
-    pub(super) configuration: Member<Span>,
+/// An id that a node has. A flow has many, and an edit needs few: they stay in the text.
+#[derive(Debug, PartialEq, Eq)]
+struct Id {
+    /// The hash of the decoded id.
+    hash: u64,
+    /// Where the node begins.
+    node: usize,
+}
+
+impl Id {
+    fn new(id: &str, node: usize) -> Self {
+        let mut hasher = DefaultHasher::new();
+        hasher.write(id.as_bytes());
+        Self { hash: hasher.finish(), node }
+    }
 }
 
 impl Outline {
@@ -70,11 +59,25 @@ impl Outline {
         }
     }
 
-    /// The nodes that have the id, as a range of `ids`.
-    pub(super) fn nodes_with(&self, id: &str) -> &[(String, usize)] {
-        let begin = self.ids.partition_point(|(known, _)| known.as_str() < id);
-        let count = self.ids[begin..].partition_point(|(known, _)| known == id);
-        &self.ids[begin..begin + count]
+    /// The nodes that have the id, and the id as the text has it; `text` is that of the outline.
+    pub(super) fn nodes_with<'t>(
+        &self,
+        text: &'t str,
+        id: &str,
+    ) -> impl Iterator<Item = (Cow<'t, str>, NodeOutline<'t>)> {
+        let wanted = Id::new(id, 0).hash;
+        let nodes = self.ids.iter().filter(move |known| known.hash == wanted);
+        nodes.filter_map(move |known| {
+            let node = NodeOutline::of(text, known.node);
+            Some((node.ids.iter().find(|own| *own == id)?.clone(), node))
+        })
+    }
+
+    /// The nodes that have an id, in the order of the document; `text` is that of the outline.
+    pub(super) fn nodes<'t>(&self, text: &'t str) -> impl Iterator<Item = NodeOutline<'t>> {
+        // Those of one node stand together.
+        let nodes = self.ids.chunk_by(|one, other| one.node == other.node);
+        nodes.map(|ids| NodeOutline::of(text, ids[0].node))
     }
 }
 
@@ -86,15 +89,11 @@ struct Found {
     version: Member<Span>,
     id: Option<Span>,
     name: Option<Span>,
-    nodes: Member<Result<Nodes, Span>>,
+    nodes: Member<Nodes>,
 }
 
-/// The nodes of a flow; in its place the span of what is no array.
-#[derive(Debug, Default)]
-struct Nodes {
-    outlines: Vec<NodeOutline>,
-    ids: Vec<(String, usize)>,
-}
+/// The ids of a flow's nodes; in their place the span of what is no array.
+type Nodes = Result<Vec<Id>, Span>;
 
 impl Found {
     fn settle(self, text: &str) -> Result<Outline, DocumentError> {
@@ -105,13 +104,11 @@ impl Found {
             found: type_of(&text[span]),
             expected,
         };
-        let mut nodes = nodes.map_err(|other| wrong("nodes", other, "an array"))?;
+        let ids = nodes.map_err(|other| wrong("nodes", other, "an array"))?;
         if !matches!(type_of(&text[version.clone()]), "a number" | "a string") {
             return Err(wrong("version", version, "a number or a string"));
         }
-        nodes.ids.sort_unstable();
-        nodes.ids.dedup();
-        Ok(Outline { version, id: self.id, name: self.name, nodes: nodes.outlines, ids: nodes.ids })
+        Ok(Outline { version, id: self.id, name: self.name, ids })
     }
 }
 
@@ -126,14 +123,12 @@ fn once<T>(member: Member<T>, key: &'static str) -> Result<T, DocumentError> {
 /// The error that serde_json has for the text. Only a text that is refused is scanned twice.
 fn not_json(text: &str) -> DocumentError {
     let refused = serde_json::from_str::<IgnoredAny>(text).err();
-    DocumentError::NotJson(
-        refused.expect("the scan leaves values to serde_json, and the order of tokens is the same for both"),
-    )
+    DocumentError::NotJson(refused.expect("the cursor takes what serde_json takes, as a test holds it to"))
 }
 
 /// The document's outermost object; `None` if the document is none.
 fn scan(text: &str) -> Result<Option<Found>, NotJson> {
-    let mut cursor = Cursor::new(text, 0);
+    let mut cursor = Cursor::new(text);
     let top = scan_flow(&mut cursor, text, Level::Outermost)?;
     if cursor.peek().is_some() { Err(NotJson) } else { Ok(top) }
 }
@@ -154,56 +149,54 @@ fn scan_flow(cursor: &mut Cursor<'_>, text: &str, level: Level) -> Result<Option
     }
     let mut found = Found::default();
     cursor.object(|cursor, key| {
-        match decoded(key).as_deref() {
-            Some("flow") if level == Level::Outermost => {
-                found.flow.note(scan_flow(cursor, text, Level::Wrapped)?.map(Box::new));
-            }
-            Some("nodes") => found.nodes.note(scan_nodes(cursor, text)?),
-            Some("version") => found.version.note(cursor.value()?),
-            Some("id") => found.id = Some(cursor.value()?),
-            Some("name") => found.name = Some(cursor.value()?),
-            _ => {
-                cursor.value()?;
-            }
+        if level == Level::Outermost && spells(key, "flow") {
+            found.flow.note(scan_flow(cursor, text, Level::Wrapped)?.map(Box::new));
+        } else if spells(key, "nodes") {
+            found.nodes.note(scan_nodes(cursor, text)?);
+        } else if spells(key, "version") {
+            found.version.note(cursor.value()?);
+        } else if spells(key, "id") {
+            found.id = Some(cursor.value()?);
+        } else if spells(key, "name") {
+            found.name = Some(cursor.value()?);
+        } else {
+            cursor.value()?;
         }
         Ok(())
     })?;
     Ok(Some(found))
 }
 
-fn scan_nodes(cursor: &mut Cursor<'_>, text: &str) -> Result<Result<Nodes, Span>, NotJson> {
+fn scan_nodes(cursor: &mut Cursor<'_>, text: &str) -> Result<Nodes, NotJson> {
     if cursor.peek() != Some(b'[') {
         return cursor.value().map(Err);
     }
-    let mut nodes = Nodes::default();
+    let mut ids = Vec::new();
     cursor.array(|cursor| {
         if cursor.peek() == Some(b'{') {
-            scan_node(cursor, text, &mut nodes)
+            scan_node(cursor, text, &mut ids)
         } else {
             cursor.value().map(|_| ())
         }
     })?;
-    Ok(Ok(nodes))
+    Ok(Ok(ids))
 }
 
 /// Scans one node. Only an id that is text makes a node addressable.
-fn scan_node(cursor: &mut Cursor<'_>, text: &str, nodes: &mut Nodes) -> Result<(), NotJson> {
-    let mut node = NodeOutline::default();
-    let index = nodes.outlines.len();
+fn scan_node(cursor: &mut Cursor<'_>, text: &str, ids: &mut Vec<Id>) -> Result<(), NotJson> {
+    let node = cursor.at();
     cursor.object(|cursor, key| {
         let value = cursor.value()?;
-        match decoded(key).as_deref() {
-            Some("id") => {
-                node.id.note(());
-                nodes.ids.extend(decoded(&text[value]).map(|id| (id.into_owned(), index)));
+        if spells(key, "id")
+            && let Some(id) = decoded(&text[value])
+        {
+            let id = Id::new(&id, node);
+            if ids.last() != Some(&id) {
+                ids.push(id);
             }
-            Some("type") => node.kind = Some(value),
-            Some("configuration") => node.configuration.note(value),
-            _ => {}
         }
         Ok(())
     })?;
-    nodes.outlines.push(node);
     Ok(())
 }
 
@@ -214,8 +207,9 @@ mod tests {
     fn check_found(table: &[(&str, &str, &[&str])]) {
         for (text, version, ids) in table {
             let outline = Outline::of(text).unwrap_or_else(|error| panic!("{text}: {error}"));
-            assert_eq!(&text[outline.version], *version, "{text}");
-            assert_eq!(outline.ids.iter().map(|(id, _)| id.as_str()).collect::<Vec<_>>(), *ids, "{text}");
+            assert_eq!(&text[outline.version.clone()], *version, "{text}");
+            let found: Vec<_> = outline.nodes(text).flat_map(|node| node.ids).collect();
+            assert_eq!(found, *ids, "{text}");
         }
     }
 
@@ -224,7 +218,7 @@ mod tests {
         check_found(&[
             (r#"{"flow":{"version":14,"nodes":[]}}"#, "14", &[]),
             (r#" { "flow" : { "nodes" : [ ] , "version" : "7-a" } } "#, "\"7-a\"", &[]),
-            (r#"{"nodes":[{"id":"b"},{"id":"a"}],"version":1.0}"#, "1.0", &["a", "b"]),
+            (r#"{"nodes":[{"id":"b"},{"id":"a"}],"version":1.0}"#, "1.0", &["b", "a"]),
             (r#"{"\u0066low":{"v\u0065rsion":1e99,"nod\u0065s":[{"i\u0064":"\u0061"}]}}"#, "1e99", &["a"]),
             (r#"{"nodes":0,"version":[],"version":0,"flow":{"version":2,"nodes":[]},"nodes":1}"#, "2", &[]),
             (r#"{"flow":7,"version":3,"nodes":[]}"#, "3", &[]),
@@ -237,7 +231,7 @@ mod tests {
             (
                 r#"{"version":6,"nodes":[{"id":"n","id":"m"},{"id":"n"},{"id":"k","id":"k"}]}"#,
                 "6",
-                &["k", "m", "n", "n"],
+                &["n", "m", "n", "k"],
             ),
         ]);
     }

@@ -69,7 +69,7 @@ impl<'p> Patch<'p> {
     /// # Errors
     /// [`BadPatch`].
     pub fn read(text: &'p str) -> Result<Self, BadPatch> {
-        let mut cursor = Cursor::new(text, 0);
+        let mut cursor = Cursor::new(text);
         if cursor.peek() != Some(b'{') {
             return Err(BadPatch::NotAnObject);
         }

@@ -5,6 +5,7 @@ use std::cell::OnceCell;
 use std::fmt;
 
 use serde::de::{Deserializer as _, Error as _, MapAccess, SeqAccess, Visitor};
+use serde_json::de::StrRead;
 use serde_json::value::RawValue;
 
 use super::pointer::{Pointer, index};
@@ -13,10 +14,14 @@ use super::pointer::{Pointer, index};
 /// shortest does in a text.
 pub(crate) const PARTS_MAX: usize = 100_000;
 
+/// What may stand around a value (RFC 8259, section 2).
+const SPACE: [char; 4] = [' ', '\t', '\n', '\r'];
+
 /// A value of a JSON text.
 #[derive(Debug)]
 pub(crate) struct Value<'a> {
-    raw: &'a RawValue,
+    text: &'a str,
+    raw: OnceCell<&'a RawValue>,
     inside: OnceCell<Inside<'a>>,
 }
 
@@ -46,17 +51,31 @@ pub(crate) enum Unclear {
 
 impl<'a> Value<'a> {
     pub(crate) fn new(raw: &'a RawValue) -> Self {
-        Self { raw, inside: OnceCell::new() }
+        Self { text: raw.get(), raw: raw.into(), inside: OnceCell::new() }
+    }
+
+    /// The value that a whole text is. Its parts are noted on the way: who only asks whether it is JSON has gone
+    /// through all of it, and the first who looks into it would again.
+    pub(crate) fn parse(text: &'a str) -> Result<Self, serde_json::Error> {
+        let mut json = serde_json::Deserializer::from_str(text);
+        let inside = inside(text.trim_start_matches(SPACE), &mut json);
+        match inside {
+            Ok(inside @ (Inside::Object(_) | Inside::Array(_))) if json.end().is_ok() => {
+                Ok(Self { text: text.trim_matches(SPACE), raw: OnceCell::new(), inside: inside.into() })
+            }
+            // It is plain, crowded or no JSON.
+            Ok(_) | Err(_) => serde_json::from_str(text).map(Self::new),
+        }
     }
 
     /// The value as it is spelt.
     pub(crate) fn raw(&self) -> &'a RawValue {
-        self.raw
+        self.raw.get_or_init(|| serde_json::from_str(self.text).expect("it was read as JSON"))
     }
 
     /// Its text, if it is a string and Unicode.
     pub(crate) fn text(&self) -> Option<String> {
-        string(self.raw)
+        serde_json::from_str(self.text).ok()
     }
 
     /// Its members, if it is an object.
@@ -104,22 +123,30 @@ impl<'a> Value<'a> {
 
     fn inside(&self) -> &Inside<'a> {
         self.inside.get_or_init(|| {
-            let mut text = serde_json::Deserializer::from_str(self.raw.get());
-            let inside = match self.raw.get().as_bytes().first() {
-                Some(b'{') => text.deserialize_map(Parts),
-                Some(b'[') => text.deserialize_seq(Parts),
-                Some(_) | None => Ok(Inside::Plain),
-            };
+            let inside = inside(self.text, &mut serde_json::Deserializer::from_str(self.text));
             // It is JSON, so there is no other error.
             inside.unwrap_or(Inside::Crowded)
         })
     }
 }
 
+/// What is directly inside the value that `json` is about to read, which begins as `text` does. What is plain is left
+/// unread.
+fn inside<'a>(
+    text: &str,
+    json: &mut serde_json::Deserializer<StrRead<'a>>,
+) -> Result<Inside<'a>, serde_json::Error> {
+    match text.as_bytes().first() {
+        Some(b'{') => json.deserialize_map(Parts),
+        Some(b'[') => json.deserialize_seq(Parts),
+        Some(_) | None => Ok(Inside::Plain),
+    }
+}
+
 /// What the pointer points at in a body; none if that is no JSON, if there is none, or if it cannot be told which is
 /// meant.
 pub(crate) fn find<'b>(body: &'b [u8], pointer: &Pointer) -> Option<&'b RawValue> {
-    let whole = Value::new(serde_json::from_slice(body).ok()?);
+    let whole = Value::parse(str::from_utf8(body).ok()?).ok()?;
     whole.at(pointer).ok()?.map(Value::raw)
 }
 
@@ -183,7 +210,7 @@ mod tests {
     #[track_caller]
     fn check(text: &str, pointer: &str, expected: Result<Option<&str>, &Unclear>) {
         let pointer = Pointer::parse(pointer).expect("a pointer");
-        let value = Value::new(raw(text));
+        let value = Value::parse(text).expect("JSON");
         let found = value.at(&pointer).map(|found| found.map(|found| found.raw().get()));
         assert_eq!(found.as_ref().map(|found| *found), expected, "{pointer} in {text}");
     }
@@ -209,6 +236,33 @@ mod tests {
         check("[1]", "/00", Ok(None));
         check("null", "/a", Ok(None));
         check(r#"{"\ud800":1}"#, "/\u{fffd}", Ok(None));
+    }
+
+    #[test]
+    fn a_whole_text_is_json_or_not_as_the_library_says_and_in_its_words() {
+        let check = |text: &str| {
+            let expected: Result<&RawValue, _> = serde_json::from_str(text);
+            let (parsed, expected) = (Value::parse(text), expected.map_err(|error| error.to_string()));
+            let found = parsed.as_ref().map(|value| value.raw().get()).map_err(ToString::to_string);
+            assert_eq!(found, expected.map(RawValue::get), "{text}");
+        };
+        let good =
+            [r#"{"a":[1,{}],"\u0061":"\ud800"}"#, "[1.10, [], true]", r#""x""#, "-0.5e+7", "null", "{}"];
+        for text in good {
+            for around in ["", " ", "\n\t\r ", "\u{c}", "\u{a0}", "\u{feff}", "x", ","] {
+                check(&format!("{text}{around}"));
+                check(&format!("{around}{text}"));
+            }
+            (0..text.len()).for_each(|end| check(&text[..end]));
+            (0..text.len()).for_each(|begin| check(&text[begin..]));
+        }
+        for text in
+            ["{1:2}", r#"{"a" 1}"#, r#"{"a":1,}"#, "[1,]", "[1 2]", "[\"\n\"]", r#"["\x"]"#, "[01]", "]"]
+        {
+            check(text);
+        }
+        check(&"[".repeat(100_000));
+        check(&format!("{}{}", "[".repeat(100_000), "]".repeat(100_000)));
     }
 
     #[test]

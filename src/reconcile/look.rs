@@ -162,14 +162,17 @@ impl<R: Read> Looker<R> {
         if self.reader.is_paused(flow).await? {
             return Ok(None);
         }
-        let mut nodes = BTreeMap::new();
-        for node in self.reader.marked_nodes(flow).await? {
-            // The changes first: one that comes behind them shows the next time.
-            let work = self.reader.work(flow, &node).await?;
-            let marks = self.reader.marks(flow, &node).await?;
-            nodes.insert(node, Standing { work, marks });
+        // The changes first: one that comes behind them shows the next time.
+        let works = self.reader.works(flow).await?;
+        let mut marks: BTreeMap<String, Vec<Mark>> = BTreeMap::new();
+        for mark in self.reader.marks(flow, &works.keys().collect::<Vec<_>>()).await? {
+            marks.entry(mark.node.clone()).or_default().push(mark);
         }
-        Ok(Some(nodes))
+        let standing = |(node, work): (NodeId, Work)| {
+            let marks = marks.remove(node.as_str()).unwrap_or_default();
+            (node, Standing { work, marks })
+        };
+        Ok(Some(works.into_iter().map(standing).collect()))
     }
 
     /// Whether nobody works on a node. Changes of other routes that wait for their values do not count, for
@@ -199,7 +202,7 @@ impl<R: Read> Looker<R> {
         let read = self.tenant.read(&mut pass, flow).await;
         drop(pass);
         match read {
-            Ok(text) => Document::parse(text).map_err(|error| Unread::This(error.to_string())),
+            Ok(text) => Document::read(text).await.map_err(|error| Unread::This(error.to_string())),
             Err(failure) => match self.tenant.gate().closure() {
                 None => Err(Unread::This(failure.message)),
                 Some(closure) => {

@@ -148,7 +148,7 @@ impl<R: Read> Reconciler<R> {
         // As they were at the look: what has moved them since makes stale what is brought.
         let mut marks = BTreeMap::new();
         for node in nodes.keys().filter(|node| drift.iter().any(|drift| drift.node == **node)) {
-            marks.insert(node.clone(), self.asker.looker.reader.marks(flow, node).await?);
+            marks.insert(node.clone(), self.asker.looker.reader.marks(flow, &[node]).await?);
         }
         let repairs = &mut self.progress.entry(Arc::clone(&route.route)).or_default().repairs;
         let wanted = repairs.wanted(flow, route.mode, nodes, &drift, &marks);

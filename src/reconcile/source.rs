@@ -146,7 +146,7 @@ impl<R: Read> Asker<R> {
                 continue;
             }
             let Some(says) = self.says(route, &url, answers).await else { continue };
-            let marks = self.looker.reader.marks(flow, node).await?;
+            let marks = self.looker.reader.marks(flow, &[node]).await?;
             let before = moved::Before { taken: known.taken.as_ref(), marks: &marks };
             if let Some(values) = moved(route.mode, &says, &before) {
                 wanted.push(Wanted { node: node.clone(), values, says: (*says).clone(), taken: known.own });

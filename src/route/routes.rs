@@ -4,8 +4,6 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::value::RawValue;
-
 use super::described::Route;
 use super::event::{Event, Explained, Judgement, Verdict};
 use super::judging::{CHANGES_MAX, Wanted};
@@ -83,7 +81,7 @@ impl Routes {
     pub fn judge(&self, event: &Event<'_>) -> Judgement {
         let ours = self.of(event.source);
         let body = match parsed(event.body, ours.is_some()) {
-            Ok(body) => Value::new(body),
+            Ok(body) => body,
             Err(reason) => return Judgement::NotJson(reason),
         };
         let outcome = match ours {
@@ -107,7 +105,7 @@ impl Routes {
     /// When it is not JSON, and why.
     pub fn explain(&self, event: &Event<'_>) -> Result<Vec<Explained>, String> {
         let ours = self.of(event.source);
-        let body = Value::new(parsed(event.body, ours.is_some())?);
+        let body = parsed(event.body, ours.is_some())?;
         let Some(routes) = ours else { return Ok(self.built_in.explain(&body, event.at)) };
         let explained = routes.map(|route| {
             let verdict = match route.judge(&body, event, self.built_in.allowed_flows()) {
@@ -149,8 +147,8 @@ impl Routes {
 }
 
 /// The body as JSON. That of a call that says all by coming at all may be empty, where routes are described for it.
-fn parsed(body: &[u8], may_be_empty: bool) -> Result<&RawValue, String> {
+fn parsed(body: &[u8], may_be_empty: bool) -> Result<Value<'_>, String> {
     let text = str::from_utf8(body).map_err(|error| format!("the body is not UTF-8: {error}"))?;
     let text = if may_be_empty && text.is_empty() { NOTHING } else { text };
-    serde_json::from_str(text).map_err(|error| format!("the body is not JSON: {error}"))
+    Value::parse(text).map_err(|error| format!("the body is not JSON: {error}"))
 }

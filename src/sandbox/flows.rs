@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::human::{EditError, Human};
-use super::layout::{NotAFlow, is_bare, next_version, version_span};
+use super::layout::{NotAFlow, next_version, version_span};
 use super::text::{member, members, span, splice};
 
 /// The member that [`Save::Rewritten`] adds to a flow.
@@ -23,7 +23,8 @@ pub(super) struct Given {
 impl Given {
     /// Checks that `text` is JSON with a `flow.version`.
     pub(super) fn read(text: &str) -> Result<Self, NotAFlow> {
-        Ok(Self { version: version_span(text)?, is_bare: is_bare(text)?, text: text.into() })
+        let (version, is_bare) = version_span(text)?;
+        Ok(Self { version, is_bare, text: text.into() })
     }
 
     /// The same for bytes from the wire.
@@ -94,11 +95,11 @@ pub(super) struct Flows(HashMap<String, Held>);
 impl Flows {
     /// Takes a flow in, or replaces it. It has its envelope, unless it is to be bare.
     pub(super) fn add(&mut self, id: &str, text: &str, bare: bool) -> Result<(), NotAFlow> {
-        let version = text[version_span(text)?].to_owned();
-        if is_bare(text)? && !bare {
+        let (version, is_bare) = version_span(text)?;
+        if is_bare && !bare {
             return Err(NotAFlow::Missing("flow"));
         }
-        let held = Held { text: text.into(), version, previous: None, is_bare: is_bare(text)? };
+        let held = Held { version: text[version].to_owned(), text: text.into(), previous: None, is_bare };
         self.0.insert(id.to_owned(), held);
         Ok(())
     }
@@ -147,39 +148,47 @@ impl Flows {
     pub(super) fn put(&mut self, id: &str, given: &Given, how: Save) -> Result<Saved, Refusal> {
         self.check(id, given)?;
         let held = self.0.get_mut(id).ok_or(Refusal::NoSuchFlow)?;
-        let content = match how {
-            Save::AsGiven | Save::Jumping(_) => Some(given.text.to_string()),
+        let made = match how {
+            Save::AsGiven | Save::Jumping(_) => None,
             Save::Rewritten => rewritten(&given.text),
             Save::Parsed => parsed(&given.text),
             Save::Dropped => Some(held.text.to_string()),
         };
-        let content = content.unwrap_or_else(|| given.text.to_string());
         let steps = if let Save::Jumping(by) = how { by.max(1) } else { 1 };
-        Ok(held.commit(Arc::clone(&given.text), &content, steps))
+        let text = Arc::clone(&given.text);
+        Ok(match made {
+            // As it came: where its version stands is known.
+            None => held.commit(text, &given.text, &given.version, steps),
+            Some(made) => held.commit(text, &made, &version_in(&made), steps),
+        })
     }
 
     /// Saves a person's edit under the next version.
     pub(super) fn edit(&mut self, id: &str, edit: &Human) -> Result<Saved, EditError> {
         let held = self.0.get_mut(id).ok_or_else(|| EditError::NoSuchFlow(id.to_owned()))?;
         let edited = edit.apply(&held.text, held.previous.as_deref())?;
-        Ok(held.commit(edited.as_str().into(), &edited, 1))
+        Ok(held.commit(edited.as_str().into(), &edited, &version_in(&edited), 1))
     }
 }
 
 impl Held {
-    /// Makes `content` the flow's text, with a version spliced in that is so many steps on.
-    fn commit(&mut self, given: Arc<str>, content: &str, steps: u32) -> Saved {
+    /// Makes `content` the flow's text, with a version spliced in at `at` that is so many steps on.
+    fn commit(&mut self, given: Arc<str>, content: &str, at: &Range<usize>, steps: u32) -> Saved {
         let mut version = self.version.clone();
         for _ in 0..steps {
             version = next_version(&version).expect("a held version was checked when it was taken in");
         }
-        let at = version_span(content).expect("content to be saved was checked when it was taken in");
-        let stored: Arc<str> = splice(content, &at, &version).into();
+        let stored: Arc<str> = splice(content, at, &version).into();
         let before = std::mem::replace(&mut self.text, Arc::clone(&stored));
         self.previous = Some(Arc::clone(&before));
         self.version.clone_from(&version);
         Saved { version, before, given, stored }
     }
+}
+
+/// Where the version stands in what is to be saved.
+fn version_in(content: &str) -> Range<usize> {
+    version_span(content).expect("content to be saved was checked when it was taken in").0
 }
 
 /// The document with the members of its flow in reverse order and [`SAVED_BY`] before them.

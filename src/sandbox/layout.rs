@@ -24,29 +24,25 @@ pub enum NotAFlow {
     Version(String),
 }
 
-/// Where `flow.version` stands. Checks that all of `text` is JSON, and nothing else of it.
-pub(super) fn version_span(text: &str) -> Result<Range<usize>, NotAFlow> {
-    let flow = flow_members(text)?;
+/// Where `flow.version` stands, and whether the document is the flow itself, without the envelope `flow`. Checks that
+/// all of `text` is JSON, and nothing else of it.
+pub(super) fn version_span(text: &str) -> Result<(Range<usize>, bool), NotAFlow> {
+    let (flow, is_bare) = flow_members(text)?;
     let mut versions = flow.iter().filter(|member| member.name == "version");
     let version = versions.next().ok_or(NotAFlow::Missing("flow.version"))?;
     if versions.next().is_some() {
         return Err(NotAFlow::Twice("flow.version"));
     }
     next_version(version.value)?;
-    Ok(span(text, version.value))
+    Ok((span(text, version.value), is_bare))
 }
 
-/// Whether a document is the flow itself, without the envelope `flow`.
-pub(super) fn is_bare(text: &str) -> Result<bool, NotAFlow> {
-    Ok(member(&members(text)?, "flow").is_none())
-}
-
-/// The members of the flow: of `flow`, or of the document itself where the flow stands bare.
-fn flow_members(text: &str) -> Result<Vec<Member<'_>>, NotAFlow> {
+/// The members of the flow: of `flow`, or of the document itself where the flow stands bare; and whether it does.
+fn flow_members(text: &str) -> Result<(Vec<Member<'_>>, bool), NotAFlow> {
     let document = members(text)?;
     match member(&document, "flow").map(|flow| flow.value) {
-        Some(flow) => Ok(members(flow)?),
-        None if member(&document, "nodes").is_some() => Ok(document),
+        Some(flow) => Ok((members(flow)?, false)),
+        None if member(&document, "nodes").is_some() => Ok((document, true)),
         None => Err(NotAFlow::Missing("flow")),
     }
 }
@@ -107,7 +103,7 @@ pub(super) struct Entry {
 impl Layout {
     /// Reads the layout of a document.
     pub(super) fn of(text: &str) -> Result<Self, NotAFlow> {
-        let flow = flow_members(text)?;
+        let (flow, _) = flow_members(text)?;
         let nodes = member(&flow, "nodes").ok_or(NotAFlow::Missing("flow.nodes"))?;
         Ok(Self { nodes: elements(nodes.value)?.into_iter().map(|node| Node::of(text, node)).collect() })
     }
@@ -159,7 +155,7 @@ mod tests {
     #[test]
     fn the_version_is_found_as_it_is_spelt() {
         let check = |text: &str, wanted: Result<&str, &str>| {
-            let found = version_span(text).map(|at| &text[at]).map_err(|error| error.to_string());
+            let found = version_span(text).map(|(at, _)| &text[at]).map_err(|error| error.to_string());
             assert_eq!(found.as_deref().map_err(String::as_str), wanted, "{text}");
         };
         check(r#"{"version":1,"flow":{"x":{"version":2}, "version" : 14 }}"#, Ok("14"));

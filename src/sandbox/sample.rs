@@ -98,7 +98,7 @@ mod tests {
     #[test]
     fn the_samples_are_flows_with_their_node() {
         let check = |text: &str, nodes: usize| {
-            assert_eq!(&text[version_span(text).unwrap()], "14");
+            assert_eq!(&text[version_span(text).unwrap().0], "14");
             let layout = Layout::of(text).unwrap();
             assert_eq!(layout.nodes.len(), nodes);
             let entries = &layout.node(SAMPLE_NODE).unwrap().variables.as_ref().unwrap().entries;

@@ -16,6 +16,7 @@ use hyper::{Method, Request, Response, StatusCode, Uri};
 use hyper_util::rt::TokioIo;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
+use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -33,6 +34,9 @@ pub const BODY_MAX_BYTES: usize = 64 * 1024 * 1024;
 pub const CONNECTIONS_MAX: usize = 1024;
 /// How long accepting rests after it failed, which it does when file descriptors run out.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// From so many bytes on a document is read beside the runtime's threads.
+const LARGE_BYTES: usize = 256 * 1024;
 
 /// The path of the token endpoint.
 const TOKEN_PATH: &str = "/oauth/token";
@@ -114,7 +118,7 @@ async fn exchange(
     wait(half).await;
     let authorization = head.headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
     let authorization = authorization.map(str::to_owned);
-    let content = content(&call, body);
+    let content = content(&call, body).await;
     let says_accept = head.headers.contains_key(ACCEPT);
     let asked = Asked { order: noted.order, call, authorization, says_accept, content };
     let decision = tenant.with(|state| state.decide(&asked, Instant::now()));
@@ -164,12 +168,17 @@ fn call(method: &Method, path: &str) -> Call {
     }
 }
 
-/// Reads a document before the tenant is locked: a large one takes its time.
-fn content(call: &Call, body: Bytes) -> Content {
-    match call {
-        Call::Put(_) => Content::Document(Given::read_bytes(&body)),
-        Call::Token | Call::Get(_) | Call::Other => Content::Raw(body),
+/// Reads a document before the tenant is locked, and a large one beside the threads that serve others: it takes its
+/// time.
+async fn content(call: &Call, body: Bytes) -> Content {
+    if !matches!(call, Call::Put(_)) {
+        return Content::Raw(body);
     }
+    if body.len() < LARGE_BYTES {
+        return Content::Document(Given::read_bytes(&body));
+    }
+    let read = spawn_blocking(move || Given::read_bytes(&body)).await;
+    Content::Document(read.expect("reading a text does not panic"))
 }
 
 /// A request in the record; dropped before its end, it was left.

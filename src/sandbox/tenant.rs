@@ -193,7 +193,7 @@ impl State {
         let text = if manner == Manner::Stale { self.flows.stale_text(flow) } else { self.flows.text(flow) };
         let usual = match text {
             Some(_) if !asked.says_accept => unrenderable(),
-            Some(text) => document(&text),
+            Some(text) => document(text),
             None => no_such_thing(),
         };
         reply(manner, usual).into()
@@ -211,7 +211,7 @@ impl State {
             (Ok(_), Effect::Nothing) => (no_such_thing(), None),
             (Ok(given), Effect::Save(how)) => {
                 let saved = self.save(flow, given, how, asked.order);
-                (saved.map_or_else(|refusal| refused(&refusal), |stored| document(&stored)), None)
+                (saved.map_or_else(|refusal| refused(&refusal), document), None)
             }
             (Ok(given), Effect::Later(after)) => {
                 let put = LatePut { after, order: asked.order, flow: Arc::clone(flow), given: given.clone() };
@@ -255,8 +255,17 @@ fn reply(manner: Manner, usual: Answer) -> Reply {
     }
 }
 
-fn document(text: &str) -> Answer {
-    Answer::json_text(StatusCode::OK, text.to_owned())
+fn document(text: Arc<str>) -> Answer {
+    Answer::json_text(StatusCode::OK, Bytes::from_owner(Shared(text)))
+}
+
+/// A flow's text as it goes out: not copied, for it may be large.
+struct Shared(Arc<str>);
+
+impl AsRef<[u8]> for Shared {
+    fn as_ref(&self) -> &[u8] {
+        self.0.as_bytes()
+    }
 }
 
 fn no_such_thing() -> Answer {

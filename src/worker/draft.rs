@@ -50,8 +50,9 @@ pub fn draft(document: &Document, changes: &[Change], marks: &[Mark]) -> Result<
     }
     let mut plan = Plan { endings: Vec::new(), marks: Vec::new(), edits: Vec::new() };
     let mut drafted = Vec::new();
+    let marks = by_marked_node(marks);
     for (node, changes) in by_node(changes) {
-        drafted.push(draft_node(document, node, changes, &of_node(marks, node), &mut plan));
+        drafted.push(draft_node(document, node, changes, of_node(&marks, node), &mut plan));
     }
     plan.endings.sort_by_key(|ending| ending.seq);
     Ok(Draft { text: written(document, &drafted)?, plan, guarded: false })
@@ -64,9 +65,9 @@ pub(super) fn all_superseded(changes: &[Change], marks: &[Mark]) -> Option<Settl
         return None;
     }
     let mut settlement = Settlement::default();
+    let marks = by_marked_node(marks);
     for (node, changes) in by_node(changes) {
-        let marks = of_node(marks, node);
-        let folded = fold(&changes, &marks);
+        let folded = fold(&changes, of_node(&marks, node));
         if !winners(&folded).is_empty() {
             return None;
         }
@@ -85,8 +86,19 @@ fn by_node(changes: &[Change]) -> BTreeMap<&NodeId, Vec<&Change>> {
     nodes
 }
 
-fn of_node(marks: &[Mark], node: &NodeId) -> Vec<Mark> {
-    marks.iter().filter(|mark| mark.node == node.as_str()).cloned().collect()
+/// Marks, node by node.
+type Marks<'m> = BTreeMap<&'m str, Vec<Mark>>;
+
+fn by_marked_node(marks: &[Mark]) -> Marks<'_> {
+    let mut nodes = Marks::new();
+    for mark in marks {
+        nodes.entry(&mark.node).or_default().push(mark.clone());
+    }
+    nodes
+}
+
+fn of_node<'m>(marks: &'m Marks<'_>, node: &NodeId) -> &'m [Mark] {
+    marks.get(node.as_str()).map_or(&[], Vec::as_slice)
 }
 
 /// The document with what goes into its nodes; nothing if that is nothing.
@@ -98,8 +110,10 @@ fn written(document: &Document, drafted: &[NodeDraft]) -> Result<Option<String>,
     if configurations.is_empty() {
         return if edits.is_empty() { Ok(None) } else { document.edited(&edits).map(Some) };
     }
-    let patched = document.configured(&configurations)?;
-    if edits.is_empty() { Ok(Some(patched.into_text())) } else { patched.edited(&edits).map(Some) }
+    if edits.is_empty() {
+        return document.text_configured(&configurations).map(Some);
+    }
+    document.configured(&configurations)?.edited(&edits).map(Some)
 }
 
 /// What goes into one node.

@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 
 use serde_json::value::RawValue;
 
-use super::{Draft, by_node, of_node, raw};
+use super::{Draft, by_marked_node, by_node, of_node, raw};
 use crate::change::{Change, Mode, NewChange, NodeId, Replaced, Seq, State, Undo, Values, Variable, shorten};
 use crate::flow::{AddressError, Configuration, Document, Node, Patch, Restore, same_value};
 use crate::journal::{Edit, Ending, Mark, Plan, Target};
@@ -50,14 +50,15 @@ pub(in crate::worker) fn together(changes: &[Change]) -> usize {
 /// Drafts a publish of rollbacks onto a document that was read for it.
 pub(super) fn draft(document: &Document, changes: &[Change], marks: &[Mark]) -> Result<Draft, AddressError> {
     let mut plan = Plan { endings: Vec::new(), marks: Vec::new(), edits: Vec::new() };
+    let marks = by_marked_node(marks);
     for (node, changes) in by_node(changes) {
-        let marks = of_node(marks, node);
+        let marks = of_node(&marks, node);
         let there = There {
             node: document.node(node.as_str()),
             configuration: document.configuration(node.as_str()),
         };
-        let judged = judge(&there, &changes, &marks);
-        plan.marks.extend(marks_of(node, &judged, &marks));
+        let judged = judge(&there, &changes, marks);
+        plan.marks.extend(marks_of(node, &judged, marks));
         plan.edits.extend(judged.edits());
         plan.endings.extend(changes.iter().zip(&judged.verdicts).map(|(change, verdict)| Ending {
             seq: change.seq,
@@ -318,6 +319,9 @@ fn restored(document: &Document, edits: &[Edit]) -> Result<String, AddressError>
         configurations.push((node, restored.text().to_owned()));
     }
     let configurations: Vec<_> = configurations.iter().map(|(node, text)| (*node, text.as_str())).collect();
+    if restores.is_empty() {
+        return document.text_configured(&configurations);
+    }
     document.configured(&configurations)?.restored(&restores)
 }
 
