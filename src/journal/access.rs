@@ -3,11 +3,12 @@
 //! The SQLite file is one; the simulation brings another, kept in memory, and a test holds the two to the
 //! same answers.
 
+use std::collections::BTreeMap;
 use std::future::Future;
 
 use jiff::Timestamp;
 
-use super::{Admitted, Attempt, DriftCursor, Drifted, Effect, JournalError, Mark, Ready, Step, Taken};
+use super::{Admitted, DriftCursor, Drifted, Effect, JournalError, Mark, Outset, Ready, Step, Taken};
 use crate::change::{Delivery, FlowId, NodeId, Seq, Wanted, Work};
 
 type Result<T> = std::result::Result<T, JournalError>;
@@ -40,6 +41,9 @@ pub struct Committed {
 
 /// The questions that the worker asks, and who compares sources and flows. Each fails only when the journal cannot be read.
 pub trait Read: Clone + Send + Sync + 'static {
+    /// How a flow stands at the outset of a turn.
+    fn outset(&self, flow: &FlowId) -> impl Future<Output = Result<Outset>> + Send;
+
     /// The pending changes of a flow whose values are known, in order of arrival: the first ones, at most
     /// `at_most` of them, and no more once there are `bytes` of values.
     fn ready(
@@ -49,8 +53,8 @@ pub trait Read: Clone + Send + Sync + 'static {
         bytes: usize,
     ) -> impl Future<Output = Result<Ready>> + Send;
 
-    /// The marks of one node.
-    fn marks(&self, flow: &FlowId, node: &NodeId) -> impl Future<Output = Result<Vec<Mark>>> + Send;
+    /// The marks of these nodes of a flow, in the order of nodes and targets.
+    fn marks(&self, flow: &FlowId, nodes: &[&NodeId]) -> impl Future<Output = Result<Vec<Mark>>> + Send;
 
     /// Flows that have marks, in the order of their ids: at most so many, behind `after`.
     fn marked_flows(
@@ -59,8 +63,8 @@ pub trait Read: Clone + Send + Sync + 'static {
         at_most: usize,
     ) -> impl Future<Output = Result<Vec<FlowId>>> + Send;
 
-    /// The nodes of a flow that have marks.
-    fn marked_nodes(&self, flow: &FlowId) -> impl Future<Output = Result<Vec<NodeId>>> + Send;
+    /// What each node of a flow that has marks has of changes.
+    fn works(&self, flow: &FlowId) -> impl Future<Output = Result<BTreeMap<NodeId, Work>>> + Send;
 
     /// What was last taken from a route's source, in the order of flows and nodes: at most so many, behind `after`.
     fn taken(
@@ -83,14 +87,8 @@ pub trait Read: Clone + Send + Sync + 'static {
     /// What a node of a flow has of changes.
     fn work(&self, flow: &FlowId, node: &NodeId) -> impl Future<Output = Result<Work>> + Send;
 
-    /// The attempt of a flow whose outcome is not known, if there is one.
-    fn open_attempt(&self, flow: &FlowId) -> impl Future<Output = Result<Option<Attempt>>> + Send;
-
     /// Whether an operator has paused the flow, or all flows.
     fn is_paused(&self, flow: &FlowId) -> impl Future<Output = Result<bool>> + Send;
-
-    /// What pending thin changes of a flow wait for.
-    fn wanted(&self, flow: &FlowId) -> impl Future<Output = Result<Vec<Wanted>>> + Send;
 
     /// The last of the pending thin changes that wait for this, and the flows of all of them.
     fn waiting_for(&self, wanted: &Wanted)

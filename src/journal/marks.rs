@@ -6,9 +6,10 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use sqlx::sqlite::SqliteRow;
-use sqlx::{Row as _, query};
+use sqlx::{QueryBuilder, Row as _, query};
 
-use super::row::{flow_id, json, key, node_id, target};
+use super::row::{flow_id, json, key, target};
+use super::rows::portions;
 use super::write::encode;
 use super::{Commit, JournalError, Reader, Target};
 use crate::change::{FlowId, NodeId, OrderKey, Seq};
@@ -59,35 +60,36 @@ impl From<Kept> for Mark {
 }
 
 impl Commit<'_> {
-    pub(super) async fn mark(&mut self, flow: &FlowId, mark: &Mark) -> Result<()> {
-        query(
-            "INSERT INTO marks (flow, node, target, route, order_key, keys, seq, value)
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?)
-             ON CONFLICT (flow, node, target) DO UPDATE
-             SET route = excluded.route, order_key = excluded.order_key, keys = excluded.keys,
-                 seq = excluded.seq, value = excluded.value",
-        )
-        .bind(flow.as_str())
-        .bind(&mark.node)
-        .bind(mark.target.encode())
-        .bind(&mark.route)
-        .bind(mark.order_key.map(|key| key.to_string()))
-        .bind(encode(&mark.keys))
-        .bind(mark.seq)
-        .bind(&mark.value)
-        .execute(self.sql())
-        .await?;
+    pub(super) async fn mark(&mut self, flow: &FlowId, marks: &[Mark]) -> Result<()> {
+        for portion in portions(marks) {
+            let mut sql = QueryBuilder::new(
+                "INSERT INTO marks (flow, node, target, route, order_key, keys, seq, value) ",
+            );
+            sql.push_values(portion, |mut row, mark| {
+                row.push_bind(flow.as_str()).push_bind(&mark.node).push_bind(mark.target.encode());
+                row.push_bind(&mark.route).push_bind(mark.order_key.map(|key| key.to_string()));
+                row.push_bind(encode(&mark.keys)).push_bind(mark.seq).push_bind(&mark.value);
+            });
+            sql.push(
+                " ON CONFLICT (flow, node, target) DO UPDATE
+                 SET route = excluded.route, order_key = excluded.order_key, keys = excluded.keys,
+                     seq = excluded.seq, value = excluded.value",
+            );
+            sql.build().execute(self.sql()).await?;
+        }
         Ok(())
     }
 }
 
 impl Reader {
-    pub(super) async fn marks_of(&self, flow: &FlowId, node: &NodeId) -> Result<Vec<Mark>> {
+    pub(super) async fn marks_of(&self, flow: &FlowId, nodes: &[&NodeId]) -> Result<Vec<Mark>> {
+        let nodes: Vec<&str> = nodes.iter().map(|node| node.as_str()).collect();
         let rows = query(
-            "SELECT node, target, route, order_key, keys, seq, value FROM marks WHERE flow = ? AND node = ?",
+            "SELECT node, target, route, order_key, keys, seq, value FROM marks
+             WHERE flow = ? AND node IN (SELECT value FROM json_each(?)) ORDER BY node, target",
         )
         .bind(flow.as_str())
-        .bind(node.as_str())
+        .bind(encode(&nodes))
         .fetch_all(&self.pool)
         .await?;
         rows.iter().map(mark).collect()
@@ -104,14 +106,6 @@ impl Reader {
             .fetch_all(&self.pool)
             .await?;
         rows.iter().map(|row| flow_id(row.get(0))).collect()
-    }
-
-    pub(super) async fn nodes_with_marks(&self, flow: &FlowId) -> Result<Vec<NodeId>> {
-        let rows = query("SELECT DISTINCT node FROM marks WHERE flow = ? ORDER BY node")
-            .bind(flow.as_str())
-            .fetch_all(&self.pool)
-            .await?;
-        rows.iter().map(|row| node_id(row.get(0))).collect()
     }
 }
 

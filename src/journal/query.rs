@@ -124,11 +124,19 @@ impl ChangeFilter {
             // Written out, so that SQLite can prove that its partial indexes apply.
             Some(State::Pending) => _ = sql.push(" AND c.state = 'pending'"),
             Some(State::Failed) => _ = sql.push(" AND c.state = 'failed'"),
-            Some(state) => _ = sql.push(" AND c.state = ").push_bind(state.as_str()),
+            Some(state) => _ = sql.push(" AND c.state <> 'pending' AND c.state = ").push_bind(state.as_str()),
             None => {}
         }
-        if let Some(flow) = &self.flow {
-            sql.push(" AND c.flow = ").push_bind(flow.as_str().to_owned());
+        match &self.flow {
+            Some(flow) if self.state.is_some() => _ = sql.push(" AND c.flow = ").push_bind(flow.as_str()),
+            // One index has those that are pending, another those that have ended.
+            Some(flow) => {
+                sql.push(" AND c.seq IN (SELECT seq FROM changes WHERE state = 'pending' AND flow = ");
+                sql.push_bind(flow.as_str());
+                sql.push(" UNION ALL SELECT seq FROM changes WHERE state <> 'pending' AND flow = ");
+                sql.push_bind(flow.as_str()).push(")");
+            }
+            None => {}
         }
         if let Some(source) = &self.source {
             sql.push(" AND d.source = ").push_bind(source.clone());

@@ -53,7 +53,8 @@ impl Commit<'_> {
                 Some(known) => known,
                 None => *delivery.insert(self.own_delivery().await?),
             };
-            acted.made.push(self.insert(delivery, &change).await?);
+            self.insert(&[(delivery, &change)]).await?;
+            acted.made.extend(self.last);
             acted.changes += 1;
             acted.revived.add(&change.flow, 1);
             acted.flows.insert(change.flow);

@@ -8,7 +8,7 @@ use sqlx::{Row as _, query};
 use super::admission::text_of;
 use super::row::flow_id;
 use super::write::encode;
-use super::{Attempt, Commit, Fetched, JournalError, Settlement, Tally};
+use super::{Attempt, Commit, Ending, Fetched, JournalError, Settlement, Tally};
 use crate::change::{FlowId, Mode, Seq, State, Values, Wanted};
 
 /// Why thin changes fail whose route has come to patch since they arrived, or to patch no more.
@@ -39,42 +39,42 @@ impl Commit<'_> {
                 .execute(self.sql())
                 .await?;
         }
-        for mark in &settlement.marks {
-            self.mark(flow, mark).await?;
+        self.mark(flow, &settlement.marks).await?;
+        let mut alike: BTreeMap<_, Vec<Seq>> = BTreeMap::new();
+        for Ending { seq, state, reason } in &settlement.endings {
+            alike.entry((*state == State::Published, state.as_str(), reason)).or_default().push(*seq);
         }
-        let mut ended = Tally::default();
-        for ending in &settlement.endings {
-            let is_published = ending.state == State::Published;
-            let version = settlement.version.as_ref().filter(|_| is_published);
-            let attempt = settlement.attempt.as_ref().filter(|_| is_published).map(|(id, _)| id);
+        let mut ended = 0;
+        for ((is_published, state, reason), seqs) in alike {
             let done = query(
                 "UPDATE changes SET state = ?, reason = ?, version = ?, attempt = ?, settled_at = ?
-                 WHERE seq = ? AND state = 'pending' RETURNING flow",
+                 WHERE seq IN (SELECT value FROM json_each(?)) AND state = 'pending'",
             )
-            .bind(ending.state.as_str())
-            .bind(&ending.reason)
-            .bind(version)
-            .bind(attempt)
+            .bind(state)
+            .bind(reason)
+            .bind(settlement.version.as_ref().filter(|_| is_published))
+            .bind(settlement.attempt.as_ref().filter(|_| is_published).map(|(id, _)| id))
             .bind(now)
-            .bind(ending.seq)
-            .fetch_optional(self.sql())
+            .bind(encode(&seqs))
+            .execute(self.sql())
             .await?;
-            if let Some(row) = done {
-                ended.add(&flow_id(row.get(0))?, 1);
-            }
+            ended += usize::try_from(done.rows_affected()).unwrap_or(usize::MAX);
         }
-        Ok(ended)
+        let mut tally = Tally::default();
+        tally.add(flow, ended);
+        Ok(tally)
     }
 
     pub(super) async fn hold(&mut self, seqs: &[Seq], reason: &str, for_ms: i64) -> Result<()> {
-        for seq in seqs {
-            query("UPDATE changes SET reason = ?, held_ms = held_ms + ? WHERE seq = ? AND state = 'pending'")
-                .bind(reason)
-                .bind(for_ms)
-                .bind(seq)
-                .execute(self.sql())
-                .await?;
-        }
+        query(
+            "UPDATE changes SET reason = ?, held_ms = held_ms + ?
+             WHERE seq IN (SELECT value FROM json_each(?)) AND state = 'pending'",
+        )
+        .bind(reason)
+        .bind(for_ms)
+        .bind(encode(seqs))
+        .execute(self.sql())
+        .await?;
         Ok(())
     }
 

@@ -22,6 +22,11 @@ const READERS: u32 = 4;
 /// How long another process may have the journal until it counts as its, and how often that is looked at.
 const LOCK_WAIT: Duration = Duration::from_millis(500);
 const LOCK_LOOK_EVERY: Duration = Duration::from_millis(10);
+/// What the writer keeps of the file in memory at most, in KiB: random ids are looked up all over their index.
+const WRITER_CACHE_KIB: u32 = 16 * 1024;
+/// How many pages the WAL may have until what is in it is copied into the file. That is part of a commit, so they must
+/// not be too many; and pages that are changed often are copied once.
+const WAL_PAGES: u32 = 2000;
 /// How long a statement waits for a lock that another connection of ours holds.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -92,16 +97,24 @@ impl Journal {
             .foreign_keys(true)
             .busy_timeout(BUSY_TIMEOUT)
             .disable_statement_logging();
-        let mut connection = options.connect().await.map_err(unusable)?;
+        let writing = options
+            .clone()
+            .pragma("cache_size", format!("-{WRITER_CACHE_KIB}"))
+            .pragma("wal_autocheckpoint", WAL_PAGES.to_string())
+            // What a statement of many rows would need to be undone alone, as large as the pages that it changes.
+            .pragma("temp_store", "memory");
+        let mut connection = writing.connect().await.map_err(unusable)?;
         migrator().run(&mut connection).await.map_err(|error| not_migrated(path, error))?;
         settle(&mut connection).await.map_err(unusable)?;
         // Not `read_only`: the last connection that closes tidies up the WAL, and it may be one of these.
         let pool = SqlitePoolOptions::new()
             .max_connections(READERS)
-            .connect_with(options.clone().pragma("query_only", "true"))
+            // To a file of ours: asking whether the connection is alive costs as much as the question.
+            .test_before_acquire(false)
+            .connect_with(options.pragma("query_only", "true"))
             .await
             .map_err(unusable)?;
-        let again = options.create_if_missing(false);
+        let again = writing.create_if_missing(false);
         Ok(Self { writer: Writer::new(connection, again, lock.knowing(last)), reader: Reader::new(pool) })
     }
 
@@ -228,6 +241,7 @@ fn migrator() -> Migrator {
         ("journal", include_str!("migrations/0001_journal.sql")),
         ("verbs", include_str!("migrations/0002_verbs.sql")),
         ("sources", include_str!("migrations/0003_sources.sql")),
+        ("ends", include_str!("migrations/0004_ends.sql")),
     ];
     let migration = |(number, (name, sql)): (i64, (&'static str, &'static str))| {
         Migration::new(number, Cow::Borrowed(name), MigrationType::Simple, sql.into_sql_str(), false)

@@ -165,7 +165,7 @@ pub enum Step {
     Attempt(Box<Attempt>),
     /// A turn's endings, in one transaction.
     Settle {
-        /// The flow that the turn was for.
+        /// The flow that the turn was for, and whose changes end.
         flow: FlowId,
         /// What ends.
         settlement: Settlement,
@@ -199,7 +199,7 @@ pub enum Step {
     },
     /// The tenant's gate was closed. That it opened is not written: an end that is past says so.
     Gate(GateEnd),
-    /// Drop what ended before a time, at most so many rows of each table.
+    /// Drop what ended before a time, at most so many rows of each table, and no longer than senders can wait.
     Prune {
         /// What ended before this goes.
         before: Timestamp,
@@ -247,4 +247,9 @@ pub enum Effect {
     Stale,
     /// An operator's verb was carried out.
     Acted(Acted),
+    /// What is old was dropped, as much as one commit may take.
+    Pruned {
+        /// Whether there may be more.
+        more: bool,
+    },
 }

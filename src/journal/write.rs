@@ -79,9 +79,7 @@ impl Writer {
         for step in steps {
             committed.effects.push(commit.step(step).await?);
         }
-        for delivery in deliveries {
-            committed.admitted.push(commit.admit(delivery).await?);
-        }
+        committed.admitted = commit.admit_all(deliveries).await?;
         commit.finish().await?;
         Ok(committed)
     }
@@ -142,6 +140,7 @@ impl Commit<'_> {
                 return self.pause(reach, reason.as_deref()).await.map(Effect::Acted);
             }
             Step::Resume { reach } => return self.resume(reach).await.map(Effect::Acted),
+            Step::Prune { before, at_most } => return self.prune(*before, *at_most).await,
             Step::Attempt(attempt)
                 if self.is_paused(&attempt.flow).await? || self.is_stale(&attempt.plan.endings).await? =>
             {
@@ -170,7 +169,6 @@ impl Commit<'_> {
                     .await?;
                 Ok(Tally::default())
             }
-            Step::Prune { before, at_most } => self.prune(*before, *at_most).await.map(|()| Tally::default()),
             Step::Probe => {
                 query("UPDATE gate SET id = id").execute(self.sql()).await?;
                 Ok(Tally::default())

@@ -208,6 +208,6 @@ impl Ledger {
 fn acted(effect: Effect) -> Result<Acted, NotStored> {
     match effect {
         Effect::Acted(acted) => Ok(acted),
-        Effect::Written { .. } | Effect::Stale => Err(NotStored),
+        Effect::Written { .. } | Effect::Stale | Effect::Pruned { .. } => Err(NotStored),
     }
 }

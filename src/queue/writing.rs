@@ -113,7 +113,7 @@ impl<W: Write> Writing<W> {
     fn account(&self, effect: &Effect) {
         match effect {
             Effect::Written { ended } => self.backlog.release(ended),
-            Effect::Stale => {}
+            Effect::Stale | Effect::Pruned { .. } => {}
             Effect::Acted(acted) => {
                 self.backlog.revive(&acted.revived);
                 self.backlog.release(&acted.ended);

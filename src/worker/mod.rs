@@ -43,7 +43,7 @@ use crate::backoff::Backoff;
 use crate::change::{FlowId, Wanted};
 use crate::clock::Clock;
 use crate::flow::Document;
-use crate::journal::{Read, Step};
+use crate::journal::{Effect, Read, Step};
 use crate::queue::{Ledger, Wakeups, Woken};
 use crate::tenant::{Pass, Tenant, Wait};
 use fetching::FetchEnd;
@@ -56,6 +56,8 @@ use warm::Warm;
 /// After a turn that made calls the flow rests for so long: a burst of events is folded into few publishes,
 /// while the first of them goes out at once.
 const REST: Duration = Duration::from_millis(50);
+/// How long a paused flow is not looked at again, whatever comes for it.
+const PAUSED_REST: Duration = Duration::from_secs(1);
 /// How many fetches are under way at once.
 const FETCHES_AT_ONCE: usize = 4;
 /// The waits after a fetch that failed.
@@ -63,8 +65,9 @@ const FIRST_FETCH_WAIT: Duration = Duration::from_secs(1);
 const LONGEST_FETCH_WAIT: Duration = Duration::from_secs(300);
 /// How long turns in flight may take to finish when the service stops.
 const DRAIN: Duration = Duration::from_secs(10);
-/// How often the journal is pruned, and how many rows of each table go in one commit.
+/// How often the journal is pruned, in how many commits at most, and how many rows of each table go in one.
 const PRUNE_EVERY: Duration = Duration::from_secs(5);
+const PRUNES_AT_MOST: usize = 100;
 const PRUNE_AT_MOST: u32 = 1000;
 
 /// The worker's own settings.
@@ -218,6 +221,8 @@ impl<R: Read> Worker<R> {
         self.keep(&flow, strain, document);
         match end {
             End::Idle => self.lanes.finish(flow, false),
+            // Not at each event that comes meanwhile. Whoever resumes ends the wait.
+            End::Paused => self.rest(flow, PAUSED_REST, false),
             End::Gated => self.lanes.finish(flow, true),
             End::Settled { again } => self.rest(flow, REST, again),
             End::BackOff(wait) => self.rest(flow, wait, true),
@@ -285,8 +290,13 @@ impl<R: Read> Worker<R> {
         let ledger = self.rooms.ledger.clone();
         let before = self.rooms.clock.now() - self.settings.retention;
         self.jobs.spawn(async move {
-            // A commit that fails has been logged, and the next tick tries again.
-            _ = ledger.record(Step::Prune { before, at_most: PRUNE_AT_MOST }).await;
+            for _ in 0..PRUNES_AT_MOST {
+                let step = Step::Prune { before, at_most: PRUNE_AT_MOST };
+                // A commit that fails has been logged, and the next tick tries again.
+                if !matches!(ledger.record(step).await, Ok(Effect::Pruned { more: true })) {
+                    break;
+                }
+            }
             Done::Pruning
         });
     }

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use crate::backoff::Backoff;
 
-/// How many changes a publish folds at most.
-const FOLD_AT_MOST: usize = 1000;
+/// How many changes a publish folds at most: what has piled up behind a held update goes out in one more, and the
+/// commits that settle it stay short enough for the deliveries that wait behind them.
+const FOLD_AT_MOST: usize = 10_000;
 /// The lane's waits after failures that are its own.
 const FIRST_WAIT: Duration = Duration::from_secs(1);
 const LONGEST_WAIT: Duration = Duration::from_secs(300);
@@ -101,9 +102,9 @@ mod tests {
     #[test]
     fn each_good_turn_doubles_the_fold_and_the_turn_that_halved_it_is_none() {
         let mut strain = Strain::default();
-        strain.halve(500);
+        strain.halve(5000);
         let folds = [(); 5].map(|()| good_turn(&mut strain));
-        assert_eq!(folds, [250, 500, 1000, 1000, 1000]);
+        assert_eq!(folds, [2500, 5000, 10_000, 10_000, 10_000]);
         assert!(strain.is_gone());
     }
 
@@ -149,7 +150,7 @@ mod tests {
     fn a_strain_in_the_middle_of_trouble_is_not_gone() {
         let mut strain = Strain::default();
         assert!(strain.is_gone());
-        strain.halve(2000);
+        strain.halve(2 * FOLD_AT_MOST);
         assert_eq!(strain.fold_at_most(), FOLD_AT_MOST);
         assert!(!strain.is_gone());
     }

@@ -11,8 +11,8 @@ use super::observed::observed;
 use super::strain::Strain;
 use crate::change::{Change, FlowId, State, Wanted};
 use crate::clock::Clock;
-use crate::flow::{Document, has_moved, is_older};
-use crate::journal::{Attempt, Effect, Ending, Mark, Plan, Read, Ready, Settlement, Step};
+use crate::flow::{AddressError, Document, aside, has_moved, is_older};
+use crate::journal::{Attempt, Effect, Ending, Mark, Outset, Plan, Read, Ready, Settlement, Step};
 use crate::queue::Ledger;
 use crate::tenant::{Pass, Tenant};
 use stop::Stop;
@@ -36,6 +36,8 @@ pub(super) struct Rooms<R> {
 pub(super) enum End {
     /// Nothing was to be done.
     Idle,
+    /// An operator has paused the flow.
+    Paused,
     /// Calls were made, and what they brought is settled; `again` if there may be more to do.
     Settled { again: bool },
     /// The lane must stay away for so long.
@@ -80,6 +82,8 @@ pub(super) struct Turn<'a, R> {
     flow: FlowId,
     pass: Pass,
     strain: Strain,
+    /// What thin changes of the flow wait for.
+    wanted: Vec<Wanted>,
     base: Option<Base>,
     /// The changes it is about.
     changes: Vec<Change>,
@@ -96,7 +100,7 @@ impl<'a, R: Read> Turn<'a, R> {
         warm: Option<Document>,
     ) -> Self {
         let (base, changes) = (warm.map(Base::Warm), Vec::new());
-        Self { rooms, flow, pass, strain, base, changes, undecided: false }
+        Self { rooms, flow, pass, strain, wanted: Vec::new(), base, changes, undecided: false }
     }
 
     /// Takes the turn.
@@ -108,27 +112,24 @@ impl<'a, R: Read> Turn<'a, R> {
             }
             Err(stop) => self.stopped(stop).await.unwrap_or_else(|_| self.back_off()),
         };
-        let (end, wanted) = match self.rooms.reader.wanted(&self.flow).await {
-            Ok(wanted) => (end, wanted),
-            // The lane must come back, or its thin changes would wait for the next event.
-            Err(_unreadable) => (self.back_off(), Vec::new()),
-        };
         let document = match self.base {
             Some(Base::Warm(document)) => Some(document),
             Some(Base::Fresh(_)) | None => None,
         };
-        Turned { end, strain: self.strain, document, wanted }
+        Turned { end, strain: self.strain, document, wanted: self.wanted }
     }
 
     async fn publish(&mut self) -> Result<End, Stop> {
-        if let Some(attempt) = self.rooms.reader.open_attempt(&self.flow).await? {
+        let mut outset = self.outset().await?;
+        if let Some(attempt) = outset.undecided {
             // So that what stops its decision holds them and says why.
             self.take_changes().await?;
             self.decide_open(&attempt).await?;
+            outset = self.outset().await?;
         }
         // Behind the decision: a PUT that may have landed is looked up, paused or not. Whoever resumes wakes the lane.
-        if self.rooms.reader.is_paused(&self.flow).await? {
-            return Ok(End::Idle);
+        if outset.is_paused {
+            return Ok(End::Paused);
         }
         // Behind that look, so that all that came during a pause goes out together.
         let again = self.take_changes().await?;
@@ -173,6 +174,14 @@ impl<'a, R: Read> Turn<'a, R> {
             "flow `{}` was changed by others at each of {QUICK_TRIES} tries",
             self.flow
         )))
+    }
+
+    /// How the flow stands. What thin changes wait for is kept for the end, however the turn comes to it: one that
+    /// arrives from here on wakes the lane.
+    async fn outset(&mut self) -> Result<Outset, Stop> {
+        let mut outset = self.rooms.reader.outset(&self.flow).await?;
+        self.wanted = std::mem::take(&mut outset.wanted);
+        Ok(outset)
     }
 
     fn attempt(&self, document: &Document, plan: Plan) -> Attempt {
@@ -229,7 +238,8 @@ impl<'a, R: Read> Turn<'a, R> {
         let unusable = |error: &dyn std::error::Error| Stop::BackOff(error.to_string());
         let document = match self.base.take() {
             Some(Base::Warm(document)) => {
-                let drafted = draft(&document, &self.changes, marks).map_err(|error| unusable(&error))?;
+                let (document, drafted) = self.drafted(document, marks).await;
+                let drafted = drafted.map_err(|error| unusable(&error))?;
                 if drafted.only_publishes() {
                     return Ok((document, drafted));
                 }
@@ -239,7 +249,8 @@ impl<'a, R: Read> Turn<'a, R> {
             Some(Base::Fresh(document)) => document,
             None => self.read().await?,
         };
-        let drafted = draft(&document, &self.changes, marks).map_err(|error| unusable(&error))?;
+        let (document, drafted) = self.drafted(document, marks).await;
+        let drafted = drafted.map_err(|error| unusable(&error))?;
         // What goes out is vouched for by the version check of its PUT; nothing vouches for the rest.
         if !drafted.only_publishes()
             && let Some(known) = self.rooms.reader.last_published(&self.flow).await?
@@ -249,10 +260,31 @@ impl<'a, R: Read> Turn<'a, R> {
         Ok((document, drafted))
     }
 
+    /// Drafts onto this document, which comes back with the draft.
+    async fn drafted(
+        &mut self,
+        document: Document,
+        marks: &[Mark],
+    ) -> (Document, Result<Draft, AddressError>) {
+        if !document.is_large() {
+            let drafted = draft(&document, &self.changes, marks);
+            return (document, drafted);
+        }
+        let (changes, marks) = (std::mem::take(&mut self.changes), marks.to_vec());
+        let (document, changes, drafted) = aside(move || {
+            let drafted = draft(&document, &changes, &marks);
+            (document, changes, drafted)
+        })
+        .await;
+        self.changes = changes;
+        (document, drafted)
+    }
+
     async fn read(&mut self) -> Result<Document, Stop> {
         self.base = None;
         let text = self.rooms.tenant.read(&mut self.pass, &self.flow).await?;
-        Document::parse(text)
+        Document::read(text)
+            .await
             .map_err(|error| Stop::BackOff(format!("flow `{}` cannot be read: {error}", self.flow)))
     }
 
@@ -280,11 +312,7 @@ impl<'a, R: Read> Turn<'a, R> {
         let mut nodes: Vec<_> = self.changes.iter().map(|change| &change.what.node).collect();
         nodes.sort_unstable();
         nodes.dedup();
-        let mut marks = Vec::new();
-        for node in nodes {
-            marks.extend(self.rooms.reader.marks(&self.flow, node).await?);
-        }
-        Ok(marks)
+        Ok(self.rooms.reader.marks(&self.flow, &nodes).await?)
     }
 
     async fn settle(&self, settlement: Settlement) -> Result<(), Stop> {
@@ -323,7 +351,7 @@ impl<'a, R: Read> Turn<'a, R> {
 
     async fn record(&self, step: Step) -> Result<(), Stop> {
         match self.rooms.ledger.record(step).await? {
-            Effect::Written { .. } | Effect::Acted(_) => Ok(()),
+            Effect::Written { .. } | Effect::Acted(_) | Effect::Pruned { .. } => Ok(()),
             Effect::Stale => Err(Stop::Stale),
         }
     }

@@ -1,6 +1,6 @@
 //! Warm documents: what our last PUT of a flow returned, kept as the base of the next one.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -17,6 +17,8 @@ const MAX_BYTES: usize = 64 * 1024 * 1024;
 #[derive(Debug, Default)]
 pub(super) struct Warm {
     documents: BTreeMap<FlowId, (Document, Instant)>,
+    /// The same flows, the one unused for longest first: with very many, none is looked for.
+    ages: BTreeSet<(Instant, FlowId)>,
     bytes: usize,
 }
 
@@ -24,6 +26,7 @@ impl Warm {
     /// Takes the flow's document out, if it is not too old.
     pub(super) fn take(&mut self, flow: &FlowId, now: Instant) -> Option<Document> {
         let (document, since) = self.documents.remove(flow)?;
+        self.ages.remove(&(since, flow.clone()));
         self.bytes -= document.text().len();
         (now.duration_since(since) < IDLE).then_some(document)
     }
@@ -32,16 +35,13 @@ impl Warm {
     pub(super) fn put(&mut self, flow: FlowId, document: Document, now: Instant) {
         self.take(&flow, now);
         self.bytes += document.text().len();
+        self.ages.insert((now, flow.clone()));
         self.documents.insert(flow, (document, now));
-        while self.bytes > MAX_BYTES || self.oldest().is_some_and(|(_, since)| now - since >= IDLE) {
-            let Some((oldest, _)) = self.oldest() else { break };
+        while let Some((since, oldest)) = self.ages.first().cloned()
+            && (self.bytes > MAX_BYTES || now - since >= IDLE)
+        {
             self.take(&oldest, now);
         }
-    }
-
-    fn oldest(&self) -> Option<(FlowId, Instant)> {
-        let kept = self.documents.iter().map(|(flow, (_, since))| (flow, *since));
-        kept.min_by_key(|(_, since)| *since).map(|(flow, since)| (flow.clone(), since))
     }
 }
 
@@ -122,6 +122,6 @@ mod tests {
     async fn a_document_over_the_bound_is_not_kept() {
         let mut warm = Warm::default();
         warm.put(flow("a"), document(1, MAX_BYTES + 1), Instant::now());
-        assert_eq!((warm.documents.len(), warm.bytes), (0, 0));
+        assert_eq!((warm.documents.len(), warm.ages.len(), warm.bytes), (0, 0, 0));
     }
 }

@@ -61,7 +61,7 @@ impl Kept {
     pub(crate) async fn step_at(&mut self, at: Timestamp, step: Step) -> usize {
         match self.effect_at(at, step).await {
             Effect::Written { ended } => ended.total(),
-            Effect::Stale | Effect::Acted(_) => 0,
+            Effect::Stale | Effect::Acted(_) | Effect::Pruned { .. } => 0,
         }
     }
 
@@ -331,8 +331,8 @@ async fn a_number_never_comes_back_and_a_mark_never_goes() {
     kept.admit(&delivery("1", &[change_of("f1")])).await;
     assert_eq!(kept.changes().await, ["3 pending"]);
     let node = change_of("f1").node;
-    assert_eq!(kept.journal.reader.marks(&flow("f1"), &node).await.expect("read"), [mark]);
-    assert!(kept.journal.reader.marks(&flow("f2"), &node).await.expect("read").is_empty());
+    assert_eq!(kept.journal.reader.marks(&flow("f1"), &[&node]).await.expect("read"), [mark]);
+    assert!(kept.journal.reader.marks(&flow("f2"), &[&node]).await.expect("read").is_empty());
 }
 
 #[tokio::test]
@@ -377,8 +377,11 @@ async fn pruning_takes_a_bounded_part_at_a_time_the_oldest_first() {
     for (seq, minutes_ago) in [(1, 1), (2, 3), (3, 2)] {
         kept.end(seq, State::Published, now() - SignedDuration::from_mins(minutes_ago)).await;
     }
-    kept.step(Step::Prune { before: now(), at_most: 2 }).await;
+    let prune = || Step::Prune { before: now(), at_most: 2 };
+    assert_eq!(kept.effect(prune()).await, Effect::Pruned { more: true });
     assert_eq!(kept.changes().await, ["1 published"]);
+    assert_eq!(kept.effect(prune()).await, Effect::Pruned { more: false });
+    assert!(kept.changes().await.is_empty() && !kept.has_delivery("1").await);
 }
 
 #[tokio::test]
@@ -407,10 +410,11 @@ async fn a_flow_has_one_open_attempt_at_a_time() {
     kept.step(attempt("1", "f1")).await;
     kept.step(attempt("2", "f2")).await;
     for outcome in [Outcome::Lost, Outcome::Refused, Outcome::Published] {
-        let open = kept.journal.reader.open_attempt(&flow("f1")).await.expect("read").expect("it is open");
+        let open =
+            kept.journal.reader.outset(&flow("f1")).await.expect("read").undecided.expect("it is open");
         let settlement = Settlement { attempt: Some((open.id.clone(), outcome)), ..Settlement::default() };
         kept.step(Step::Settle { flow: flow("f1"), settlement }).await;
-        assert!(kept.journal.reader.open_attempt(&flow("f1")).await.expect("read").is_none());
+        assert!(kept.journal.reader.outset(&flow("f1")).await.expect("read").undecided.is_none());
         kept.step(attempt(&format!("after {}", open.id), "f1")).await;
     }
     assert_eq!(kept.journal.reader.flows_with_work().await.expect("read"), [flow("f1"), flow("f2")]);
@@ -433,7 +437,7 @@ async fn after_a_crash_everything_committed_is_there_and_nothing_else() {
     assert!(found.has_delivery("2").await && !found.has_delivery("3").await);
     let reader = &found.journal.reader;
     assert_eq!(reader.flows_with_work().await.expect("read"), [flow("f1"), flow("f2")]);
-    let open = reader.open_attempt(&flow("f2")).await.expect("read").expect("it is undecided");
+    let open = reader.outset(&flow("f2")).await.expect("read").undecided.expect("it is undecided");
     assert_eq!((open.id.as_str(), open.base_version.as_str()), ("open", "7"));
     assert_eq!(reader.gate().await.expect("read"), Some(end));
     assert_eq!(found.admit(&delivery("1", &[change_of("f1")])).await, nothing(Admission::Duplicate));
@@ -476,7 +480,7 @@ async fn odd_values_come_back_as_they_went_in() {
     let back: Vec<_> = variables.iter().map(|v| (v.name.as_str(), v.value.get())).collect();
     assert_eq!(back, odd);
     assert_eq!((what.node.as_str(), what.order_key), (node, Some(key)));
-    assert_eq!(kept.journal.reader.marks(&flow("f1"), &what.node).await.expect("read"), [mark]);
+    assert_eq!(kept.journal.reader.marks(&flow("f1"), &[&what.node]).await.expect("read"), [mark]);
     assert!(kept.has_delivery("odd\0 id \u{1f44b}").await && !kept.has_delivery("odd").await);
 }
 
@@ -500,7 +504,7 @@ async fn a_fetch_gives_its_values_to_what_waited_when_it_began() {
     assert_eq!(kept.step(fetched("http://b/", 3, Fetched::Nothing("503".to_owned()))).await, 0);
     assert_eq!(kept.step(fetched("http://b/", 3, Fetched::Unfit("no number".to_owned()))).await, 1);
     assert_eq!(kept.changes().await, ["1 pending", "2 failed", "3 pending", "4 pending"]);
-    assert_eq!(kept.journal.reader.wanted(&flow("f1")).await.expect("read"), [wanted("http://a/")]);
+    assert_eq!(kept.journal.reader.outset(&flow("f1")).await.expect("read").wanted, [wanted("http://a/")]);
 }
 
 #[tokio::test]

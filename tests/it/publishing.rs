@@ -39,6 +39,21 @@ async fn what_arrives_while_a_publish_runs_goes_out_in_exactly_one_more() {
     world.judge().await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn thousands_of_changes_behind_a_held_update_go_out_in_exactly_one_more() {
+    // As many as a slow machine delivers before the held call is given up.
+    const CHANGES: usize = 3_000;
+    let world = World::start().await;
+    let hold = world.busy(IVR).await;
+    world.deliver_all((2..CHANGES + 2).map(|value| event(IVR, value).at(value)), 64).await;
+    assert_eq!(world.tenant.calls().put, 1, "one at a time");
+    hold.release();
+    world.settled().await;
+    assert_eq!(world.value(IVR), (CHANGES + 1).to_string(), "by their keys, whichever came last");
+    let calls = world.tenant.calls();
+    assert_eq!((calls.get, calls.put, calls.conflicts), (1, 2, 0));
+}
+
 #[tokio::test]
 async fn a_warm_flow_costs_one_call_a_publish() {
     let world = World::start().await;

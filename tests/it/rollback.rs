@@ -238,7 +238,7 @@ async fn publish(kept: &mut Kept, id: &str, seqs: &[Seq], edits: &[(Seq, &str, &
 async fn rolled_back(kept: &mut Kept, seqs: &[Seq]) -> Acted {
     match kept.effect(Step::Rollback { seqs: seqs.to_vec() }).await {
         Effect::Acted(acted) => acted,
-        Effect::Written { .. } | Effect::Stale => Acted::default(),
+        Effect::Written { .. } | Effect::Stale | Effect::Pruned { .. } => Acted::default(),
     }
 }
 

@@ -122,12 +122,12 @@ async fn the_keys_that_the_second_version_knew_are_known_in_marks_and_in_the_att
             .collect::<Vec<_>>()
     };
     let time = "Time(2026-11-22T06:00:00Z)";
-    let marks = journal.reader.marks(&flow, &node).await.expect("read");
+    let marks = journal.reader.marks(&flow, &[&node]).await.expect("read");
     assert_eq!(
         shown(&marks),
         [format!(r#"=a {{"push": {time}}} Some({time}) 3"#), "=b {} None 4".to_owned()]
     );
-    let attempt = journal.reader.open_attempt(&flow).await.expect("read").expect("it is open");
+    let attempt = journal.reader.outset(&flow).await.expect("read").undecided.expect("it is open");
     assert_eq!(
         shown(&attempt.plan.marks),
         [format!(r#"=a {{"default": {time}}} Some({time}) 5"#), "* {} None 6".to_owned()]

@@ -10,7 +10,7 @@ use flowhook::change::{
 };
 use flowhook::journal::{
     Acted, Admitted, Attempt, ChangeFilter, Chosen, Done, Drifted, Effect, Ending, Fetched, GateEnd, Mark,
-    Outcome, Reach, Ready, Refused, Settlement, Step, Taken, Tally, Verb,
+    Outcome, Outset, Reach, Ready, Refused, Settlement, Step, Taken, Tally, Verb,
 };
 use jiff::Timestamp;
 
@@ -190,6 +190,7 @@ impl Disk {
                 return Effect::Acted(Acted::default());
             }
             Step::Resume { reach } => return Effect::Acted(self.resume(reach)),
+            Step::Prune { before, at_most } => return self.prune(*before, *at_most),
             Step::Attempt(attempt)
                 if self.is_paused(&attempt.flow) || self.is_stale(&attempt.plan.endings) =>
             {
@@ -223,10 +224,6 @@ impl Disk {
             Step::Gate(end) => {
                 let until = Timestamp::from_millisecond(end.until.as_millisecond()).expect("it was a time");
                 self.gate = Some(GateEnd { until, reason: end.reason.clone() });
-                Tally::default()
-            }
-            Step::Prune { before, at_most } => {
-                self.prune(*before, *at_most);
                 Tally::default()
             }
             Step::Probe => Tally::default(),
@@ -308,7 +305,7 @@ impl Disk {
         ended
     }
 
-    fn prune(&mut self, before: Timestamp, at_most: u32) {
+    fn prune(&mut self, before: Timestamp, at_most: u32) -> Effect {
         let at_most = usize::try_from(at_most).unwrap_or(usize::MAX);
         let is_over = |state| !matches!(state, State::Pending | State::Failed);
         let old = |row: &Row| row.settled_at.is_some_and(|at| at < before) && is_over(row.state);
@@ -319,6 +316,7 @@ impl Disk {
             .map(|(seq, row)| (row.settled_at, *seq))
             .collect();
         gone.sort_unstable();
+        let changes = gone.len();
         for (_, seq) in gone.into_iter().take(at_most) {
             let row = self.changes.remove(&seq).expect("it was found");
             let name = (row.source, row.delivery);
@@ -330,7 +328,9 @@ impl Disk {
         let mut gone: Vec<_> =
             self.attempts.iter().filter_map(ended).filter(|(at, _)| *at < before).collect();
         gone.sort_unstable();
+        let more = changes.max(gone.len()) >= at_most;
         gone.into_iter().take(at_most).for_each(|(_, id)| _ = self.attempts.remove(&id));
+        Effect::Pruned { more }
     }
 
     fn roll_back(&mut self, seqs: &[Seq], now: Moment) -> Acted {
@@ -488,6 +488,11 @@ impl Disk {
         self.marks.iter().filter(of_node).map(|(_, mark)| mark.clone()).collect()
     }
 
+    pub(crate) fn outset(&self, flow: &FlowId) -> Outset {
+        let undecided = self.open_attempt(flow).cloned();
+        Outset { undecided, is_paused: self.is_paused(flow), wanted: self.wanted(flow) }
+    }
+
     pub(crate) fn open_attempt(&self, flow: &FlowId) -> Option<&Attempt> {
         let mut open =
             self.attempts.values().filter(|tried| tried.ended.is_none() && tried.attempt.flow == *flow);
@@ -495,7 +500,8 @@ impl Disk {
     }
 
     pub(crate) fn last_published(&self, flow: &FlowId) -> Option<String> {
-        let of_flow = self.changes.values().rev().filter(|row| row.change.what.flow == *flow);
+        let has_ended = |row: &&Row| row.change.what.flow == *flow && !row.is_pending();
+        let of_flow = self.changes.values().rev().filter(has_ended);
         of_flow.take(LATEST).find_map(|row| row.version.clone())
     }
 

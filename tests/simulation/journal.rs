@@ -9,7 +9,7 @@ use flowhook::change::{
     Admission, Delivery, FlowId, Mode, NodeId, Seq, State, Values, Variable, Verdict, Wanted, Work,
 };
 use flowhook::journal::{
-    Attempt, Committed, DriftCursor, Drifted, Effect, JournalError, Mark, Read, Ready, Step, Taken, Target,
+    Committed, DriftCursor, Drifted, Effect, JournalError, Mark, Outset, Read, Ready, Step, Taken, Target,
     Write,
 };
 use jiff::Timestamp;
@@ -189,20 +189,24 @@ impl Write for Journal {
 }
 
 impl Read for Journal {
+    async fn outset(&self, flow: &FlowId) -> Result<Outset> {
+        self.look(|disk| disk.outset(flow)).await
+    }
+
     async fn ready(&self, flow: &FlowId, at_most: usize, bytes: usize) -> Result<Ready> {
         self.look(|disk| disk.ready(flow, at_most, bytes)).await
     }
 
-    async fn marks(&self, flow: &FlowId, node: &NodeId) -> Result<Vec<Mark>> {
-        self.look(|disk| disk.marks(flow, node)).await
+    async fn marks(&self, flow: &FlowId, nodes: &[&NodeId]) -> Result<Vec<Mark>> {
+        self.look(|disk| nodes.iter().flat_map(|node| disk.marks(flow, node)).collect()).await
     }
 
     async fn marked_flows(&self, after: Option<&FlowId>, at_most: usize) -> Result<Vec<FlowId>> {
         self.look(|disk| disk.marked_flows(after, at_most)).await
     }
 
-    async fn marked_nodes(&self, flow: &FlowId) -> Result<Vec<NodeId>> {
-        self.look(|disk| disk.marked_nodes(flow)).await
+    async fn works(&self, flow: &FlowId) -> Result<BTreeMap<NodeId, Work>> {
+        self.look(|disk| disk.works(flow)).await
     }
 
     async fn taken(
@@ -226,16 +230,8 @@ impl Read for Journal {
         self.look(|disk| disk.work(flow, node)).await
     }
 
-    async fn open_attempt(&self, flow: &FlowId) -> Result<Option<Attempt>> {
-        self.look(|disk| disk.open_attempt(flow).cloned()).await
-    }
-
     async fn is_paused(&self, flow: &FlowId) -> Result<bool> {
         self.look(|disk| disk.is_paused(flow)).await
-    }
-
-    async fn wanted(&self, flow: &FlowId) -> Result<Vec<Wanted>> {
-        self.look(|disk| disk.wanted(flow)).await
     }
 
     async fn waiting_for(&self, wanted: &Wanted) -> Result<Option<(Seq, Vec<FlowId>)>> {

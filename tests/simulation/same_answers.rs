@@ -22,6 +22,8 @@ const FLOWS: [&str; 2] = ["f1", "f2"];
 const NODES: [&str; 2] = ["n1", "n2"];
 const ROUTES: [&str; 2] = ["default", "other"];
 const URLS: [&str; 2] = ["https://config.example/1", "https://config.example/2"];
+/// How many ids of deliveries there are: few, so that they come again, in one commit too.
+const IDS: u8 = 100;
 /// How many runs, and how many commits in each.
 const RUNS: u64 = 12;
 const COMMITS: u64 = 80;
@@ -82,13 +84,23 @@ impl Maker {
         seen
     }
 
+    /// How many deliveries share a commit: mostly few, and at times more than one statement takes.
+    fn group(&mut self) -> usize {
+        match self.rng.u8(..16) {
+            0..8 => 0,
+            8..12 => 1,
+            12..15 => self.rng.usize(2..12),
+            _ => self.rng.usize(12..100),
+        }
+    }
+
     fn delivery(&mut self, disk: &Disk) -> Delivery {
         let verdict = if self.rng.u8(..8) == 0 {
             Verdict::Rejected { reason: "odd".to_owned(), body: Bytes::from_static(b"{}") }
         } else {
             Verdict::Changes((0..self.rng.usize(1..3)).map(|_| self.change(disk)).collect())
         };
-        let id = format!("d{}", self.rng.u8(..30));
+        let id = format!("d{}", self.rng.u8(..IDS));
         Delivery { source: Arc::from(self.pick(&["one", "two"])), id, received_at: self.now, verdict }
     }
 
@@ -295,10 +307,12 @@ fn said_by_disk(disk: &Disk, now: Timestamp) -> Vec<String> {
         for (at_most, bytes) in [(100, usize::MAX), (2, usize::MAX), (100, 60)] {
             said.push(format!("{:?}", disk.ready(&flow, at_most, bytes)));
         }
-        said.extend(NODES.iter().map(|at| format!("{:?}", disk.marks(&flow, &node(at)))));
-        said.push(format!("{:?}", disk.open_attempt(&flow)));
-        said.push(format!("{:?} {}", disk.wanted(&flow), disk.is_paused(&flow)));
-        said.push(format!("{:?}", disk.marked_nodes(&flow)));
+        for nodes in [&NODES[..1], &NODES[..]] {
+            let marks = Vec::from_iter(nodes.iter().flat_map(|at| disk.marks(&flow, &node(at))));
+            said.push(format!("{marks:?}"));
+        }
+        said.push(format!("{:?} {}", disk.outset(&flow), disk.is_paused(&flow)));
+        said.push(format!("{:?}", disk.works(&flow)));
         said.extend(NODES.iter().map(|at| format!("{:?}", disk.work(&flow, &node(at)))));
         said.push(format!("{:?} {:?}", disk.drift_of(&flow), disk.marked_flows(Some(&flow), 9)));
         let behind = (&flow, &node(NODES[0]));
@@ -327,13 +341,14 @@ async fn said_by_sqlite(reader: &Reader, now: Timestamp) -> Vec<String> {
         for (at_most, bytes) in [(100, usize::MAX), (2, usize::MAX), (100, 60)] {
             said.push(format!("{:?}", reader.ready(&flow, at_most, bytes).await.expect("read")));
         }
-        for at in NODES {
-            said.push(format!("{:?}", reader.marks(&flow, &node(at)).await.expect("read")));
+        for nodes in [&NODES[..1], &NODES[..]] {
+            let nodes = Vec::from_iter(nodes.iter().map(|at| node(at)));
+            let marks = reader.marks(&flow, &Vec::from_iter(&nodes)).await.expect("read");
+            said.push(format!("{marks:?}"));
         }
-        said.push(format!("{:?}", reader.open_attempt(&flow).await.expect("read").as_ref()));
         let is_paused = reader.is_paused(&flow).await.expect("read");
-        said.push(format!("{:?} {is_paused}", reader.wanted(&flow).await.expect("read")));
-        said.push(format!("{:?}", reader.marked_nodes(&flow).await.expect("read")));
+        said.push(format!("{:?} {is_paused}", reader.outset(&flow).await.expect("read")));
+        said.push(format!("{:?}", reader.works(&flow).await.expect("read")));
         for at in NODES {
             said.push(format!("{:?}", reader.work(&flow, &node(at)).await.expect("read")));
         }
@@ -391,7 +406,7 @@ async fn the_journal_in_memory_says_what_the_one_in_sqlite_says() {
             maker.now += SignedDuration::from_secs(maker.rng.i64(0..30));
             let moment = Moment { wall: maker.now, elapsed: Duration::ZERO };
             let step = maker.step(&disk);
-            let deliveries = if maker.rng.bool() { vec![maker.delivery(&disk)] } else { Vec::new() };
+            let deliveries: Vec<_> = (0..maker.group()).map(|_| maker.delivery(&disk)).collect();
             let wanted: Vec<&Delivery> = deliveries.iter().collect();
             let committed = writer.commit(maker.now, &[&step], &wanted).await.expect("a commit");
             let effect = disk.step(&step, moment);

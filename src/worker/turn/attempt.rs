@@ -23,7 +23,7 @@ impl<R: Read> Turn<'_, R> {
         self.record(Step::Attempt(Box::new(attempt.clone()))).await?;
         let written = self.rooms.tenant.write(&mut self.pass, &self.flow, text).await;
         let failure = match written {
-            Ok(Written::Document(text)) => match Document::parse(text) {
+            Ok(Written::Document(text)) => match Document::read(text).await {
                 Ok(document) if decide(attempt, &document) == Decision::Landed => {
                     self.settle_landed(attempt, document.version(), None).await?;
                     return Ok(Put::Landed(Some(document)));

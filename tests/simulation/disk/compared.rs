@@ -1,5 +1,6 @@
 //! What is kept for comparing sources with flows.
 
+use std::collections::BTreeMap;
 use std::ops::Bound;
 
 use flowhook::change::{FlowId, NewChange, NodeId, Seq, State, Values, Work};
@@ -98,12 +99,10 @@ impl Disk {
         flows.into_iter().filter(|flow| after.is_none_or(|after| flow > after)).take(at_most).collect()
     }
 
-    pub(crate) fn marked_nodes(&self, flow: &FlowId) -> Vec<NodeId> {
+    pub(crate) fn works(&self, flow: &FlowId) -> BTreeMap<NodeId, Work> {
         let of_flow = self.marks.keys().filter(|(of, ..)| of == flow);
-        let mut nodes: Vec<_> =
-            of_flow.map(|(_, node, _)| NodeId::parse(node).expect("it was an id")).collect();
-        nodes.dedup();
-        nodes
+        let nodes = of_flow.map(|(_, node, _)| NodeId::parse(node).expect("it was an id"));
+        nodes.map(|node| (node.clone(), self.work(flow, &node))).collect()
     }
 }
 
