@@ -1,0 +1,178 @@
+//! The processes that are measured: started on free ports, watched from outside, killed when they are done with.
+
+use std::fs::{self, File};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, bail};
+use flowhook::sandbox::Sandbox;
+
+use crate::delivery::SECRET;
+
+/// How long a process may take until it answers.
+const START: Duration = Duration::from_secs(60);
+/// How often a condition is looked at: what waits for one may be off by as much.
+const LOOK_EVERY: Duration = Duration::from_millis(2);
+/// How long the service may take to publish everything.
+const SETTLING: Duration = Duration::from_secs(600);
+
+/// A child that does not outlive this.
+pub(crate) struct Process(Child);
+
+impl Process {
+    pub(crate) fn spawn(command: &mut Command) -> Result<Self> {
+        let child = command.stdin(Stdio::null()).stdout(Stdio::null()).spawn();
+        Ok(Self(child.with_context(|| format!("starting {}", command.get_program().display()))?))
+    }
+
+    /// What of its memory is in use, and the most that was, in megabytes of 10^6 bytes.
+    pub(crate) fn memory_mb(&self) -> Result<(f64, f64)> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.0.id()))?;
+        let kib = |name: &str| -> Option<f64> {
+            let line = status.lines().find_map(|line| line.strip_prefix(name))?;
+            line.split_whitespace().nth(1)?.parse().ok()
+        };
+        let mb = |name| kib(name).map(|kib| kib * 1024.0 / 1e6).context("no such line in its status");
+        Ok((mb("VmRSS")?, mb("VmHWM")?))
+    }
+
+    /// Ends it at once, as a power cut would.
+    fn kill(&mut self) -> Result<()> {
+        self.0.kill()?;
+        self.0.wait()?;
+        Ok(())
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        _ = self.kill();
+    }
+}
+
+/// A free address on loopback.
+pub(crate) fn free_address() -> Result<SocketAddr> {
+    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?)
+}
+
+/// Waits until somebody listens there.
+pub(crate) fn until_listening(address: SocketAddr) -> Result<()> {
+    until(START, || Ok(std::net::TcpStream::connect(address).is_ok()))
+}
+
+/// Looks again and again until it is so.
+fn until(patience: Duration, mut ready: impl FnMut() -> Result<bool>) -> Result<()> {
+    let begun = Instant::now();
+    while !ready()? {
+        if begun.elapsed() > patience {
+            bail!("nothing came of it in {patience:?}");
+        }
+        std::thread::sleep(LOOK_EVERY);
+    }
+    Ok(())
+}
+
+/// Bare axum, in a process of its own as flowhook is.
+pub(crate) struct Bare {
+    pub(crate) address: SocketAddr,
+    _process: Process,
+}
+
+impl Bare {
+    pub(crate) fn start() -> Result<Self> {
+        let address = free_address()?;
+        let this = std::env::current_exe()?;
+        let process = Process::spawn(Command::new(this).args(["--bare", &address.to_string()]))?;
+        until_listening(address)?;
+        Ok(Self { address, _process: process })
+    }
+}
+
+/// `flowhook serve`, on a journal of its own.
+pub(crate) struct Service {
+    pub(crate) address: SocketAddr,
+    admin: SocketAddr,
+    process: Process,
+    http: reqwest::blocking::Client,
+}
+
+/// A folder for a journal; it goes with everything in it.
+pub(crate) fn folder() -> Result<tempfile::TempDir> {
+    // Beside what cargo builds: a temporary folder may be one in memory, where an fsync costs nothing.
+    Ok(tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?)
+}
+
+/// The journal of a folder.
+pub(crate) fn journal_in(folder: &Path) -> PathBuf {
+    folder.join("flowhook.db")
+}
+
+impl Service {
+    /// Starts the release binary on the journal in `folder`; how long until it was ready.
+    ///
+    /// It logs as it does by default, a line for each delivery, into a file.
+    pub(crate) fn start(folder: &Path, tenant: Option<&Sandbox>) -> Result<(Self, Duration)> {
+        let (address, admin) = (free_address()?, free_address()?);
+        let mut command = Command::new(env!("CARGO_BIN_EXE_flowhook"));
+        let base = tenant.map_or_else(|| "http://127.0.0.1:9".to_owned(), Sandbox::base_url);
+        command
+            .arg("serve")
+            .current_dir(folder)
+            .env_clear()
+            .env("CXONE_BASE_URL", base)
+            .env("CXONE_CLIENT_ID", "sandbox-client")
+            .env("CXONE_CLIENT_SECRET", "sandbox-secret")
+            .env("FLOWHOOK_WEBHOOK_SECRET", SECRET)
+            .env("FLOWHOOK_LISTEN", address.to_string())
+            .env("FLOWHOOK_ADMIN_LISTEN", admin.to_string())
+            .env("FLOWHOOK_JOURNAL", format!("sqlite:{}", journal_in(folder).display()))
+            .env("FLOWHOOK_QUEUE_CAPACITY", "10000000")
+            .stderr(File::create(folder.join("log"))?);
+        let begun = Instant::now();
+        let process = Process::spawn(&mut command)?;
+        let service = Self { address, admin, process, http: reqwest::blocking::Client::new() };
+        until(START, || Ok(service.is_ready()))?;
+        Ok((service, begun.elapsed()))
+    }
+
+    fn is_ready(&self) -> bool {
+        let answer = self.http.get(format!("http://{}/readyz", self.admin)).send();
+        answer.is_ok_and(|answer| answer.status().is_success())
+    }
+
+    /// Publishes nothing from now on.
+    pub(crate) fn pause(&self) -> Result<()> {
+        self.admin("/api/pause")
+    }
+
+    /// Publishes again.
+    pub(crate) fn resume(&self) -> Result<()> {
+        self.admin("/api/resume")
+    }
+
+    fn admin(&self, path: &str) -> Result<()> {
+        self.http.post(format!("http://{}{path}", self.admin)).send()?.error_for_status()?;
+        Ok(())
+    }
+
+    /// Waits until nothing is pending.
+    pub(crate) fn until_settled(&self) -> Result<()> {
+        let url = format!("http://{}/api/changes?state=pending&limit=1", self.admin);
+        until(SETTLING, || {
+            let found: serde_json::Value = self.http.get(&url).send()?.error_for_status()?.json()?;
+            Ok(found["changes"].as_array().is_some_and(Vec::is_empty))
+        })
+    }
+
+    pub(crate) fn memory_mb(&self) -> Result<(f64, f64)> {
+        self.process.memory_mb()
+    }
+
+    /// Ends it at once, as a power cut would.
+    pub(crate) fn kill(mut self) -> Result<()> {
+        self.process.kill()
+    }
+}
