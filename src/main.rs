@@ -22,6 +22,10 @@ use commands::log::LogFilter;
 use exit::{Exit, Failed};
 use flowhook::settings::{Layers, Settings};
 
+/// What a delivery allocates, many threads free: with the system's allocator that is a sixth of an accept's time.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,

@@ -49,9 +49,10 @@ impl Commit<'_> {
         .bind(encode(&deliveries))
         .execute(self.sql())
         .await?;
-        query(
+        let rejected = query(
             "DELETE FROM deliveries WHERE id IN (
-                 SELECT id FROM deliveries WHERE state = 'rejected' AND received_at < ? LIMIT ?)",
+                 SELECT id FROM deliveries WHERE state = 'rejected' AND received_at < ?
+                 ORDER BY received_at LIMIT ?)",
         )
         .bind(before)
         .bind(at_most)
@@ -59,12 +60,13 @@ impl Commit<'_> {
         .await?;
         let attempts = query(
             "DELETE FROM attempts WHERE id IN (
-                 SELECT id FROM attempts WHERE outcome IS NOT NULL AND ended_at < ?1 LIMIT ?2)",
+                 SELECT id FROM attempts WHERE outcome IS NOT NULL AND ended_at < ?
+                 ORDER BY ended_at LIMIT ?)",
         )
         .bind(before)
         .bind(at_most)
         .execute(self.sql())
         .await?;
-        Ok(attempts.rows_affected().max(changes.len() as u64))
+        Ok(attempts.rows_affected().max(rejected.rows_affected()).max(changes.len() as u64))
     }
 }

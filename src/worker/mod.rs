@@ -65,8 +65,10 @@ const FIRST_FETCH_WAIT: Duration = Duration::from_secs(1);
 const LONGEST_FETCH_WAIT: Duration = Duration::from_secs(300);
 /// How long turns in flight may take to finish when the service stops.
 const DRAIN: Duration = Duration::from_secs(10);
-/// How often the journal is pruned, in how many commits at most, and how many rows of each table go in one.
+/// How often the journal is pruned, in how many commits at most, how long others have the disk to themselves between
+/// two of these, and how many rows of each table go in one.
 const PRUNE_EVERY: Duration = Duration::from_secs(5);
+const PRUNE_PAUSE: Duration = Duration::from_millis(10);
 const PRUNES_AT_MOST: usize = 100;
 const PRUNE_AT_MOST: u32 = 1000;
 
@@ -157,7 +159,7 @@ impl<R: Read> Worker<R> {
                 woken = self.wakeups.next() => self.woken(woken),
                 () = gate.moved(), if self.lanes.has_ready() => {}
                 () = sleep_until(opens_at) => {}
-                _ = prune.tick(), if !self.pruning => self.prune(),
+                _ = prune.tick(), if !self.pruning => self.prune(shutdown.clone()),
             }
         }
         self.drain().await;
@@ -285,7 +287,7 @@ impl<R: Read> Worker<R> {
     }
 
     /// Drops what is old from the journal, beside everything else.
-    fn prune(&mut self) {
+    fn prune(&mut self, shutdown: CancellationToken) {
         self.pruning = true;
         let ledger = self.rooms.ledger.clone();
         let before = self.rooms.clock.now() - self.settings.retention;
@@ -293,7 +295,8 @@ impl<R: Read> Worker<R> {
             for _ in 0..PRUNES_AT_MOST {
                 let step = Step::Prune { before, at_most: PRUNE_AT_MOST };
                 // A commit that fails has been logged, and the next tick tries again.
-                if !matches!(ledger.record(step).await, Ok(Effect::Pruned { more: true })) {
+                let is_over = !matches!(ledger.record(step).await, Ok(Effect::Pruned { more: true }));
+                if is_over || shutdown.run_until_cancelled(tokio::time::sleep(PRUNE_PAUSE)).await.is_none() {
                     break;
                 }
             }

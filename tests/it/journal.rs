@@ -385,6 +385,21 @@ async fn pruning_takes_a_bounded_part_at_a_time_the_oldest_first() {
 }
 
 #[tokio::test]
+async fn rejected_deliveries_alone_are_pruned_to_the_last() {
+    let mut kept = Kept::new().await;
+    for id in ["1", "2", "3"] {
+        kept.admit(&rejected(id, "not JSON", &b"x"[..])).await;
+    }
+    let later = now() + SignedDuration::from_secs(1);
+    let prune = || Step::Prune { before: later, at_most: 2 };
+    assert_eq!(kept.effect(prune()).await, Effect::Pruned { more: true });
+    assert_eq!(kept.effect(prune()).await, Effect::Pruned { more: false });
+    for id in ["1", "2", "3"] {
+        assert!(!kept.has_delivery(id).await, "{id}");
+    }
+}
+
+#[tokio::test]
 async fn a_commit_lands_whole_or_not_at_all() {
     let mut kept = Kept::new().await;
     kept.admit(&delivery("1", &[change_of("f1")])).await;

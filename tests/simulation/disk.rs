@@ -22,7 +22,8 @@ const LATEST: usize = 1000;
 /// The rows.
 #[derive(Debug, Default)]
 pub(crate) struct Disk {
-    deliveries: BTreeMap<(String, String), bool>,
+    /// By source and id; of a rejected one, when it arrived.
+    deliveries: BTreeMap<(String, String), Option<Timestamp>>,
     pub(crate) changes: BTreeMap<Seq, Row>,
     last_seq: Seq,
     marks: BTreeMap<(FlowId, String, String), Mark>,
@@ -110,7 +111,7 @@ impl Disk {
     pub(crate) fn admit(&mut self, delivery: &Delivery, now: Moment) -> Admitted {
         let nothing = |admission| Admitted { admission, flows: Vec::new() };
         let name = (delivery.source.to_string(), delivery.id.clone());
-        let was_accepted = self.deliveries.get(&name) == Some(&true);
+        let was_accepted = self.deliveries.get(&name) == Some(&None);
         if let Verdict::Changes(changes) = &delivery.verdict
             && changes.iter().any(|change| self.has_moved(change))
         {
@@ -119,7 +120,7 @@ impl Disk {
         match &delivery.verdict {
             Verdict::Rejected { .. } if was_accepted => nothing(Admission::Duplicate),
             Verdict::Rejected { .. } => {
-                self.deliveries.insert(name, false);
+                self.deliveries.insert(name, Some(delivery.received_at));
                 nothing(Admission::Rejected)
             }
             Verdict::Changes(_) if was_accepted => {
@@ -140,7 +141,7 @@ impl Disk {
                 for what in changes {
                     self.insert(&name, what, delivery.received_at, now);
                 }
-                self.deliveries.insert(name, true);
+                self.deliveries.insert(name, None);
                 let flows = changes.iter().map(|change| change.flow.clone()).collect();
                 Admitted { admission: Admission::Accepted { changes: changes.len() }, flows }
             }
@@ -324,11 +325,16 @@ impl Disk {
                 self.deliveries.remove(&name);
             }
         }
+        let rejected = |(name, at): (&(String, String), &Option<Timestamp>)| Some(((*at)?, name.clone()));
+        let mut unwanted: Vec<_> =
+            self.deliveries.iter().filter_map(rejected).filter(|(at, _)| *at < before).collect();
+        unwanted.sort_unstable();
         let ended = |(id, tried): (&String, &Tried)| tried.ended.map(|(_, at)| (at, id.clone()));
         let mut gone: Vec<_> =
             self.attempts.iter().filter_map(ended).filter(|(at, _)| *at < before).collect();
         gone.sort_unstable();
-        let more = changes.max(gone.len()) >= at_most;
+        let more = changes.max(gone.len()).max(unwanted.len()) >= at_most;
+        unwanted.into_iter().take(at_most).for_each(|(_, name)| _ = self.deliveries.remove(&name));
         gone.into_iter().take(at_most).for_each(|(_, id)| _ = self.attempts.remove(&id));
         Effect::Pruned { more }
     }
@@ -342,7 +348,7 @@ impl Disk {
                     let name = name.get_or_insert_with(|| {
                         ("operator".to_owned(), format!("rollback-{}", self.last_seq + 1))
                     });
-                    self.deliveries.insert(name.clone(), true);
+                    self.deliveries.insert(name.clone(), None);
                     self.insert(name, &change, now.wall, now);
                     acted.made.push(self.last_seq);
                     acted.changes += 1;
