@@ -1,6 +1,5 @@
 //! The log: where it goes, and what of it.
 
-mod fields;
 mod lines;
 
 use std::io;
@@ -11,7 +10,6 @@ use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::reload::{self, Handle};
 use tracing_subscriber::util::SubscriberInitExt as _;
 
-use fields::Fields;
 pub(crate) use lines::Farewell;
 use lines::Lines;
 
@@ -33,7 +31,6 @@ impl LogFilter {
         let (lines, farewell) = Lines::begin(io::stderr())?;
         let lines = tracing_subscriber::fmt::layer()
             .with_writer(lines)
-            .fmt_fields(Fields)
             .with_ansi(anstream::AutoStream::choice(&io::stderr()) != anstream::ColorChoice::Never)
             .with_target(false);
         let (filter, handle) = reload::Layer::new(filter.unwrap_or_else(|| default.clone()));
