@@ -18,7 +18,7 @@ use anstyle::AnsiColor;
 use clap::Parser as _;
 
 use cli::Cli;
-use commands::log::LogFilter;
+use commands::log::{self, LogFilter};
 use exit::{Exit, Failed};
 use flowhook::settings::{Layers, Settings};
 
@@ -44,8 +44,7 @@ fn main() -> ExitCode {
         Ok(()) => Exit::Done.into(),
         Err(failed) => {
             let style = AnsiColor::Red.on_default().bold();
-            // `eprintln!` would panic where standard error cannot be written, and change the exit code.
-            _ = writeln!(anstream::stderr(), "{style}error:{style:#} {failed}");
+            log::say_last(&format!("{style}error:{style:#} {failed}\n"));
             if !failed.has_document {
                 tell_in_json(&failed.to_string(), failed.exit);
             }

@@ -5,6 +5,7 @@ use std::io::{BufRead as _, BufReader, Read, Write as _};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
 use std::thread;
 
 use flowhook::sandbox::{Sandbox, Settings, sample_flow};
@@ -32,8 +33,8 @@ pub(crate) struct Program {
     command: Command,
     /// What it reads from standard input.
     input: Option<String>,
-    /// The words after which nobody reads its standard error any more.
-    deaf_after: Option<&'static str>,
+    /// Who reads its standard error.
+    reader: Reader,
     folder: TempDir,
 }
 
@@ -54,7 +55,7 @@ impl Program {
         }
         let mut command = Command::new(program);
         command.args(arguments).env_clear().env("PATH", path).env("HOME", folder.path());
-        Self { command, input: None, deaf_after: None, folder }
+        Self { command, input: None, reader: Reader::Stays, folder }
     }
 
     pub(crate) fn env(mut self, name: &str, value: &str) -> Self {
@@ -107,12 +108,12 @@ impl Program {
 
     /// Started by a shell that has run this before, which takes its place.
     pub(crate) fn through_sh(self, before: &str) -> Self {
-        let Self { command, input, deaf_after, folder } = self;
+        let Self { command, input, reader, folder } = self;
         let mut shell = Command::new("sh");
         shell.args(["-c", &format!("{before}; exec \"$0\" \"$@\"")]).arg(command.get_program());
         shell.args(command.get_args()).env_clear();
         shell.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
-        Self { command: shell, input, deaf_after, folder }
+        Self { command: shell, input, reader, folder }
     }
 
     pub(crate) fn input(self, text: &str) -> Self {
@@ -121,7 +122,13 @@ impl Program {
 
     /// Closes the other end of its standard error after a line with these words.
     pub(crate) fn deaf_after(self, words: &'static str) -> Self {
-        Self { deaf_after: Some(words), ..self }
+        Self { reader: Reader::LeavesAfter(words), ..self }
+    }
+
+    /// Reads no more of its standard error after a line with these words, until [`Running::read_on`]; nothing at
+    /// all where there are no words.
+    pub(crate) fn unread_after(self, words: &'static str) -> Self {
+        Self { reader: Reader::PausesAfter(words), ..self }
     }
 
     /// Puts a file into its folder.
@@ -131,7 +138,7 @@ impl Program {
     }
 
     pub(crate) fn start(self) -> Running {
-        let Self { mut command, input, deaf_after, folder } = self;
+        let Self { mut command, input, reader, folder } = self;
         command.current_dir(folder.path()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command.stdin(if input.is_some() { Stdio::piped() } else { Stdio::null() });
         let mut child = command.spawn().unwrap_or_else(|error| fail(&format!("{command:?}: {error}")));
@@ -139,15 +146,34 @@ impl Program {
             // A program that does not read its input is no reason to fail here.
             thread::spawn(move || pipe.write_all(text.as_bytes()));
         }
-        let stdout = follow(child.stdout.take().expect("it is piped"), None);
-        let stderr = follow(child.stderr.take().expect("it is piped"), deaf_after);
-        Running { child, stdout, stderr, folder }
+        let (paused, read_on) = mpsc::channel();
+        let stdout = follow(child.stdout.take().expect("it is piped"), |_| true);
+        let stderr = child.stderr.take().expect("it is piped");
+        let stderr = match reader {
+            Reader::Stays => follow(stderr, |_| true),
+            Reader::LeavesAfter(words) => follow(stderr, move |line| !line.contains(words)),
+            Reader::PausesAfter(words) => follow(stderr, move |line| {
+                // It fails as soon as the other end is dropped, and from then on.
+                _ = line.contains(words).then(|| read_on.recv());
+                true
+            }),
+        };
+        Running { child, stdout, stderr, paused: Some(paused), folder }
     }
 
     /// Runs it to its end.
     pub(crate) async fn output(self) -> Output {
         self.start().exit().await
     }
+}
+
+/// Who reads the standard error of a program.
+enum Reader {
+    Stays,
+    /// Closes its end after a line with these words.
+    LeavesAfter(&'static str),
+    /// Keeps its end, and reads no more after such a line until it is told to.
+    PausesAfter(&'static str),
 }
 
 /// What a pipe has brought so far.
@@ -157,19 +183,22 @@ struct Piped {
     ended: bool,
 }
 
-/// Reads a pipe line by line, to its end or up to those words, on a thread of its own.
-fn follow(pipe: impl Read + Send + 'static, up_to: Option<&'static str>) -> watch::Receiver<Piped> {
+/// Reads a pipe line by line on a thread of its own, to its end or as long as it `goes_on` after a line; that is asked
+/// before the first line too, of no words.
+fn follow(
+    pipe: impl Read + Send + 'static,
+    mut goes_on: impl FnMut(&str) -> bool + Send + 'static,
+) -> watch::Receiver<Piped> {
     let (sender, receiver) = watch::channel(Piped::default());
     thread::spawn(move || {
         let mut pipe = BufReader::new(pipe);
         let mut line = Vec::new();
-        while pipe.read_until(b'\n', &mut line).is_ok_and(|read| read > 0) {
-            let text = String::from_utf8_lossy(&line);
-            sender.send_modify(|piped| piped.text.push_str(&text));
-            if up_to.is_some_and(|words| text.contains(words)) {
+        while goes_on(&String::from_utf8_lossy(&line)) {
+            line.clear();
+            if !pipe.read_until(b'\n', &mut line).is_ok_and(|read| read > 0) {
                 break;
             }
-            line.clear();
+            sender.send_modify(|piped| piped.text.push_str(&String::from_utf8_lossy(&line)));
         }
         drop(pipe);
         sender.send_modify(|piped| piped.ended = true);
@@ -182,6 +211,8 @@ pub(crate) struct Running {
     child: Child,
     stdout: watch::Receiver<Piped>,
     stderr: watch::Receiver<Piped>,
+    /// Dropped, its standard error is read on.
+    paused: Option<mpsc::Sender<()>>,
     folder: TempDir,
 }
 
@@ -246,6 +277,16 @@ impl Running {
         nth(&piped).unwrap_or_else(|| {
             fail(&format!("it ended before `{words}` came {times} times:\n{}", piped.text))
         })
+    }
+
+    /// Has its standard error read on, where that was not.
+    pub(crate) fn read_on(&mut self) {
+        self.paused = None;
+    }
+
+    /// Waits until it has ended, whoever reads what it wrote.
+    pub(crate) async fn ended(&mut self) -> Option<i32> {
+        eventually(async || self.child.try_wait().expect("it is our child")).await.code()
     }
 
     /// A file in its folder.

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use flowhook::sandbox::{Sandbox, Settings, sample_flow};
 
-use crate::program::{Program, signed};
+use crate::program::{Addresses, Program, Running, signed};
 use crate::senders::{Load, add_flows, assert_true, flows};
 use crate::wire::Wire;
 
@@ -143,4 +143,74 @@ async fn it_goes_on_when_nobody_reads_its_log_any_more() {
     assert_eq!(tenant.variable("f", "node_set_vars", "queue_target").as_deref(), Some(r#""vip""#));
     service.signal("TERM");
     assert_eq!(service.exit().await.code, Some(0));
+}
+
+/// A service whose log nobody reads any more, though whoever was to keeps the pipe.
+async fn unread(tenant: &Sandbox) -> (Running, Addresses) {
+    tenant.add_flow("f", &sample_flow("f", "Support")).expect("the sample is a flow");
+    let mut service = Program::serve(tenant).unread_after("flowhook is ready").start();
+    let addresses = service.ready().await;
+    (service, addresses)
+}
+
+/// Sends so many hundreds of requests, each of which has a line of more than 300 bytes in the log.
+async fn flood(addresses: Addresses, hundreds: usize) {
+    let mut wire = Wire::connect(addresses.public).await;
+    // A quotation mark takes two bytes there.
+    let request = format!("GET /{} HTTP/1.1\r\nhost: x\r\n\r\n", "\"".repeat(200));
+    for _ in 0..hundreds {
+        wire.send(request.repeat(100)).await;
+        for _ in 0..100 {
+            assert_eq!(wire.answer().await.status, 404);
+        }
+    }
+}
+
+#[tokio::test]
+async fn it_answers_and_ends_in_time_though_nobody_reads_its_log() {
+    let tenant = Sandbox::start(Settings::default()).await.expect("a free port");
+    let (mut service, addresses) = unread(&tenant).await;
+    // More than a pipe holds.
+    flood(addresses, 5).await;
+    addresses.deliver("msg_1", EVENT).await;
+    addresses.settled().await;
+    assert_eq!(tenant.variable("f", "node_set_vars", "queue_target").as_deref(), Some(r#""vip""#));
+    let told = Instant::now();
+    service.signal("TERM");
+    assert_eq!(service.ended().await, Some(0));
+    assert!(told.elapsed() < STOPPED_WITHIN, "{:?}", told.elapsed());
+    service.read_on();
+    let log = service.exit().await.stderr;
+    assert!(log.contains("flowhook is ready") && !log.contains("stopped"), "the pipe was full:\n{log}");
+}
+
+#[tokio::test]
+async fn who_reads_its_log_again_is_told_how_many_lines_were_lost() {
+    let tenant = Sandbox::start(Settings::default()).await.expect("a free port");
+    let (mut service, addresses) = unread(&tenant).await;
+    // More than a pipe, the writer's hands and what may wait hold.
+    flood(addresses, 80).await;
+    service.read_on();
+    service.logged("log.lost=").await;
+    service.signal("TERM");
+    let output = service.exit().await;
+    assert_eq!(output.code, Some(0));
+    let lines = |words| output.stderr.lines().filter(move |line| line.contains(words));
+    let lost = lines("  WARN lines of the log were lost")
+        .filter_map(|line| line.rsplit_once('=')?.1.parse::<usize>().ok());
+    let accounted = lines("http.status=404").count() + lost.sum::<usize>();
+    // The start has a few lines more, which may be among those that were lost.
+    assert!((8_000..8_010).contains(&accounted), "{accounted}");
+    assert_eq!(lines(" stopped").count(), 1);
+}
+
+#[tokio::test]
+async fn an_error_that_nobody_reads_keeps_its_exit_code() {
+    // A pipe holds 64 KiB.
+    let fill = "head -c 65536 /dev/zero >&2";
+    let mut program = Program::flowhook(&["serve"]).through_sh(fill).unread_after("").start();
+    assert_eq!(program.ended().await, Some(64));
+    program.read_on();
+    let output = program.exit().await;
+    assert!(output.stderr.ends_with('\0'), "the pipe was full: {output:?}");
 }
