@@ -18,6 +18,7 @@
 
 mod access;
 mod admission;
+mod checkpoint;
 mod deliveries;
 mod drift;
 mod error;

@@ -1,7 +1,7 @@
 //! Many rows in few statements.
 
 /// How many rows one statement has: few sizes, so that each text is prepared once, and kept.
-const AT_ONCE: [usize; 3] = [64, 8, 1];
+const AT_ONCE: [usize; 5] = [256, 64, 16, 4, 1];
 
 /// The rows in portions of these sizes, the largest first.
 pub(super) fn portions<T>(mut rows: &[T]) -> impl Iterator<Item = &[T]> {
@@ -27,8 +27,8 @@ mod tests {
         };
         check(0, &[]);
         check(1, &[1]);
-        check(10, &[8, 1, 1]);
+        check(10, &[4, 4, 1, 1]);
         check(64, &[64]);
-        check(145, &[64, 64, 8, 8, 1]);
+        check(607, &[256, 256, 64, 16, 4, 4, 4, 1, 1, 1]);
     }
 }

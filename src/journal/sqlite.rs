@@ -12,6 +12,7 @@ use sqlx::sqlite::{
 };
 use sqlx::{ConnectOptions as _, SqlSafeStr as _};
 
+use super::checkpoint::Checkpoints;
 use super::lock::{Lock, accessible, has_wal};
 use super::{JournalError, Reader, Writer};
 use crate::change::{Seq, shorten};
@@ -24,9 +25,9 @@ const LOCK_WAIT: Duration = Duration::from_millis(500);
 const LOCK_LOOK_EVERY: Duration = Duration::from_millis(10);
 /// What the writer keeps of the file in memory at most, in KiB: random ids are looked up all over their index.
 const WRITER_CACHE_KIB: u32 = 16 * 1024;
-/// How many pages the WAL may have until what is in it is copied into the file. That is part of a commit, so they must
-/// not be too many; and pages that are changed often are copied once.
-const WAL_PAGES: u32 = 2000;
+/// How many pages, of 4 KiB, the WAL may have until a commit copies what is left of them and begins the WAL anew. Most
+/// of them have been copied beside the commits by then.
+const WAL_PAGES: u32 = 16_000;
 /// How long a statement waits for a lock that another connection of ours holds.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -100,9 +101,7 @@ impl Journal {
         let writing = options
             .clone()
             .pragma("cache_size", format!("-{WRITER_CACHE_KIB}"))
-            .pragma("wal_autocheckpoint", WAL_PAGES.to_string())
-            // What a statement of many rows would need to be undone alone, as large as the pages that it changes.
-            .pragma("temp_store", "memory");
+            .pragma("wal_autocheckpoint", WAL_PAGES.to_string());
         let mut connection = writing.connect().await.map_err(unusable)?;
         migrator().run(&mut connection).await.map_err(|error| not_migrated(path, error))?;
         settle(&mut connection).await.map_err(unusable)?;
@@ -115,7 +114,9 @@ impl Journal {
             .await
             .map_err(unusable)?;
         let again = writing.create_if_missing(false);
-        Ok(Self { writer: Writer::new(connection, again, lock.knowing(last)), reader: Reader::new(pool) })
+        let checkpoints = Checkpoints::over(again.connect().await.map_err(unusable)?);
+        let writer = Writer::new(connection, again, checkpoints, lock.knowing(last));
+        Ok(Self { writer, reader: Reader::new(pool) })
     }
 
     /// Looks whether the journal could be opened, without doing so: none is made, and none is migrated.

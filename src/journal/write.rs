@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{ConnectOptions as _, Connection as _, Row as _, Sqlite, Transaction, query};
 
+use super::checkpoint::Checkpoints;
 use super::lock::Lock;
 use super::{Committed, Effect, Ending, JournalError, Step, Tally, Write};
 use crate::change::{Delivery, Seq};
@@ -20,6 +21,7 @@ pub struct Writer {
     unfinished: bool,
     /// Whether damage was met. What is written into a damaged file can damage more of it.
     is_damaged: bool,
+    checkpoints: Checkpoints,
     /// Held as long as the journal is open; remembers the last change that was committed.
     lock: Lock,
 }
@@ -36,8 +38,13 @@ pub struct Commit<'w> {
 }
 
 impl Writer {
-    pub(super) fn new(connection: SqliteConnection, options: SqliteConnectOptions, lock: Lock) -> Self {
-        Self { connection, options, unfinished: false, is_damaged: false, lock }
+    pub(super) fn new(
+        connection: SqliteConnection,
+        options: SqliteConnectOptions,
+        checkpoints: Checkpoints,
+        lock: Lock,
+    ) -> Self {
+        Self { connection, options, unfinished: false, is_damaged: false, checkpoints, lock }
     }
 
     /// Begins a commit whose entries are dated `now`.
@@ -81,6 +88,7 @@ impl Writer {
         }
         committed.admitted = commit.admit_all(deliveries).await?;
         commit.finish().await?;
+        self.checkpoints.committed(steps.len() + deliveries.len());
         Ok(committed)
     }
 }
@@ -102,6 +110,7 @@ impl Write for Writer {
 
     /// So that the next start finds no WAL to recover.
     async fn close(self) {
+        self.checkpoints.close().await;
         // Everything committed is durable already; a failure here costs a recovery, nothing else.
         if let Err(error) = self.connection.close().await {
             tracing::warn!(error = %error, "the journal was not closed in order; the next start recovers it");
