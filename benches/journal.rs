@@ -49,6 +49,8 @@ const FILL: [&str; 2] = [
 /// A journal in a folder of its own.
 struct Kept {
     journal: Journal,
+    /// The number of its last change.
+    last: i64,
     _folder: TempDir,
 }
 
@@ -65,7 +67,7 @@ impl Kept {
         if rows > 0 {
             println!("opened with {rows} settled changes in {:?}", begun.elapsed());
         }
-        Self { journal, _folder: folder }
+        Self { journal, last: rows, _folder: folder }
     }
 
     /// Commits, and how long that took.
@@ -160,7 +162,7 @@ fn settle(c: &mut Criterion) {
     let runtime = Runtime::new().expect("a runtime");
     let mut kept = runtime.block_on(Kept::new());
     let flow = FlowId::parse("flow-0").expect("an id");
-    let mut last = 0;
+    let mut last = kept.last;
     let mut group = c.benchmark_group("publish");
     for size in FOLDS {
         group.throughput(Throughput::Elements(size as u64));

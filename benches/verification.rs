@@ -3,6 +3,9 @@
 //!
 //! `cargo bench --bench verification`
 
+#[path = "shared/event.rs"]
+mod event;
+
 use std::hint::black_box;
 
 use base64::Engine as _;
@@ -16,8 +19,12 @@ use hyper::HeaderMap;
 use hyper::header::{HeaderName, HeaderValue};
 use jiff::Timestamp;
 
+use event::{USUAL_BYTES, event};
+
 /// A usual event, one of a careless sender, and the longest that is taken where nothing else is said.
-const BODY_BYTES: [usize; 3] = [477, 16 * 1_024, 1_024 * 1_024];
+const BODY_BYTES: [usize; 3] = [USUAL_BYTES, 16 * 1_024, 1_024 * 1_024];
+/// The flow that every event is for.
+const FLOW: &str = "a1b2c3d4-0001-4000-8000-000000000001";
 const NOW_S: i64 = 1_780_000_000;
 /// Both are secrets of every scheme here.
 const SECRETS: [&str; 2] = ["C2FVsBQIhrscChlQIMV+b5sSYspob7oD", "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"];
@@ -84,7 +91,7 @@ fn bench(criterion: &mut Criterion, scheme: &str, sender: impl Fn(&[u8]) -> Send
     let routes = Routes::new(route::Settings::default());
     let mut group = criterion.benchmark_group(scheme);
     for bytes in BODY_BYTES {
-        let body = Bytes::from(event(bytes));
+        let body = Bytes::from(event("2026-01-05T06:00:00Z", FLOW, "node_set_vars", 30, bytes));
         let Sender { source, headers } = sender(&body);
         group.throughput(Throughput::Bytes(bytes as u64));
         group.bench_function(BenchmarkId::from_parameter(bytes), |bencher| {
@@ -112,14 +119,4 @@ fn assert_wanted(routes: &Routes, source: &Source, headers: HeaderMap, body: Byt
 
 fn now() -> Timestamp {
     Timestamp::from_second(NOW_S).expect("a time of our age")
-}
-
-/// A native event so many bytes long.
-fn event(bytes: usize) -> Vec<u8> {
-    let event = |note: &str| {
-        format!(
-            r#"{{"type":"config.updated","timestamp":"2026-01-05T06:00:00Z","data":{{"flow_id":"a1b2c3d4-0001-4000-8000-000000000001","node_id":"node_set_vars","config":{{"routing_priority":"high","queue_target":"vip","max_wait_time_seconds":30}},"note":"{note}"}}}}"#
-        )
-    };
-    event(&"x".repeat(bytes - event("").len())).into_bytes()
 }

@@ -6,14 +6,16 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use jiff::Timestamp;
 use sha2::Sha256;
 
+use crate::event::{USUAL_BYTES, event};
+
 /// The secret of the source `config`, as `FLOWHOOK_WEBHOOK_SECRET` has it.
 pub(crate) const SECRET: &str = "whsec_YmVuY2htYXJrLXNlY3JldC1iZW5jaG1hcmstc2VjcmV0";
 /// The node that all changes are for.
 pub(crate) const NODE: &str = flowhook::sandbox::SAMPLE_NODE;
 /// When the first event says that it happened, Unix seconds: 2026-01-05T06:00:00Z. Each value is a second newer.
 const FIRST_EVENT: i64 = 1_767_592_800;
-/// How long every body is, in bytes.
-const BODY_BYTES: usize = 477;
+/// Over how many flows deliveries are spread whose flows are not what is measured.
+pub(crate) const FLOWS: usize = 100;
 
 /// The id of a flow.
 pub(crate) fn flow_id(number: usize) -> String {
@@ -79,9 +81,5 @@ impl Signer {
 fn body(flow: &str, value: usize) -> String {
     let at = Timestamp::from_second(FIRST_EVENT + i64::try_from(value).expect("values are few"))
         .expect("it is a time");
-    let head = format!(
-        r#"{{"type":"config.updated","timestamp":"{at}","data":{{"flow_id":"{flow}","node_id":"{NODE}","config":{{"routing_priority":"high","queue_target":"vip","max_wait_time_seconds":{value}}}}},"note":""#,
-    );
-    let note = "x".repeat(BODY_BYTES - head.len() - 2);
-    format!("{head}{note}\"}}")
+    event(at, flow, NODE, value, USUAL_BYTES)
 }

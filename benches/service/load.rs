@@ -4,6 +4,7 @@
 //! from the same processors as what is measured.
 
 use std::cell::Cell;
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -13,33 +14,42 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::task::{JoinSet, LocalSet};
 
+use crate::answer::{ANSWER_BYTES, is_whole, refusal};
 use crate::delivery::Request;
+use crate::figures::Times;
 
-/// The longest answer with its head.
-const ANSWER_BYTES: usize = 4096;
+/// The connections of every load whose number is not what is measured.
+pub(crate) const CONNECTIONS: usize = 256;
 
-/// What a run brought.
+/// What a run brought: every request was answered, with success.
 #[derive(Debug, Default)]
 pub(crate) struct Run {
     /// From the first request to the last answer.
     pub(crate) took: Duration,
-    /// How long each answer took, in microseconds, sorted.
-    pub(crate) latencies_us: Vec<u64>,
-    /// How many answers were none of success.
-    pub(crate) refused: usize,
+    /// How long each answer took.
+    pub(crate) answers: Times,
+    /// The processor time that the server used meanwhile.
+    pub(crate) cpu: Duration,
 }
 
 impl Run {
     /// Answers a second.
     pub(crate) fn per_second(&self) -> f64 {
-        self.latencies_us.len() as f64 / self.took.as_secs_f64()
+        self.answers.count() as f64 / self.took.as_secs_f64()
     }
 
-    /// The latency, in microseconds, that so many of a thousand answers do not exceed.
-    pub(crate) fn percentile_us(&self, of_a_thousand: usize) -> f64 {
-        let at = self.latencies_us.len().saturating_sub(1) * of_a_thousand / 1000;
-        self.latencies_us.get(at).copied().unwrap_or(0) as f64
+    /// The server's processor time for each answer, in microseconds.
+    pub(crate) fn cpu_us(&self) -> f64 {
+        self.cpu.as_secs_f64() * 1e6 / self.answers.count() as f64
     }
+}
+
+/// What one connection saw.
+#[derive(Default)]
+struct Seen {
+    answers_us: Vec<f64>,
+    /// How many answers of each status were none of success.
+    refused: BTreeMap<String, usize>,
 }
 
 /// Sends the requests over so many connections, each of them once.
@@ -65,19 +75,24 @@ async fn drive(address: SocketAddr, connections: usize, requests: Vec<Request>) 
     for stream in streams {
         senders.spawn_local(converse(stream, Rc::clone(&requests), Rc::clone(&next)));
     }
-    let mut run = Run::default();
-    while let Some(sent) = senders.join_next().await {
-        let sent = sent??;
-        run.latencies_us.extend(sent.latencies_us);
-        run.refused += sent.refused;
+    let mut all = Seen::default();
+    while let Some(seen) = senders.join_next().await {
+        let seen = seen??;
+        all.answers_us.extend(seen.answers_us);
+        for (status, count) in seen.refused {
+            *all.refused.entry(status).or_default() += count;
+        }
     }
-    run.took = begun.elapsed();
-    run.latencies_us.sort_unstable();
-    Ok(run)
+    let took = begun.elapsed();
+    if !all.refused.is_empty() {
+        let told = all.refused.iter().map(|(status, count)| format!("{count} with {status}"));
+        bail!("of {} deliveries these were refused: {}", requests.len(), Vec::from_iter(told).join(", "));
+    }
+    Ok(Run { took, answers: all.answers_us.into_iter().collect(), cpu: Duration::ZERO })
 }
 
-async fn converse(mut stream: TcpStream, requests: Rc<Vec<Request>>, next: Rc<Cell<usize>>) -> Result<Run> {
-    let mut run = Run::default();
+async fn converse(mut stream: TcpStream, requests: Rc<Vec<Request>>, next: Rc<Cell<usize>>) -> Result<Seen> {
+    let mut seen = Seen::default();
     let mut answer = Vec::with_capacity(ANSWER_BYTES);
     while let Some(request) = requests.get(next.replace(next.get() + 1)) {
         let sent = Instant::now();
@@ -88,19 +103,10 @@ async fn converse(mut stream: TcpStream, requests: Rc<Vec<Request>>, next: Rc<Ce
                 bail!("the connection was closed instead of an answer");
             }
         }
-        run.latencies_us.push(u64::try_from(sent.elapsed().as_micros())?);
-        run.refused += usize::from(!answer.starts_with(b"HTTP/1.1 20"));
+        seen.answers_us.push(sent.elapsed().as_secs_f64() * 1e6);
+        if let Some(status) = refusal(&answer) {
+            *seen.refused.entry(status).or_default() += 1;
+        }
     }
-    Ok(run)
-}
-
-/// Whether an answer with a `Content-Length` is there to its end.
-fn is_whole(answer: &[u8]) -> Result<bool> {
-    let Some(head) = answer.windows(4).position(|four| four == b"\r\n\r\n") else { return Ok(false) };
-    let head_text = std::str::from_utf8(&answer[..head])?;
-    let length = head_text.lines().find_map(|line| {
-        let (name, value) = line.split_once(':')?;
-        name.eq_ignore_ascii_case("content-length").then(|| value.trim().parse::<usize>())
-    });
-    Ok(answer.len() >= head + 4 + length.context("an answer without a Content-Length")??)
+    Ok(seen)
 }

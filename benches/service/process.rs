@@ -2,46 +2,82 @@
 
 use std::fs::{self, File};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 use flowhook::sandbox::Sandbox;
 
-use crate::delivery::SECRET;
+use crate::delivery::{Request, SECRET, Signer};
+use crate::journal;
+use crate::load::{self, CONNECTIONS, Run};
 
 /// How long a process may take until it answers.
 const START: Duration = Duration::from_secs(60);
 /// How often a condition is looked at: what waits for one may be off by as much.
 const LOOK_EVERY: Duration = Duration::from_millis(2);
 /// How long the service may take to publish everything.
-const SETTLING: Duration = Duration::from_secs(600);
+pub(crate) const SETTLING: Duration = Duration::from_secs(600);
+/// In which the kernel counts processor time: `USER_HZ`, which is the same on every processor that matters here (proc(5)).
+const TICK: Duration = Duration::from_millis(10);
+/// How many deliveries are signed and sent at a time: they must arrive before their signatures are stale.
+const AT_A_TIME: usize = 100_000;
 
-/// A child that does not outlive this.
-pub(crate) struct Process(Child);
+/// A server in a process of its own, which does not outlive this.
+pub(crate) struct Process {
+    pub(crate) address: SocketAddr,
+    child: Child,
+}
 
 impl Process {
-    pub(crate) fn spawn(command: &mut Command) -> Result<Self> {
+    /// Starts the server that is to listen there.
+    pub(crate) fn spawn(address: SocketAddr, command: &mut Command) -> Result<Self> {
         let child = command.stdin(Stdio::null()).stdout(Stdio::null()).spawn();
-        Ok(Self(child.with_context(|| format!("starting {}", command.get_program().display()))?))
+        Ok(Self {
+            address,
+            child: child.with_context(|| format!("starting {}", command.get_program().display()))?,
+        })
     }
 
-    /// What of its memory is in use, and the most that was, in megabytes of 10^6 bytes.
+    /// The same, once it listens.
+    pub(crate) fn listening(address: SocketAddr, command: &mut Command) -> Result<Self> {
+        let process = Self::spawn(address, command)?;
+        until(START, || Ok(std::net::TcpStream::connect(address).is_ok()))?;
+        Ok(process)
+    }
+
+    /// Sends it the requests over so many connections, each of them once.
+    pub(crate) fn send(&self, connections: usize, requests: Vec<Request>) -> Result<Run> {
+        let before = self.cpu()?;
+        let run = load::send(self.address, connections, requests)?;
+        Ok(Run { cpu: self.cpu()?.saturating_sub(before), ..run })
+    }
+
+    /// The processor time that it has used, with that of its children that have ended.
+    fn cpu(&self) -> Result<Duration> {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
+        // Its name may hold anything: the fields are counted from the parenthesis behind it, where the third begins.
+        let (_, fields) = stat.rsplit_once(')').context("no name in its stat")?;
+        let ticks = fields.split_whitespace().skip(11).take(4).map(str::parse::<u32>);
+        Ok(TICK * ticks.sum::<Result<u32, _>>()?)
+    }
+
+    /// What of its memory is in use, and the most that was, in MB of 10^6 bytes.
     pub(crate) fn memory_mb(&self) -> Result<(f64, f64)> {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.0.id()))?;
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
         let kib = |name: &str| -> Option<f64> {
             let line = status.lines().find_map(|line| line.strip_prefix(name))?;
-            line.split_whitespace().nth(1)?.parse().ok()
+            line.split_whitespace().next()?.parse().ok()
         };
         let mb = |name| kib(name).map(|kib| kib * 1024.0 / 1e6).context("no such line in its status");
-        Ok((mb("VmRSS")?, mb("VmHWM")?))
+        Ok((mb("VmRSS:")?, mb("VmHWM:")?))
     }
 
     /// Ends it at once, as a power cut would.
     fn kill(&mut self) -> Result<()> {
-        self.0.kill()?;
-        self.0.wait()?;
+        self.child.kill()?;
+        self.child.wait()?;
         Ok(())
     }
 }
@@ -58,13 +94,8 @@ pub(crate) fn free_address() -> Result<SocketAddr> {
     Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?)
 }
 
-/// Waits until somebody listens there.
-pub(crate) fn until_listening(address: SocketAddr) -> Result<()> {
-    until(START, || Ok(std::net::TcpStream::connect(address).is_ok()))
-}
-
 /// Looks again and again until it is so.
-fn until(patience: Duration, mut ready: impl FnMut() -> Result<bool>) -> Result<()> {
+pub(crate) fn until(patience: Duration, mut ready: impl FnMut() -> Result<bool>) -> Result<()> {
     let begun = Instant::now();
     while !ready()? {
         if begun.elapsed() > patience {
@@ -76,26 +107,16 @@ fn until(patience: Duration, mut ready: impl FnMut() -> Result<bool>) -> Result<
 }
 
 /// Bare axum, in a process of its own as flowhook is.
-pub(crate) struct Bare {
-    pub(crate) address: SocketAddr,
-    _process: Process,
-}
-
-impl Bare {
-    pub(crate) fn start() -> Result<Self> {
-        let address = free_address()?;
-        let this = std::env::current_exe()?;
-        let process = Process::spawn(Command::new(this).args(["--bare", &address.to_string()]))?;
-        until_listening(address)?;
-        Ok(Self { address, _process: process })
-    }
+pub(crate) fn bare() -> Result<Process> {
+    let address = free_address()?;
+    let this = std::env::current_exe()?;
+    Process::listening(address, Command::new(this).args(["--bare", &address.to_string()]))
 }
 
 /// `flowhook serve`, on a journal of its own.
 pub(crate) struct Service {
-    pub(crate) address: SocketAddr,
+    pub(crate) process: Process,
     admin: SocketAddr,
-    process: Process,
     http: reqwest::blocking::Client,
 }
 
@@ -105,13 +126,8 @@ pub(crate) fn folder() -> Result<tempfile::TempDir> {
     Ok(tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?)
 }
 
-/// The journal of a folder.
-pub(crate) fn journal_in(folder: &Path) -> PathBuf {
-    folder.join("flowhook.db")
-}
-
 impl Service {
-    /// Starts the release binary on the journal in `folder`; how long until it was ready.
+    /// Starts the binary that cargo built on the journal in `folder`; how long until it was ready.
     ///
     /// It logs as it does by default, a line for each delivery, into a file.
     pub(crate) fn start(folder: &Path, tenant: Option<&Sandbox>) -> Result<(Self, Duration)> {
@@ -128,12 +144,12 @@ impl Service {
             .env("FLOWHOOK_WEBHOOK_SECRET", SECRET)
             .env("FLOWHOOK_LISTEN", address.to_string())
             .env("FLOWHOOK_ADMIN_LISTEN", admin.to_string())
-            .env("FLOWHOOK_JOURNAL", format!("sqlite:{}", journal_in(folder).display()))
+            .env("FLOWHOOK_JOURNAL", format!("sqlite:{}", journal::in_folder(folder).display()))
             .env("FLOWHOOK_QUEUE_CAPACITY", "10000000")
             .stderr(File::create(folder.join("log"))?);
         let begun = Instant::now();
-        let process = Process::spawn(&mut command)?;
-        let service = Self { address, admin, process, http: reqwest::blocking::Client::new() };
+        let process = Process::spawn(address, &mut command)?;
+        let service = Self { process, admin, http: reqwest::blocking::Client::new() };
         until(START, || Ok(service.is_ready()))?;
         Ok((service, begun.elapsed()))
     }
@@ -167,8 +183,13 @@ impl Service {
         })
     }
 
-    pub(crate) fn memory_mb(&self) -> Result<(f64, f64)> {
-        self.process.memory_mb()
+    /// Has it accept so many changes, in turns over so many flows.
+    pub(crate) fn fill(&self, changes: usize, flows: usize) -> Result<()> {
+        for sent in (0..changes).step_by(AT_A_TIME) {
+            let deliveries = Signer::new().many(AT_A_TIME.min(changes - sent), flows);
+            self.process.send(CONNECTIONS, deliveries)?;
+        }
+        Ok(())
     }
 
     /// Ends it at once, as a power cut would.

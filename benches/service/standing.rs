@@ -1,6 +1,5 @@
 //! What a journal with much in it costs: a restart, memory, and accepts beside a million rows that are settled.
 
-use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
@@ -8,80 +7,79 @@ use anyhow::{Result, ensure};
 use tempfile::TempDir;
 
 use crate::Settings;
-use crate::delivery::Signer;
-use crate::figures::{median, ms, thousands};
-use crate::load::{Run, send};
-use crate::process::{Service, folder, journal_in};
+use crate::accepts::ratio;
+use crate::delivery::{FLOWS, Signer};
+use crate::figures::{highest, longest, ms, thousands};
+use crate::journal;
+use crate::load::{CONNECTIONS, Run};
+use crate::median::median;
+use crate::process::{Service, folder};
 use crate::tenant::Tenant;
 
 const PENDING: usize = 100_000;
 const SETTLED: usize = 1_000_000;
-/// How many deliveries are signed and sent at a time.
-const AT_A_TIME: usize = 100_000;
-const CONNECTIONS: usize = 256;
-const FLOWS: usize = 100;
-/// Longer than settled changes are kept.
-const FORTY_DAYS_MS: i64 = 40 * 24 * 3600 * 1000;
 
 /// A restart with much pending, and memory.
 pub(crate) fn restart(settings: &Settings) -> Result<()> {
-    let (mut idle, mut pending, mut ready) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut idle, mut pending, mut again, mut ready) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for _ in 0..settings.runs {
         let folder = folder()?;
         let (service, _) = Service::start(folder.path(), None)?;
-        idle.push(service.memory_mb()?.0);
+        idle.push(service.process.memory_mb()?.0);
         service.pause()?;
-        fill(&service, PENDING, FLOWS)?;
-        pending.push(service.memory_mb()?.1);
+        service.fill(PENDING, FLOWS)?;
+        pending.push(service.process.memory_mb()?.1);
         service.kill()?;
-        let (again, took) = Service::start(folder.path(), None)?;
+        let (restarted, took) = Service::start(folder.path(), None)?;
         ready.push(took.as_secs_f64() * 1e6);
-        drop(again);
+        again.push(restarted.process.memory_mb()?.1);
     }
     println!(
-        "killed with {} changes pending: ready again after {}; memory {:.0} MB idle, {:.0} MB at most with them pending",
+        "killed with {} changes pending: ready again after {}, at most {}; memory {:.0} MB idle, at most {:.0} MB until \
+         they were pending, {:.0} MB until it was ready again",
         thousands(PENDING as f64),
-        ms(median(ready)),
+        ms(median(ready.iter().copied())),
+        ms(highest(ready)),
         median(idle),
-        median(pending),
+        highest(pending),
+        highest(again),
     );
-    Ok(())
-}
-
-fn fill(service: &Service, changes: usize, flows: usize) -> Result<()> {
-    for _ in 0..changes / AT_A_TIME {
-        let run = send(service.address, CONNECTIONS, Signer::new().many(AT_A_TIME, flows))?;
-        ensure!(run.refused == 0, "{} deliveries were refused", run.refused);
-    }
     Ok(())
 }
 
 /// Accepting beside a million settled changes, beside an empty journal, and while that million is pruned.
 pub(crate) fn settled(settings: &Settings) -> Result<()> {
     let full = full_journal()?;
-    let old = copy(full.path())?;
-    age(old.path())?;
-    let (mut empty, mut beside, mut pruning, mut ready) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let old = journal::copy(full.path())?;
+    journal::age(old.path())?;
+    let (mut empty, mut beside, mut pruning) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut ready, mut pruned) = (Vec::new(), Vec::new());
     for _ in 0..settings.runs {
-        empty.push(accept(folder()?.path(), settings)?.0);
-        let (run, took) = accept(copy(full.path())?.path(), settings)?;
-        beside.push(run);
-        ready.push(took.as_secs_f64() * 1e6);
-        pruning.push(accept(copy(old.path())?.path(), settings)?.0);
+        empty.push(accept(folder()?.path(), settings)?.run);
+        let accepted = accept(journal::copy(full.path())?.path(), settings)?;
+        ensure!(accepted.pruned == 0, "{} changes were pruned that are not old", accepted.pruned);
+        ready.push(accepted.ready.as_secs_f64() * 1e6);
+        beside.push(accepted.run);
+        let accepted = accept(journal::copy(old.path())?.path(), settings)?;
+        ensure!(accepted.pruned > 0, "nothing was pruned while the load lasted");
+        pruned.push(accepted.pruned as f64);
+        pruning.push(accepted.run);
     }
-    let ratio = |runs: &[Run]| {
-        median(runs.iter().zip(&empty).map(|(run, empty)| run.per_second() / empty.per_second()))
-    };
-    let longest = |runs: &[Run]| median(runs.iter().map(|run| run.percentile_us(1000)));
+    let longest = |runs: &[Run]| longest(runs.iter().map(|run| &run.answers));
     println!("{} settled changes in the journal, {CONNECTIONS} connections:", thousands(SETTLED as f64));
+    println!("  an empty journal: longest answer {}", longest(&empty));
     println!(
-        "  accepts beside an empty journal's: {:.2}, longest answer {} beside {}",
-        ratio(&beside),
-        ms(longest(&beside)),
-        ms(longest(&empty))
+        "  beside them: {:.2} of its accepts, longest answer {}",
+        ratio(&beside, &empty),
+        longest(&beside)
     );
-    println!("  while they are pruned: {:.2}, longest answer {}", ratio(&pruning), ms(longest(&pruning)));
-    println!("  ready after {}", ms(median(ready)));
+    println!(
+        "  while they are pruned, {} in a run: {:.2} of its accepts, longest answer {}",
+        thousands(median(pruned)),
+        ratio(&pruning, &empty),
+        longest(&pruning),
+    );
+    println!("  ready after {}, at most {}", ms(median(ready.iter().copied())), ms(highest(ready)));
     Ok(())
 }
 
@@ -90,46 +88,27 @@ fn full_journal() -> Result<TempDir> {
     let folder = folder()?;
     let tenant = Tenant::start(FLOWS, Duration::ZERO)?;
     let (service, _) = Service::start(folder.path(), Some(&tenant.sandbox))?;
-    fill(&service, SETTLED, FLOWS)?;
+    service.fill(SETTLED, FLOWS)?;
     service.until_settled()?;
     service.kill()?;
     Ok(folder)
 }
 
-fn copy(from: &Path) -> Result<TempDir> {
-    let to = folder()?;
-    for file in fs::read_dir(from)? {
-        let file = file?;
-        fs::copy(file.path(), to.path().join(file.file_name()))?;
-    }
-    Ok(to)
+/// A run against a service that publishes nothing.
+struct Accepted {
+    run: Run,
+    /// How long until the service was ready.
+    ready: Duration,
+    /// How many settled changes went while the load lasted.
+    pruned: i64,
 }
 
-/// Makes everything in a journal older than it is kept.
-fn age(folder: &Path) -> Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(async {
-        use sqlx::{ConnectOptions as _, Connection as _};
-
-        let options = sqlx::sqlite::SqliteConnectOptions::new().filename(journal_in(folder));
-        let mut connection = options.connect().await?;
-        for sql in [
-            "UPDATE deliveries SET received_at = received_at - ?",
-            "UPDATE changes SET settled_at = settled_at - ?",
-            "UPDATE attempts SET started_at = started_at - ?1, ended_at = ended_at - ?1",
-        ] {
-            sqlx::query(sql).bind(FORTY_DAYS_MS).execute(&mut connection).await?;
-        }
-        connection.close().await?;
-        Ok(())
-    })
-}
-
-/// A run against a service on this journal that publishes nothing; how long until it was ready.
-fn accept(folder: &Path, settings: &Settings) -> Result<(Run, Duration)> {
-    let (service, took) = Service::start(folder, None)?;
+fn accept(folder: &Path, settings: &Settings) -> Result<Accepted> {
+    // Signed before the service starts: pruning begins with it, and the load must not come too late to meet it.
+    let deliveries = Signer::new().many(settings.deliveries, FLOWS);
+    let (service, ready) = Service::start(folder, None)?;
     service.pause()?;
-    let run = send(service.address, CONNECTIONS, Signer::new().many(settings.deliveries, FLOWS))?;
-    ensure!(run.refused == 0, "{} deliveries were refused", run.refused);
-    Ok((run, took))
+    let before = journal::settled(folder)?;
+    let run = service.process.send(CONNECTIONS, deliveries)?;
+    Ok(Accepted { run, ready, pruned: before - journal::settled(folder)? })
 }
