@@ -164,9 +164,9 @@ impl Document {
     }
 
     fn no_such_node(&self, id: &str) -> AddressError {
-        let mut known = self.node_ids();
-        let more = known.len().saturating_sub(KNOWN_NODES_SHOWN);
-        known.truncate(KNOWN_NODES_SHOWN);
+        let ids = self.outline.nodes(&self.text).flat_map(|node| node.ids);
+        let known: Vec<String> = ids.take(KNOWN_NODES_SHOWN).map(Cow::into_owned).collect();
+        let more = self.outline.id_count().saturating_sub(known.len());
         AddressError::NoSuchNode { node: id.to_owned(), known, more }
     }
 

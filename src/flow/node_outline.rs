@@ -1,6 +1,7 @@
 //! Where the parts of one node stand.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 
 use super::cursor::{Cursor, Span};
 use super::error::{AddressError, type_of};
@@ -46,8 +47,7 @@ impl<'t> NodeOutline<'t> {
             let value = cursor.value()?;
             if spells(key, "id") {
                 outline.id.note(());
-                let id = decoded(&text[value]).filter(|id| !outline.ids.contains(id));
-                outline.ids.extend(id);
+                outline.ids.extend(decoded(&text[value]));
             } else if spells(key, "type") {
                 outline.kind = Some(value);
             } else if spells(key, "configuration") {
@@ -56,6 +56,10 @@ impl<'t> NodeOutline<'t> {
             Ok(())
         });
         walked.expect("a node of a document that was checked to be JSON when it was parsed");
+        if outline.ids.len() > 1 {
+            let mut seen = HashSet::with_capacity(outline.ids.len());
+            outline.ids.retain(|id| seen.insert(id.clone()));
+        }
         outline
     }
 
