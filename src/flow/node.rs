@@ -54,7 +54,8 @@ impl<'d> Node<'d> {
         outline: &NodeOutline<'_>,
     ) -> Result<Self, AddressError> {
         let configuration = outline.configuration(&id, text)?;
-        let (list, last) = scanned(find_list(text, &configuration));
+        let (list, last) =
+            find_list(text, &configuration).map_err(|NotJson| AddressError::unreadable(&id))?;
         let (place, list) = match list {
             Member::Absent => (Place::Nowhere { last, configuration }, None),
             Member::Twice => {
@@ -160,11 +161,6 @@ impl<'d> Node<'d> {
             |entry: &Entry<'_>| Some((entry.name.to_string(), self.text[entry.value.clone()?].to_owned()));
         self.entries.iter().filter_map(pair).collect()
     }
-}
-
-/// What a second look at a part of the document finds.
-fn scanned<T>(found: Result<T, NotJson>) -> T {
-    found.expect("the document was checked to be JSON when it was parsed, and its text never changes")
 }
 
 #[cfg(test)]

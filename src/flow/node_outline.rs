@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::collections::HashSet;
 
-use super::cursor::{Cursor, Span};
+use super::cursor::{Cursor, NotJson, Span};
 use super::error::{AddressError, type_of};
 use super::spelling::{decoded, spells};
 
@@ -41,9 +41,9 @@ pub(super) struct NodeOutline<'t> {
 
 impl<'t> NodeOutline<'t> {
     /// Looks at the node that begins at `node` in the text of a document, an object.
-    pub(super) fn of(text: &'t str, node: usize) -> Self {
+    pub(super) fn of(text: &'t str, node: usize) -> Result<Self, NotJson> {
         let mut outline = Self::default();
-        let walked = Cursor::in_known(text, node).object(|cursor, key| {
+        Cursor::in_known(text, node).object(|cursor, key| {
             let value = cursor.value()?;
             if spells(key, "id") {
                 outline.id.note(());
@@ -54,13 +54,12 @@ impl<'t> NodeOutline<'t> {
                 outline.configuration.note(value);
             }
             Ok(())
-        });
-        walked.expect("a node of a document that was checked to be JSON when it was parsed");
+        })?;
         if outline.ids.len() > 1 {
             let mut seen = HashSet::with_capacity(outline.ids.len());
             outline.ids.retain(|id| seen.insert(id.clone()));
         }
-        outline
+        Ok(outline)
     }
 
     /// Where the `configuration` of the node, addressed as `id`, stands, which must be an object.

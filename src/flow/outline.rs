@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::hash::{DefaultHasher, Hasher as _};
 
-use serde::de::IgnoredAny;
+use serde::de::{Error as _, IgnoredAny};
 
 use super::cursor::{Cursor, NotJson, Span};
 use super::error::{DocumentError, type_of};
@@ -66,13 +66,16 @@ impl Outline {
         &self,
         text: &'t str,
         id: &str,
-    ) -> impl Iterator<Item = (Cow<'t, str>, NodeOutline<'t>)> {
+    ) -> impl Iterator<Item = Result<(Cow<'t, str>, NodeOutline<'t>), NotJson>> {
         let wanted = Id::new(id, 0);
         let first = self.ids.partition_point(|known| *known < wanted);
         let nodes = self.ids[first..].iter().take_while(move |known| known.hash == wanted.hash);
         nodes.filter_map(move |known| {
-            let node = NodeOutline::of(text, known.node);
-            Some((node.ids.iter().find(|own| *own == id)?.clone(), node))
+            let named = |node: NodeOutline<'t>| {
+                let own = node.ids.iter().find(|own| *own == id).cloned();
+                own.map(|own| (own, node))
+            };
+            NodeOutline::of(text, known.node).map(named).transpose()
         })
     }
 
@@ -83,7 +86,7 @@ impl Outline {
 
     /// The nodes that have an id, in the order of the document; `text` is that of the outline.
     pub(super) fn nodes<'t>(&self, text: &'t str) -> impl Iterator<Item = NodeOutline<'t>> {
-        self.nodes.iter().map(|node| NodeOutline::of(text, *node))
+        self.nodes.iter().filter_map(|node| NodeOutline::of(text, *node).ok())
     }
 }
 
@@ -134,7 +137,8 @@ fn once<T>(member: Member<T>, key: &'static str) -> Result<T, DocumentError> {
 /// The error that serde_json has for the text. Only a text that is refused is scanned twice.
 fn not_json(text: &str) -> DocumentError {
     let refused = serde_json::from_str::<IgnoredAny>(text).err();
-    DocumentError::NotJson(refused.expect("the cursor takes what serde_json takes, as a test holds it to"))
+    let differ = || serde_json::Error::custom("it is spelt in a way on which its readers differ");
+    DocumentError::NotJson(refused.unwrap_or_else(differ))
 }
 
 /// The document's outermost object; `None` if the document is none.
