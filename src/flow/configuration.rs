@@ -69,6 +69,26 @@ impl<'d> Configuration<'d> {
         Self::new(self.node.clone(), spliced(&self.text, splices))
     }
 
+    /// What a patch makes of a member of it whose text is `there` by now; nothing if that stays as it is.
+    pub(super) fn member_made(
+        &self,
+        there: Option<&str>,
+        part: &Part<'_>,
+    ) -> Result<Option<Option<String>>, AddressError> {
+        Ok(match (there, part) {
+            (None, part) => part.text(false).map(Some),
+            (Some(_), Part::Remove) => Some(None),
+            (Some(there), Part::Put(new)) if same_value(there, new) => None,
+            (Some(there), Part::Merge(members)) if there.starts_with('{') => {
+                let object = Configuration::new(&*self.node, there)?;
+                let mut splices = Vec::new();
+                object.plan(&object.top, members, &mut splices)?;
+                (!splices.is_empty()).then(|| Some(spliced(there, splices)))
+            }
+            (Some(_), part @ (Part::Put(_) | Part::Merge(_))) => Some(part.text(false)),
+        })
+    }
+
     /// Adds to `splices` what an object of it needs. It calls itself no deeper than a patch can be.
     fn plan(
         &self,

@@ -175,7 +175,7 @@ proptest! {
         let of_standing: Value = serde_json::from_str(&after(&standing)).expect("JSON");
         prop_assert_eq!(of_standing, serde_json::from_str::<Value>(&all).expect("JSON"));
         // What they ask for together is there already.
-        let together = read.iter().cloned().reduce(Patch::then).expect("there is one").text();
+        let together = Patch::all(read.iter().cloned()).text();
         let together = Patch::read(&together).expect("it is one");
         let end = configuration(all.as_str());
         let again = end.patched(&together).expect("no twins");
