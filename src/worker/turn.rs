@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::draft::{Draft, all_superseded, draft, together};
 use super::observed::observed;
-use super::strain::Strain;
+use super::strain::{FOLD_BYTES, Strain};
 use crate::change::{Change, FlowId, State, Wanted};
 use crate::clock::Clock;
 use crate::flow::{AddressError, Document, aside, has_moved, is_older};
@@ -17,8 +17,6 @@ use crate::queue::Ledger;
 use crate::tenant::{Pass, Tenant};
 use stop::Stop;
 
-/// How many bytes of values a publish folds; the change that passes it is the last.
-const FOLD_BYTES: usize = 4 * 1024 * 1024;
 /// How often a conflict is answered with a fresh read and another PUT before the lane backs off.
 const QUICK_TRIES: usize = 5;
 /// From so many changes on they are decided [`aside`], however small the document: it takes milliseconds, in which the
