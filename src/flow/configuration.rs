@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};
 
-use super::cursor::{Cursor, Span};
+use super::cursor::{Cursor, NotJson, Span};
 use super::edit::{Splice, spliced};
 use super::error::AddressError;
 use super::patch::{Members, Part, Patch};
@@ -32,10 +32,14 @@ struct Object {
 }
 
 impl<'d> Configuration<'d> {
-    /// `text` must be a JSON object.
-    pub(super) fn new(node: impl Into<Cow<'d, str>>, text: impl Into<Cow<'d, str>>) -> Self {
+    /// Looks into `text`, which must be a JSON object.
+    pub(super) fn new(
+        node: impl Into<Cow<'d, str>>,
+        text: impl Into<Cow<'d, str>>,
+    ) -> Result<Self, AddressError> {
         let (node, text) = (node.into(), text.into());
-        Self { node, top: Object::look(&text, 0), text }
+        let top = Object::look(&text, 0).map_err(|NotJson| AddressError::unreadable(&node))?;
+        Ok(Self { node, text, top })
     }
 
     /// The raw JSON text.
@@ -59,10 +63,29 @@ impl<'d> Configuration<'d> {
     pub fn patched(&self, patch: &Patch<'_>) -> Result<Self, AddressError> {
         let mut splices = Vec::new();
         self.plan(&self.top, patch.members(), &mut splices)?;
-        Ok(if splices.is_empty() {
-            self.clone()
-        } else {
-            Self::new(self.node.clone(), spliced(&self.text, splices))
+        if splices.is_empty() {
+            return Ok(self.clone());
+        }
+        Self::new(self.node.clone(), spliced(&self.text, splices))
+    }
+
+    /// What a patch makes of a member of it whose text is `there` by now; nothing if that stays as it is.
+    pub(super) fn member_made(
+        &self,
+        there: Option<&str>,
+        part: &Part<'_>,
+    ) -> Result<Option<Option<String>>, AddressError> {
+        Ok(match (there, part) {
+            (None, part) => part.text(false).map(Some),
+            (Some(_), Part::Remove) => Some(None),
+            (Some(there), Part::Put(new)) if same_value(there, new) => None,
+            (Some(there), Part::Merge(members)) if there.starts_with('{') => {
+                let object = Configuration::new(&*self.node, there)?;
+                let mut splices = Vec::new();
+                object.plan(&object.top, members, &mut splices)?;
+                (!splices.is_empty()).then(|| Some(spliced(there, splices)))
+            }
+            (Some(_), part @ (Part::Put(_) | Part::Merge(_))) => Some(part.text(false)),
         })
     }
 
@@ -86,7 +109,9 @@ impl<'d> Configuration<'d> {
             match part {
                 Part::Remove => _ = gone.insert(place),
                 Part::Merge(members) if value.starts_with('{') => {
-                    self.plan(&Object::look(&self.text, span.start), members, splices)?;
+                    let object = Object::look(&self.text, span.start);
+                    let object = object.map_err(|NotJson| AddressError::unreadable(&self.node))?;
+                    self.plan(&object, members, splices)?;
                 }
                 Part::Put(new) if same_value(value, new) => {}
                 Part::Merge(_) | Part::Put(_) => {
@@ -113,10 +138,10 @@ impl<'d> Configuration<'d> {
 struct Twice;
 
 impl Object {
-    fn look(text: &str, at: usize) -> Self {
+    fn look(text: &str, at: usize) -> Result<Self, NotJson> {
         let (mut members, mut values) = (Vec::new(), Vec::new());
         let mut places: HashMap<String, Vec<usize>> = HashMap::new();
-        let looked = Cursor::in_known(text, at).members(|cursor, key| {
+        let span = Cursor::in_known(text, at).members(|cursor, key| {
             let value = cursor.value()?;
             if let Some(name) = decoded(&text[key.clone()]) {
                 places.entry(name.into_owned()).or_default().push(members.len());
@@ -124,9 +149,8 @@ impl Object {
             members.push(key.start..value.end);
             values.push(value);
             Ok(())
-        });
-        let span = looked.expect("an object in a text that was checked to be JSON");
-        Self { span, members, values, places }
+        })?;
+        Ok(Self { span, members, values, places })
     }
 
     fn place(&self, name: &str) -> Result<Option<usize>, Twice> {

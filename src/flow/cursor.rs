@@ -193,8 +193,15 @@ impl<'t> Cursor<'t> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+    use proptest::sample::{Index, select};
     use serde::de::IgnoredAny;
+    use serde_json::value::RawValue;
 
+    use super::super::document::Document;
+    use super::super::layout::laid_out;
+    use super::super::value::same_value;
     use super::*;
 
     /// Walks a text as far as its third level and skips what lies deeper, as the outline does.
@@ -224,6 +231,7 @@ mod tests {
     fn check(texts: &[&str]) {
         for text in texts {
             let json = serde_json::from_str::<IgnoredAny>(text).is_ok();
+            assert_eq!(serde_json::from_str::<&RawValue>(text).is_ok(), json, "{text:?}");
             assert_eq!(walks(text), json, "{text:?}");
             assert_eq!(steps_over(text), json, "{text:?}");
         }
@@ -345,6 +353,127 @@ mod tests {
                     ]);
                 }
             }
+        }
+    }
+
+    /// What JSON is made of, whole and in pieces.
+    const SCALARS: [&str; 24] = [
+        "null",
+        "true",
+        "false",
+        "0",
+        "-0.0",
+        "1.10",
+        "-12E+34",
+        "1e-999",
+        "12345678901234567890123",
+        "\"\"",
+        "\"id\"",
+        "\"i\\u0064\"",
+        "\"\\ud83d\\ude00\"",
+        "\"\\ud800\"",
+        "\"\\udc00\\ud800\"",
+        "\"\\\"\\\\\\/\\b\\f\\n\\r\\t\"",
+        "\"seven bytes\\\\\"",
+        "\"é 日本 😀\"",
+        "\"\u{7f}\u{80}\u{2028}\"",
+        "[ ]",
+        "{\t}",
+        "{\"id\":\"a\",\"id\":\"a\"}",
+        " [1,\n2 ] ",
+        "\"variables\"",
+    ];
+    const PIECES: [&str; 20] = [
+        "\"", "\\", "\\u", "\\ud8", "{", "}", "[", "]", ",", ":", " ", "\u{0}", "\u{1f}", "\n", "-", ".",
+        "e", "0", "é", "\u{feff}",
+    ];
+
+    /// A JSON text, now and then deep.
+    fn json() -> impl Strategy<Value = String> {
+        let leaf = select(SCALARS.as_slice()).prop_map(str::to_owned);
+        let key = select(vec![
+            "\"id\"",
+            "\"i\\u0064\"",
+            "\"nodes\"",
+            "\"version\"",
+            "\"configuration\"",
+            "\"\\ud800\"",
+        ]);
+        let text = leaf.prop_recursive(6, 40, 5, move |inner| {
+            let member = (key.clone(), inner.clone()).prop_map(|(key, value)| format!("{key} :{value}"));
+            prop_oneof![
+                vec(inner, 0..5).prop_map(|items| format!("[{}]", items.join(" ,"))),
+                vec(member, 0..5).prop_map(|members| format!("{{{}}}", members.join(", "))),
+            ]
+        });
+        let flow = |text: String| {
+            format!("{{\"version\":1,\"nodes\":[{{\"id\":\"a\",\"configuration\":{{\"x\":{text}}}}}]}}")
+        };
+        let deep =
+            |(text, depth): (String, usize)| format!("{}{text}{}", "[".repeat(depth), "]".repeat(depth));
+        let depth = prop_oneof![9 => Just(0_usize), 1 => 100..300_usize];
+        let whole = (text, depth).prop_map(deep);
+        (whole, any::<bool>()).prop_map(move |(text, wrapped)| if wrapped { flow(text) } else { text })
+    }
+
+    /// What is done to a text at a place: a byte is flipped, some are taken out, or a piece is put in.
+    #[derive(Clone, Debug)]
+    enum Mutation {
+        Flip(Index, u8),
+        Delete(Index, usize),
+        Insert(Index, &'static str),
+    }
+
+    fn mutation() -> impl Strategy<Value = Mutation> {
+        let place = any::<Index>;
+        prop_oneof![
+            (place(), 0..8_u8).prop_map(|(at, bit)| Mutation::Flip(at, 1 << bit)),
+            (place(), 1..4_usize).prop_map(|(at, bytes)| Mutation::Delete(at, bytes)),
+            (place(), select(PIECES.as_slice())).prop_map(|(at, piece)| Mutation::Insert(at, piece)),
+        ]
+    }
+
+    fn mutated(text: &str, mutations: &[Mutation]) -> String {
+        let mut bytes = text.as_bytes().to_vec();
+        for mutation in mutations {
+            let place = |at: &Index| at.index(bytes.len() + 1);
+            match mutation {
+                Mutation::Flip(at, bits) => {
+                    let at = place(at);
+                    bytes.get_mut(at).into_iter().for_each(|byte| *byte ^= bits);
+                }
+                Mutation::Delete(at, count) => {
+                    let start = place(at);
+                    bytes.drain(start..bytes.len().min(start + count));
+                }
+                Mutation::Insert(at, piece) => {
+                    let at = place(at);
+                    bytes.splice(at..at, piece.bytes());
+                }
+            }
+        }
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 3000, failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn of_texts_that_were_json_it_takes_those_that_serde_json_still_takes(
+            text in json(), mutations in vec(mutation(), 0..4),
+        ) {
+            check(&[&text]);
+            prop_assert!(walks(&text), "{text:?} was made as JSON");
+            let mutated = mutated(&text, &mutations);
+            check(&[&mutated]);
+            // Whatever it is, nothing of ours falls over it.
+            if let Ok(document) = Document::parse(mutated.clone()) {
+                prop_assert_eq!(document.node_ids().len(), document.nodes().len());
+                document.configuration("a").ok();
+            }
+            prop_assert!(same_value(&mutated, &mutated));
+            same_value(&text, &mutated);
+            same_value(&laid_out(&mutated), &mutated);
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use super::configuration::Configuration;
+use super::cursor::NotJson;
 use super::edit::{NodeEdit, Splice, merged, plan, spliced};
 use super::error::{AddressError, DocumentError, KNOWN_NODES_SHOWN};
 use super::node::Node;
@@ -95,16 +96,17 @@ impl Document {
     pub fn configuration(&self, id: &str) -> Result<Configuration<'_>, AddressError> {
         let (id, outline) = self.outline_of(id)?;
         let span = outline.configuration(&id, &self.text)?;
-        Ok(Configuration::new(id, &self.text[span]))
+        Configuration::new(id, &self.text[span])
     }
 
     /// The document with other configurations in the places of those of these nodes, each named once.
     ///
     /// # Errors
-    /// As for [`Self::configuration`].
+    /// As for [`Self::configuration`], and [`AddressError::Unreadable`] with a configuration that is no JSON object.
     pub fn configured(&self, configurations: &[(&str, &str)]) -> Result<Self, AddressError> {
+        let what = "the flow with its new configurations";
         let text = self.text_configured(configurations)?;
-        Ok(Self::parse(text).expect("with an object in the place of an object a flow is a flow"))
+        Self::parse(text).map_err(|_spoilt| AddressError::Unreadable { what: what.to_owned() })
     }
 
     /// The text of [`Self::configured`], for whoever asks no more of it.
@@ -125,7 +127,7 @@ impl Document {
     fn outline_of(&self, id: &str) -> Result<(Cow<'_, str>, NodeOutline<'_>), AddressError> {
         let mut nodes = self.outline.nodes_with(&self.text, id);
         match (nodes.next(), nodes.next()) {
-            (Some((id, node)), None) => Ok((id, node)),
+            (Some(found), None) => found.map_err(|NotJson| AddressError::unreadable(id)),
             (None, _) => Err(self.no_such_node(id)),
             (Some(_), Some(_)) => Err(AddressError::NodeTwice { node: id.to_owned() }),
         }
@@ -164,9 +166,9 @@ impl Document {
     }
 
     fn no_such_node(&self, id: &str) -> AddressError {
-        let mut known = self.node_ids();
-        let more = known.len().saturating_sub(KNOWN_NODES_SHOWN);
-        known.truncate(KNOWN_NODES_SHOWN);
+        let ids = self.outline.nodes(&self.text).flat_map(|node| node.ids);
+        let known: Vec<String> = ids.take(KNOWN_NODES_SHOWN).map(Cow::into_owned).collect();
+        let more = self.outline.id_count().saturating_sub(known.len());
         AddressError::NoSuchNode { node: id.to_owned(), known, more }
     }
 

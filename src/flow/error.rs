@@ -116,6 +116,14 @@ pub enum AddressError {
         /// The member's name.
         member: String,
     },
+    /// A part of the document is no JSON when it is looked into, though all of it was taken for JSON when it was parsed.
+    #[error(
+        "{what} cannot be read as JSON, though the flow was before: save it anew in the designer, and report this"
+    )]
+    Unreadable {
+        /// Which part.
+        what: String,
+    },
     /// Several entries of the node's variables have the name.
     #[error(
         "node `{}` has more than one variable `{}`: have all but one renamed or removed",
@@ -128,6 +136,13 @@ pub enum AddressError {
         /// The variable's name.
         variable: String,
     },
+}
+
+impl AddressError {
+    /// A node that cannot be looked into.
+    pub(super) fn unreadable(node: &str) -> Self {
+        Self::Unreadable { what: format!("node `{}`", shorten(node)) }
+    }
 }
 
 fn known_nodes(known: &[String], more: usize) -> String {

@@ -32,7 +32,7 @@
 //! | `node_outline` | where the parts of an addressed node stand |
 //! | `node`, `list` | an addressed node and the list of its variables |
 //! | `edit`, `restore` | what is to change, or to be put back, planned as splices |
-//! | `patch`, `configuration` | merge patches, and the configuration that they change |
+//! | `patch`, `configuration`, `patching` | merge patches, and the configuration that they change |
 //! | `error` | what can be wrong with a document or with an address |
 //! | `cursor` | walks the members and elements on the path; skips the rest whole |
 //! | `scalar` | where strings, numbers and words end |
@@ -55,6 +55,7 @@ mod node;
 mod node_outline;
 mod outline;
 mod patch;
+mod patching;
 mod restore;
 mod scalar;
 mod spelling;
@@ -70,6 +71,7 @@ pub use error::{AddressError, DocumentError};
 pub use layout::laid_out;
 pub use node::Node;
 pub use patch::{BadPatch, Patch, StandingPatch};
+pub use patching::Patching;
 pub use restore::Restore;
 pub use value::same_value;
 pub use version::{has_moved, is_older};

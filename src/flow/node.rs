@@ -54,7 +54,8 @@ impl<'d> Node<'d> {
         outline: &NodeOutline<'_>,
     ) -> Result<Self, AddressError> {
         let configuration = outline.configuration(&id, text)?;
-        let (list, last) = scanned(find_list(text, &configuration));
+        let (list, last) =
+            find_list(text, &configuration).map_err(|NotJson| AddressError::unreadable(&id))?;
         let (place, list) = match list {
             Member::Absent => (Place::Nowhere { last, configuration }, None),
             Member::Twice => {
@@ -162,11 +163,6 @@ impl<'d> Node<'d> {
     }
 }
 
-/// What a second look at a part of the document finds.
-fn scanned<T>(found: Result<T, NotJson>) -> T {
-    found.expect("the document was checked to be JSON when it was parsed, and its text never changes")
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::document::Document;
@@ -194,6 +190,7 @@ mod tests {
             (r#"{"id":"n","id":"m","configuration":{}}"#, "`id` appears twice"),
             (r#"{"id":"m","id":"n","configuration":{}}"#, "`id` appears twice"),
             (r#"{"id":"n","id":7,"configuration":{}}"#, "`id` appears twice"),
+            (r#"{"id":"n","id":"m","id":"n","configuration":{}}"#, "`id` appears twice"),
             (r#"{"id":"n","configuration":{},"c\u006fnfiguration":{}}"#, "`configuration` appears twice"),
             (r#"{"id":"n"}"#, "node `n` has no `configuration`"),
             (r#"{"id":"n","configuration":null}"#, "`configuration` of node `n` is null, not an object"),
@@ -256,5 +253,40 @@ mod tests {
         let nodes: Vec<String> = (0..25).map(|at| format!(r#"{{"id":"node{at}"}}"#)).collect();
         let error = document(&nodes.join(",")).node("n").expect_err("no such node").to_string();
         assert!(error.ends_with("`node18`, `node19` … and 5 more"), "{error}");
+    }
+
+    #[test]
+    fn a_node_with_three_id_keys_is_one_node_with_each_of_its_ids() {
+        let document = document(r#"{"id":"a","id":"b","id":"\u0061","configuration":{}},{"id":"b"}"#);
+        let told = |id: &str| document.node(id).err().map(|error| error.to_string()).unwrap_or_default();
+        assert_eq!(document.node_ids(), ["a", "b", "b"]);
+        assert!(told("a").contains("`id` appears twice"), "{}", told("a"));
+        assert!(told("b").contains("more than one node `b`"), "{}", told("b"));
+        assert!(told("c").ends_with("use one of `a`, `b`, `b`"), "{}", told("c"));
+    }
+
+    #[test]
+    fn among_tens_of_thousands_of_nodes_each_is_found_and_missing_ones_are_told_at_once() {
+        // With a walk over all nodes for each of these questions the test would take minutes.
+        const NODES: usize = 40_000;
+        let node = |at: usize| format!(r#"{{"id":"node{at}","configuration":{{"at":{at}}}}}"#);
+        let nodes: Vec<String> = (0..NODES).map(node).collect();
+        let document = document(&nodes.join(","));
+        for at in 0..NODES {
+            let found = document.configuration(&format!("node{at}")).map(|found| found.text().to_owned());
+            assert_eq!(found, Ok(format!(r#"{{"at":{at}}}"#)));
+        }
+        for at in 0..1_000 {
+            let missing = document.node(&format!("gone{at}")).err().map(|error| error.to_string());
+            assert!(missing.is_some_and(|told| told.ends_with("`node19` … and 39980 more")), "{at}");
+        }
+    }
+
+    #[test]
+    fn a_node_with_very_many_id_keys_costs_no_quadratic_time() {
+        let keys: Vec<String> = (0..40_000).map(|at| format!(r#""id":"n{}""#, at % 20_000)).collect();
+        let document = document(&format!("{{{}}}", keys.join(",")));
+        assert_eq!(document.node_ids().len(), 20_000);
+        assert_eq!(document.nodes().len(), 20_000);
     }
 }

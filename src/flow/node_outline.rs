@@ -1,8 +1,9 @@
 //! Where the parts of one node stand.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 
-use super::cursor::{Cursor, Span};
+use super::cursor::{Cursor, NotJson, Span};
 use super::error::{AddressError, type_of};
 use super::spelling::{decoded, spells};
 
@@ -40,23 +41,25 @@ pub(super) struct NodeOutline<'t> {
 
 impl<'t> NodeOutline<'t> {
     /// Looks at the node that begins at `node` in the text of a document, an object.
-    pub(super) fn of(text: &'t str, node: usize) -> Self {
+    pub(super) fn of(text: &'t str, node: usize) -> Result<Self, NotJson> {
         let mut outline = Self::default();
-        let walked = Cursor::in_known(text, node).object(|cursor, key| {
+        Cursor::in_known(text, node).object(|cursor, key| {
             let value = cursor.value()?;
             if spells(key, "id") {
                 outline.id.note(());
-                let id = decoded(&text[value]).filter(|id| !outline.ids.contains(id));
-                outline.ids.extend(id);
+                outline.ids.extend(decoded(&text[value]));
             } else if spells(key, "type") {
                 outline.kind = Some(value);
             } else if spells(key, "configuration") {
                 outline.configuration.note(value);
             }
             Ok(())
-        });
-        walked.expect("a node of a document that was checked to be JSON when it was parsed");
-        outline
+        })?;
+        if outline.ids.len() > 1 {
+            let mut seen = HashSet::with_capacity(outline.ids.len());
+            outline.ids.retain(|id| seen.insert(id.clone()));
+        }
+        Ok(outline)
     }
 
     /// Where the `configuration` of the node, addressed as `id`, stands, which must be an object.

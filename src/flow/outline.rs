@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::hash::{DefaultHasher, Hasher as _};
 
-use serde::de::IgnoredAny;
+use serde::de::{Error as _, IgnoredAny};
 
 use super::cursor::{Cursor, NotJson, Span};
 use super::error::{DocumentError, type_of};
@@ -19,12 +19,14 @@ pub(super) struct Outline {
     pub(super) id: Option<Span>,
     /// The flow's `name`, likewise.
     pub(super) name: Option<Span>,
-    /// The ids of the nodes, in the order of the document.
+    /// Where the nodes begin that have an id, in the order of the document.
+    nodes: Vec<usize>,
+    /// Their ids, each once a node, sorted to be looked up.
     ids: Vec<Id>,
 }
 
 /// An id that a node has. A flow has many, and an edit needs few: they stay in the text.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Id {
     /// The hash of the decoded id.
     hash: u64,
@@ -64,20 +66,27 @@ impl Outline {
         &self,
         text: &'t str,
         id: &str,
-    ) -> impl Iterator<Item = (Cow<'t, str>, NodeOutline<'t>)> {
-        let wanted = Id::new(id, 0).hash;
-        let nodes = self.ids.iter().filter(move |known| known.hash == wanted);
+    ) -> impl Iterator<Item = Result<(Cow<'t, str>, NodeOutline<'t>), NotJson>> {
+        let wanted = Id::new(id, 0);
+        let first = self.ids.partition_point(|known| *known < wanted);
+        let nodes = self.ids[first..].iter().take_while(move |known| known.hash == wanted.hash);
         nodes.filter_map(move |known| {
-            let node = NodeOutline::of(text, known.node);
-            Some((node.ids.iter().find(|own| *own == id)?.clone(), node))
+            let named = |node: NodeOutline<'t>| {
+                let own = node.ids.iter().find(|own| *own == id).cloned();
+                own.map(|own| (own, node))
+            };
+            NodeOutline::of(text, known.node).map(named).transpose()
         })
+    }
+
+    /// How many ids the nodes have.
+    pub(super) fn id_count(&self) -> usize {
+        self.ids.len()
     }
 
     /// The nodes that have an id, in the order of the document; `text` is that of the outline.
     pub(super) fn nodes<'t>(&self, text: &'t str) -> impl Iterator<Item = NodeOutline<'t>> {
-        // Those of one node stand together.
-        let nodes = self.ids.chunk_by(|one, other| one.node == other.node);
-        nodes.map(|ids| NodeOutline::of(text, ids[0].node))
+        self.nodes.iter().filter_map(|node| NodeOutline::of(text, *node).ok())
     }
 }
 
@@ -104,11 +113,16 @@ impl Found {
             found: type_of(&text[span]),
             expected,
         };
-        let ids = nodes.map_err(|other| wrong("nodes", other, "an array"))?;
+        let mut ids = nodes.map_err(|other| wrong("nodes", other, "an array"))?;
         if !matches!(type_of(&text[version.clone()]), "a number" | "a string") {
             return Err(wrong("version", version, "a number or a string"));
         }
-        Ok(Outline { version, id: self.id, name: self.name, ids })
+        // In the order of the document those of one node stand together.
+        let mut nodes: Vec<usize> = ids.iter().map(|id| id.node).collect();
+        nodes.dedup();
+        ids.sort_unstable();
+        ids.dedup();
+        Ok(Outline { version, id: self.id, name: self.name, nodes, ids })
     }
 }
 
@@ -123,7 +137,8 @@ fn once<T>(member: Member<T>, key: &'static str) -> Result<T, DocumentError> {
 /// The error that serde_json has for the text. Only a text that is refused is scanned twice.
 fn not_json(text: &str) -> DocumentError {
     let refused = serde_json::from_str::<IgnoredAny>(text).err();
-    DocumentError::NotJson(refused.expect("the cursor takes what serde_json takes, as a test holds it to"))
+    let differ = || serde_json::Error::custom("it is spelt in a way on which its readers differ");
+    DocumentError::NotJson(refused.unwrap_or_else(differ))
 }
 
 /// The document's outermost object; `None` if the document is none.
@@ -190,10 +205,7 @@ fn scan_node(cursor: &mut Cursor<'_>, text: &str, ids: &mut Vec<Id>) -> Result<(
         if spells(key, "id")
             && let Some(id) = decoded(&text[value])
         {
-            let id = Id::new(&id, node);
-            if ids.last() != Some(&id) {
-                ids.push(id);
-            }
+            ids.push(Id::new(&id, node));
         }
         Ok(())
     })?;
@@ -233,6 +245,7 @@ mod tests {
                 "6",
                 &["n", "m", "n", "k"],
             ),
+            (r#"{"version":7,"nodes":[{"id":"a","id":"b","id":"a"},{"id":"b"}]}"#, "7", &["a", "b", "b"]),
         ]);
     }
 

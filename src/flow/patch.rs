@@ -111,10 +111,28 @@ impl<'p> Patch<'p> {
         standing
     }
 
-    /// The patch that asks for what this one and then `later` ask for.
-    #[must_use]
-    pub fn then(self, later: Self) -> Self {
-        Self(self.0.then(later.0))
+    /// The patch that asks for what these ask for, one after the other.
+    pub fn all(patches: impl IntoIterator<Item = Self>) -> Self {
+        let mut gathered = Gathered::default();
+        patches.into_iter().for_each(|patch| gathered.add(patch.0));
+        Self(gathered.members())
+    }
+
+    /// It in pieces that are about one member each, with the names of these.
+    pub fn pieces(&self) -> impl Iterator<Item = (&str, Self)> {
+        self.0.0.iter().map(|(name, part)| {
+            let piece = Self(Members(vec![(name.clone(), part.clone())]));
+            (&**name, piece)
+        })
+    }
+
+    /// Of each member the name, whether it is merged into what is there, and the paths and the bytes of what it puts in.
+    pub fn sizes(&self) -> impl Iterator<Item = (&str, bool, Vec<(String, usize)>)> {
+        self.0.0.iter().map(|(name, part)| {
+            let mut sizes = Vec::new();
+            part.sizes(spelt(name), &mut sizes);
+            (&**name, matches!(part, Part::Merge(_)), sizes)
+        })
     }
 
     /// Its text.
@@ -132,6 +150,55 @@ enum Cover<'p> {
 }
 
 type Covers<'p> = HashMap<Cow<'p, str>, Cover<'p>>;
+
+/// What patches ask for of one object, each member found at once.
+#[derive(Default)]
+struct Gathered<'p> {
+    parts: Vec<(Cow<'p, str>, Gathering<'p>)>,
+    places: HashMap<Cow<'p, str>, usize>,
+}
+
+/// What they ask for of one member.
+enum Gathering<'p> {
+    /// The word of the last of them.
+    Last(Part<'p>),
+    /// What those ask for together that merge into it.
+    Merge(Gathered<'p>),
+}
+
+impl<'p> Gathered<'p> {
+    fn add(&mut self, later: Members<'p>) {
+        for (name, part) in later.0 {
+            let place = *self.places.entry(name.clone()).or_insert(self.parts.len());
+            match (self.parts.get_mut(place), part) {
+                (Some((_, Gathering::Merge(before))), Part::Merge(later)) => before.add(later),
+                (Some((_, before)), later) => *before = Gathering::of(later),
+                (None, first) => self.parts.push((name, Gathering::of(first))),
+            }
+        }
+    }
+
+    fn members(self) -> Members<'p> {
+        let part = |gathering| match gathering {
+            Gathering::Last(part) => part,
+            Gathering::Merge(gathered) => Part::Merge(gathered.members()),
+        };
+        Members(self.parts.into_iter().map(|(name, gathering)| (name, part(gathering))).collect())
+    }
+}
+
+impl<'p> Gathering<'p> {
+    fn of(part: Part<'p>) -> Self {
+        match part {
+            Part::Merge(members) => {
+                let mut gathered = Gathered::default();
+                gathered.add(members);
+                Self::Merge(gathered)
+            }
+            Part::Remove | Part::Put(_) => Self::Last(part),
+        }
+    }
+}
 
 impl<'p> Members<'p> {
     fn read(cursor: &mut Cursor<'p>, text: &'p str, depth: usize) -> Result<Self, BadPatch> {
@@ -210,25 +277,6 @@ impl<'p> Members<'p> {
         }
     }
 
-    fn then(self, later: Self) -> Self {
-        let mut members = self.0;
-        let mut places: HashMap<Cow<'p, str>, usize> =
-            members.iter().enumerate().map(|(place, (name, _))| (name.clone(), place)).collect();
-        for (name, part) in later.0 {
-            let place = *places.entry(name.clone()).or_insert(members.len());
-            match members.get_mut(place) {
-                None => members.push((name, part)),
-                Some((_, before)) => {
-                    *before = match (std::mem::replace(before, Part::Remove), part) {
-                        (Part::Merge(before), Part::Merge(later)) => Part::Merge(before.then(later)),
-                        (_, later) => later,
-                    };
-                }
-            }
-        }
-        Self(members)
-    }
-
     /// As JSON: with a `null` for what is taken away, or as the object that it makes out of nothing.
     pub(super) fn text(&self, is_patch: bool) -> String {
         let member = |(name, part): &(Cow<'p, str>, Part<'p>)| {
@@ -240,6 +288,22 @@ impl<'p> Members<'p> {
 }
 
 impl Part<'_> {
+    /// Adds the paths in it to `sizes`, each with the bytes of what it puts there; `path` leads to it.
+    fn sizes(&self, path: String, sizes: &mut Vec<(String, usize)>) {
+        match self {
+            Self::Remove => {}
+            Self::Put(value) => {
+                let bytes = path.len() + value.len();
+                sizes.push((path, bytes));
+            }
+            Self::Merge(members) => {
+                for (name, part) in &members.0 {
+                    part.sizes(format!("{path}{}", spelt(name)), sizes);
+                }
+            }
+        }
+    }
+
     /// As JSON, if it leaves anything; see [`Members::text`].
     pub(super) fn text(&self, is_patch: bool) -> Option<String> {
         match self {

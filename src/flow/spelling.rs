@@ -33,8 +33,8 @@ pub(super) fn spelt(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }
 
-/// The code points that the raw string `raw` spells, lone surrogates included, as WTF-8.
-pub(super) fn code_points(raw: &str) -> Cow<'_, [u8]> {
+/// The code points that the raw string `raw` spells, lone surrogates included, as WTF-8; `None` when it is no string.
+pub(super) fn code_points(raw: &str) -> Option<Cow<'_, [u8]>> {
     struct Bytes;
 
     impl Visitor<'_> for Bytes {
@@ -52,11 +52,10 @@ pub(super) fn code_points(raw: &str) -> Cow<'_, [u8]> {
     if let Some(plain) = raw.strip_prefix('"').and_then(|raw| raw.strip_suffix('"'))
         && !plain.contains('\\')
     {
-        return Cow::Borrowed(plain.as_bytes());
+        return Some(Cow::Borrowed(plain.as_bytes()));
     }
     // Asked for bytes instead of text, serde_json keeps lone surrogates and joins pairs.
-    let bytes = serde_json::Deserializer::from_str(raw).deserialize_bytes(Bytes);
-    Cow::Owned(bytes.expect("a token that was checked to be a JSON string"))
+    serde_json::Deserializer::from_str(raw).deserialize_bytes(Bytes).ok().map(Cow::Owned)
 }
 
 #[cfg(test)]
@@ -66,7 +65,7 @@ mod tests {
     fn check(table: &[(&str, Option<&str>, &[u8])]) {
         for (raw, text, bytes) in table {
             assert_eq!(decoded(raw).as_deref(), *text, "{raw}");
-            assert_eq!(code_points(raw), *bytes, "{raw}");
+            assert_eq!(code_points(raw).as_deref(), Some(*bytes), "{raw}");
         }
     }
 
@@ -89,8 +88,8 @@ mod tests {
 
     #[test]
     fn what_is_no_string_spells_nothing() {
-        for raw in ["1", "null", "{}", "\"", "a\"", "\"a"] {
-            assert!(decoded(raw).is_none(), "{raw}");
+        for raw in ["1", "null", "{}", "\"", "a\"", "\"a", "", "\\", "\"\\\"", "\"\\x\""] {
+            assert!(decoded(raw).is_none() && code_points(raw).is_none(), "{raw}");
         }
     }
 

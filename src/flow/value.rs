@@ -16,7 +16,8 @@ use super::tokens::{Token, tokens};
 /// spelt alike, and so is a text that is not JSON.
 pub fn same_value(a: &str, b: &str) -> bool {
     let is_json = |text| serde_json::from_str::<IgnoredAny>(text).is_ok();
-    a == b || (is_json(a) && is_json(b) && same(&parts(a), &parts(b)))
+    let is_same = |(a, b): (Vec<_>, Vec<_>)| same(&a, &b);
+    a == b || (is_json(a) && is_json(b) && parts(a).zip(parts(b)).is_some_and(is_same))
 }
 
 /// A value within a text, laid flat: the parts of a container follow it.
@@ -27,8 +28,9 @@ struct Part<'t> {
     length: usize,
 }
 
-/// The values of a JSON text in the order of the text; an object's keys are parts too.
-fn parts(text: &str) -> Vec<Part<'_>> {
+/// The values of a JSON text in the order of the text; an object's keys are parts too. Nothing for a text whose brackets
+/// do not match, or that has no value.
+fn parts(text: &str) -> Option<Vec<Part<'_>>> {
     let mut parts: Vec<Part<'_>> = Vec::new();
     let mut open = Vec::new();
     for token in tokens(text) {
@@ -38,14 +40,14 @@ fn parts(text: &str) -> Vec<Part<'_>> {
                 parts.push(Part { token, length: 0 });
             }
             Token::Close(_) => {
-                let opened: usize = open.pop().expect("in JSON every bracket was opened");
+                let opened: usize = open.pop()?;
                 parts[opened].length = parts.len() - opened;
             }
             Token::Comma | Token::Colon => {}
             Token::Text(_) | Token::Word(_) => parts.push(Part { token, length: 1 }),
         }
     }
-    parts
+    (open.is_empty() && !parts.is_empty()).then_some(parts)
 }
 
 /// Compares without recursion: pairs still to be compared wait in a list.
@@ -53,7 +55,9 @@ fn same(a: &[Part<'_>], b: &[Part<'_>]) -> bool {
     let mut pending = vec![(0, 0)];
     while let Some((at_a, at_b)) = pending.pop() {
         let same_so_far = match (a[at_a].token, b[at_b].token) {
-            (Token::Text(a), Token::Text(b)) => code_points(a) == code_points(b),
+            (Token::Text(a), Token::Text(b)) => {
+                code_points(a).zip(code_points(b)).is_some_and(|(a, b)| a == b)
+            }
             (Token::Word(a), Token::Word(b)) => same_word(a, b),
             (Token::Open('['), Token::Open('[')) => {
                 let (elements_a, elements_b) = (children(a, at_a), children(b, at_b));
@@ -111,7 +115,7 @@ fn members<'t>(parts: &[Part<'t>], at: usize) -> Option<Vec<(Cow<'t, [u8]>, usiz
     let mut members = Vec::new();
     for pair in children(parts, at).chunks_exact(2) {
         let Token::Text(key) = parts[pair[0]].token else { return None };
-        members.push((code_points(key), pair[1]));
+        members.push((code_points(key)?, pair[1]));
     }
     members.sort_unstable();
     let distinct = members.windows(2).all(|pair| pair[0].0 != pair[1].0);

@@ -1,9 +1,10 @@
 //! Drafting a publish: what folded changes do to a document, and how each of them ends. Free of I/O.
 
+mod bound;
 mod patches;
 mod undo;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use serde_json::value::{RawValue, to_raw_value};
 
@@ -11,8 +12,8 @@ use patches::patch_edits;
 pub(super) use undo::together;
 use undo::undo_of;
 
-use super::fold::{Folded, fold, known, marks_after};
-use crate::change::{Change, NodeId, Seq, State, Variable};
+use super::fold::{Folded, fold, fold_out, known, marks_after};
+use crate::change::{Change, Mode, NodeId, Seq, State, Variable};
 use crate::flow::{AddressError, Document, Node, NodeEdit, has_moved, same_value};
 use crate::journal::{Attempt, Edit, Ending, Mark, Plan, Settlement, Target};
 
@@ -23,6 +24,8 @@ pub struct Draft {
     pub text: Option<String>,
     /// What follows when it lands, or at once when there is nothing to PUT.
     pub plan: Plan,
+    /// How many of the changes it carries, from the first on; the others have to wait for the next publish.
+    pub taken: usize,
     /// Whether it rests on what the document holds beyond its version, as a rollback does.
     guarded: bool,
 }
@@ -40,7 +43,8 @@ impl Draft {
 /// Drafts a publish of `changes`, in the order of their sequence numbers, onto `document`; they must be such as
 /// may go [`together`].
 ///
-/// A change that cannot be addressed fails alone; what it had beaten is folded again without it.
+/// A change that cannot be addressed fails alone; what it had beaten is folded again without it. Where the changes
+/// would take too much room, only the first of them are taken.
 ///
 /// # Errors
 /// When the document cannot be edited though its addresses were found in it.
@@ -48,6 +52,8 @@ pub fn draft(document: &Document, changes: &[Change], marks: &[Mark]) -> Result<
     if changes.iter().any(|change| undo_of(change).is_some()) {
         return undo::draft(document, changes, marks);
     }
+    let taken = bound::carried(document, changes);
+    let changes = &changes[..taken];
     let mut plan = Plan { endings: Vec::new(), marks: Vec::new(), edits: Vec::new() };
     let mut drafted = Vec::new();
     let marks = by_marked_node(marks);
@@ -55,7 +61,7 @@ pub fn draft(document: &Document, changes: &[Change], marks: &[Mark]) -> Result<
         drafted.push(draft_node(document, node, changes, of_node(&marks, node), &mut plan));
     }
     plan.endings.sort_by_key(|ending| ending.seq);
-    Ok(Draft { text: written(document, &drafted)?, plan, guarded: false })
+    Ok(Draft { text: written(document, &drafted)?, plan, taken, guarded: false })
 }
 
 /// The end of changes that marks beat, all of them: no document is needed to say so. Nothing if any wins, or is a
@@ -146,12 +152,16 @@ fn draft_node(
         let folded = fold(&changes, marks);
         let winners = winners(&folded);
         // Where all are beaten by marks the document is of no consequence.
-        match node_edits(document, id, &folded) {
-            Err(Culprits { seqs, why }) => {
-                let failed =
-                    |seq: &Seq| Ending { seq: *seq, state: State::Failed, reason: Some(why.clone()) };
-                plan.endings.extend(seqs.iter().map(failed));
-                changes.retain(|change| !seqs.contains(&change.seq));
+        match node_edits(document, id, &changes, &folded) {
+            Err(unaddressable) => {
+                let failed = unaddressable.failed(&changes, marks);
+                changes.retain(|change| !failed.contains_key(&change.seq));
+                let failed = failed.into_iter().map(|(seq, why)| Ending {
+                    seq,
+                    state: State::Failed,
+                    reason: Some(why),
+                });
+                plan.endings.extend(failed);
             }
             Ok(NodeEdits { draft, edits, overwritten }) => {
                 plan.marks.extend(marks_after(id, &folded));
@@ -195,30 +205,58 @@ struct NodeEdits {
     overwritten: BTreeSet<Seq>,
 }
 
-/// Who cannot be carried out, and why.
-struct Culprits {
-    seqs: BTreeSet<Seq>,
-    why: String,
+/// What of a node cannot be addressed, and why.
+enum Unaddressable {
+    /// Any of its variables.
+    Node(AddressError),
+    /// These of them.
+    Variables(HashMap<String, AddressError>),
+    /// Any member of its configuration.
+    Configuration(AddressError),
+    /// What these patches are about.
+    Patches(BTreeMap<Seq, String>),
 }
 
-impl Culprits {
-    fn new(seqs: impl IntoIterator<Item = Seq>, why: &dyn std::error::Error) -> Self {
-        Self { seqs: seqs.into_iter().collect(), why: why.to_string() }
+impl Unaddressable {
+    /// The changes that fail by it, at once: those that win any of it, also once the others have failed.
+    fn failed(&self, changes: &[&Change], marks: &[Mark]) -> BTreeMap<Seq, String> {
+        fold_out(changes, marks, |change, variable| {
+            let is_patch = change.what.mode == Mode::Patch;
+            match self {
+                Self::Node(why) => (!is_patch).then(|| why.to_string()),
+                Self::Variables(whys) => whys.get(&variable?.name).map(ToString::to_string),
+                Self::Configuration(why) => is_patch.then(|| why.to_string()),
+                Self::Patches(whys) => whys.get(&change.seq).cloned(),
+            }
+        })
     }
 }
 
-fn node_edits(document: &Document, id: &NodeId, folded: &Folded<'_>) -> Result<NodeEdits, Culprits> {
+fn node_edits(
+    document: &Document,
+    id: &NodeId,
+    changes: &[&Change],
+    folded: &Folded<'_>,
+) -> Result<NodeEdits, Unaddressable> {
     let mut drafted = NodeEdits::default();
     id.as_str().clone_into(&mut drafted.draft.node);
     if list_winners(folded).next().is_some() {
-        let node = document.node(id.as_str()).map_err(|error| Culprits::new(list_winners(folded), &error))?;
+        let node = document.node(id.as_str()).map_err(Unaddressable::Node)?;
         match folded.list {
             Some(list) => list_edits(&node, list, folded, &mut drafted)?,
-            None => variable_edits(&node, folded, &mut drafted)?,
+            None => variable_edits(&node, folded, &mut drafted)
+                .map_err(|_first| Unaddressable::Variables(unaddressable_variables(&node, changes)))?,
         }
     }
-    patch_edits(document, id, &folded.patches, &mut drafted)?;
+    patch_edits(document, id, changes, &folded.patches, &mut drafted)?;
     Ok(drafted)
+}
+
+/// The variables that changes would set and that cannot be addressed.
+fn unaddressable_variables(node: &Node<'_>, changes: &[&Change]) -> HashMap<String, AddressError> {
+    let variables = changes.iter().flat_map(|change| known(&change.what));
+    let error = |variable: &Variable| Some((variable.name.clone(), node.variable(&variable.name).err()?));
+    variables.filter_map(error).collect()
 }
 
 /// A new list, with the winning variables on top of it.
@@ -227,10 +265,15 @@ fn list_edits(
     list: &Change,
     folded: &Folded<'_>,
     drafted: &mut NodeEdits,
-) -> Result<(), Culprits> {
+) -> Result<(), Unaddressable> {
     let mut whole = known(&list.what).to_vec();
+    let mut places = HashMap::new();
+    for (place, variable) in known(&list.what).iter().enumerate() {
+        places.entry(variable.name.as_str()).or_insert(place);
+    }
     for (_, variable) in &folded.variables {
-        match whole.iter_mut().find(|other| other.name == variable.name) {
+        let place = *places.entry(variable.name.as_str()).or_insert(whole.len());
+        match whole.get_mut(place) {
             Some(other) => other.value.clone_from(&variable.value),
             None => whole.push((*variable).clone()),
         }
@@ -238,7 +281,7 @@ fn list_edits(
     if node.holds_exactly(&whole) {
         return Ok(());
     }
-    let previous = node.variables().map_err(|error| Culprits::new(list_winners(folded), &error))?;
+    let previous = node.variables().map_err(Unaddressable::Node)?;
     drafted.edits.push(Edit {
         seq: list.seq,
         node: drafted.draft.node.clone(),
@@ -252,9 +295,9 @@ fn list_edits(
 }
 
 /// The winning variables that differ from what is there.
-fn variable_edits(node: &Node<'_>, folded: &Folded<'_>, drafted: &mut NodeEdits) -> Result<(), Culprits> {
+fn variable_edits(node: &Node<'_>, folded: &Folded<'_>, drafted: &mut NodeEdits) -> Result<(), AddressError> {
     for (change, variable) in &folded.variables {
-        let there = node.variable(&variable.name).map_err(|error| Culprits::new([change.seq], &error))?;
+        let there = node.variable(&variable.name)?;
         if there.is_some_and(|there| same_value(there, variable.value.get())) {
             continue;
         }

@@ -138,15 +138,7 @@ pub(super) fn fold<'c>(changes: &[&'c Change], marks: &'c [Mark]) -> Folded<'c> 
     let mut patches = Vec::new();
     let patched = standing.configuration.as_ref().and_then(|standing| standing.value);
     for change in changes.iter().copied() {
-        match change.what.mode {
-            Mode::Replace => contend_for_all(change, &mut standing.list, &mut standing.variables),
-            Mode::Merge => {
-                for variable in known(&change.what) {
-                    contend_for(variable, change, standing.list.as_ref(), &mut standing.variables);
-                }
-            }
-            Mode::Patch => patches.extend(contend_with_patch(change, &mut standing.configuration)),
-        }
+        patches.extend(standing.contended_for_by(change));
     }
     let won = |change: &Change, variable: &Variable| {
         let stands = standing.variables.get(variable.name.as_str());
@@ -162,7 +154,63 @@ pub(super) fn fold<'c>(changes: &[&'c Change], marks: &'c [Mark]) -> Folded<'c> 
     Folded { list, variables, patches, patched, standing }
 }
 
+/// The changes that win something which `refused` says they cannot have, with what it says. They are taken one by one,
+/// and what cannot have all that it wins stands in nobody's way: not by its number, and not by its key.
+pub(super) fn fold_out<'c>(
+    changes: &[&'c Change],
+    marks: &'c [Mark],
+    refused: impl Fn(&Change, Option<&Variable>) -> Option<String>,
+) -> BTreeMap<Seq, String> {
+    let mut standing = AllStanding::of_marks(marks);
+    let mut out = BTreeMap::new();
+    for change in changes.iter().copied() {
+        if let Some(why) = standing.refusal(change, &refused) {
+            out.insert(change.seq, why);
+        } else {
+            standing.contended_for_by(change);
+        }
+    }
+    out
+}
+
 impl<'c> AllStanding<'c> {
+    /// A change contends for what it sets; it, if it is a patch and wins.
+    fn contended_for_by(&mut self, change: &'c Change) -> Option<&'c Change> {
+        match change.what.mode {
+            Mode::Replace => contend_for_all(change, &mut self.list, &mut self.variables),
+            Mode::Merge => {
+                for variable in known(&change.what) {
+                    contend_for(variable, change, self.list.as_ref(), &mut self.variables);
+                }
+            }
+            Mode::Patch => return contend_with_patch(change, &mut self.configuration),
+        }
+        None
+    }
+
+    /// What `refused` says of the first thing that the change would win.
+    fn refusal(
+        &self,
+        change: &Change,
+        refused: impl Fn(&Change, Option<&Variable>) -> Option<String>,
+    ) -> Option<String> {
+        let is_open = |standing: &Standing<'_>| !standing.keeps_out(change);
+        match change.what.mode {
+            Mode::Replace if !self.list.iter().chain(self.variables.values()).all(is_open) => None,
+            Mode::Patch if !self.configuration.iter().all(is_open) => None,
+            Mode::Replace | Mode::Patch => refused(change, None),
+            // On top of a new list nothing has to be found.
+            Mode::Merge if self.list.as_ref().is_some_and(|list| list.folded.is_some()) => None,
+            Mode::Merge => {
+                let mine = known(&change.what).iter();
+                let mut won = mine.filter(|variable| {
+                    self.variables.get(variable.name.as_str()).into_iter().chain(&self.list).all(is_open)
+                });
+                won.find_map(|variable| refused(change, Some(variable)))
+            }
+        }
+    }
+
     fn of_marks(marks: &'c [Mark]) -> Self {
         let mut all = Self::default();
         for mark in marks {
@@ -253,8 +301,7 @@ impl Folded<'_> {
     /// The one patch that asks for what all patches so far ask for.
     fn all_patched(&self) -> String {
         let texts = self.patched.into_iter().chain(self.patches.iter().map(|change| patch_of(&change.what)));
-        let patches = texts.filter_map(|text| Patch::read(text).ok());
-        patches.reduce(Patch::then).map_or_else(|| NOTHING.to_owned(), |patch| patch.text())
+        Patch::all(texts.filter_map(|text| Patch::read(text).ok())).text()
     }
 }
 

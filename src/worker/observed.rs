@@ -3,7 +3,7 @@
 //! They end as `discarded`, by the word of whoever started the service to observe. Left pending, they would fill
 //! the backlog within days, and a later start without that word would publish a week of old values.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::value::RawValue;
 
@@ -19,9 +19,14 @@ pub(super) fn observed(plan: Plan) -> Settlement {
     let is_unchanged = |ending: &&Ending| ending.state == State::Unchanged;
     let unchanged: BTreeSet<Seq> = endings.iter().filter(is_unchanged).map(|ending| ending.seq).collect();
     marks.retain(|mark: &Mark| unchanged.contains(&mark.seq));
+    let mut edits_of: BTreeMap<Seq, Vec<&Edit>> = BTreeMap::new();
+    for edit in &edits {
+        edits_of.entry(edit.seq).or_default().push(edit);
+    }
     let ending = |ending: Ending| {
+        let mine = edits_of.get(&ending.seq).map_or(&[][..], Vec::as_slice);
         let reason = match ending.state {
-            State::Published => would_publish(ending.seq, &edits, ending.reason),
+            State::Published => would_publish(mine, ending.reason),
             State::Superseded => "observed: a newer change wins over it".to_owned(),
             State::Unchanged | State::Failed | State::Pending | State::Discarded => return ending,
         };
@@ -31,18 +36,18 @@ pub(super) fn observed(plan: Plan) -> Settlement {
     Settlement { attempt: None, endings, version: None, marks }
 }
 
-fn would_publish(seq: Seq, edits: &[Edit], noted: Option<String>) -> String {
-    let mut mine = edits.iter().filter(|edit| edit.seq == seq).peekable();
+/// Of a change with these edits.
+fn would_publish(mine: &[&Edit], noted: Option<String>) -> String {
     let noted = noted.map(|noted| format!("; {noted}")).unwrap_or_default();
-    let Some(first) = mine.peek() else {
+    let Some(first) = mine.first() else {
         // It goes on top of a new list, whose change shows it.
         return format!("observed: would publish it as part of a new list{noted}");
     };
     let node = shorten(&first.node);
-    let values: Vec<String> = mine.map(shown).collect();
-    let more = values.len().saturating_sub(SHOWN_AT_MOST);
+    let values: Vec<String> = mine.iter().take(SHOWN_AT_MOST).map(|edit| shown(edit)).collect();
+    let more = mine.len() - values.len();
     let rest = if more == 0 { String::new() } else { format!(" and {more} more") };
-    let values = values[..values.len() - more].join(", ");
+    let values = values.join(", ");
     format!("observed: would publish in node `{node}`: {values}{rest}{noted}")
 }
 
@@ -138,7 +143,7 @@ mod tests {
     fn many_and_long_values_are_told_in_brief() {
         let long = format!("\"{}\"", "x".repeat(100));
         let edits: Vec<Edit> = (0..12).map(|at| edit(1, &format!("v{at}"), None, Some(&long))).collect();
-        let told = would_publish(1, &edits, None);
+        let told = would_publish(&Vec::from_iter(&edits), None);
         assert!(told.ends_with("… and 2 more") && told.chars().count() < 1000, "{told}");
     }
 }

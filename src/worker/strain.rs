@@ -6,7 +6,9 @@ use crate::backoff::Backoff;
 
 /// How many changes a publish folds at most: what has piled up behind a held update goes out in one more, and the
 /// commits that settle it stay short enough for the deliveries that wait behind them.
-const FOLD_AT_MOST: usize = 10_000;
+const FOLD_AT_MOST: usize = 1_000;
+/// How many bytes of values a publish folds; the change that passes it is the last.
+pub(super) const FOLD_BYTES: usize = 4 * 1024 * 1024;
 /// The lane's waits after failures that are its own.
 const FIRST_WAIT: Duration = Duration::from_secs(1);
 const LONGEST_WAIT: Duration = Duration::from_secs(300);
@@ -102,9 +104,9 @@ mod tests {
     #[test]
     fn each_good_turn_doubles_the_fold_and_the_turn_that_halved_it_is_none() {
         let mut strain = Strain::default();
-        strain.halve(5000);
+        strain.halve(500);
         let folds = [(); 5].map(|()| good_turn(&mut strain));
-        assert_eq!(folds, [2500, 5000, 10_000, 10_000, 10_000]);
+        assert_eq!(folds, [250, 500, 1_000, 1_000, 1_000]);
         assert!(strain.is_gone());
     }
 

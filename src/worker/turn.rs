@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::draft::{Draft, all_superseded, draft, together};
 use super::observed::observed;
-use super::strain::Strain;
+use super::strain::{FOLD_BYTES, Strain};
 use crate::change::{Change, FlowId, State, Wanted};
 use crate::clock::Clock;
 use crate::flow::{AddressError, Document, aside, has_moved, is_older};
@@ -17,10 +17,11 @@ use crate::queue::Ledger;
 use crate::tenant::{Pass, Tenant};
 use stop::Stop;
 
-/// How many bytes of values a publish folds; the change that passes it is the last.
-const FOLD_BYTES: usize = 4 * 1024 * 1024;
 /// How often a conflict is answered with a fresh read and another PUT before the lane backs off.
 const QUICK_TRIES: usize = 5;
+/// From so many changes on they are decided [`aside`], however small the document: it takes milliseconds, in which the
+/// runtime's thread would serve no other lane.
+const MANY: usize = 256;
 
 /// What every turn needs.
 #[derive(Clone, Debug)]
@@ -87,6 +88,8 @@ pub(super) struct Turn<'a, R> {
     base: Option<Base>,
     /// The changes it is about.
     changes: Vec<Change>,
+    /// Whether there are more than these.
+    more: bool,
     /// Whether an attempt is open, so that nobody knows yet how its changes end.
     undecided: bool,
 }
@@ -99,8 +102,8 @@ impl<'a, R: Read> Turn<'a, R> {
         strain: Strain,
         warm: Option<Document>,
     ) -> Self {
-        let (base, changes) = (warm.map(Base::Warm), Vec::new());
-        Self { rooms, flow, pass, strain, wanted: Vec::new(), base, changes, undecided: false }
+        let (base, changes, wanted) = (warm.map(Base::Warm), Vec::new(), Vec::new());
+        Self { rooms, flow, pass, strain, wanted, base, changes, more: false, undecided: false }
     }
 
     /// Takes the turn.
@@ -132,14 +135,15 @@ impl<'a, R: Read> Turn<'a, R> {
             return Ok(End::Paused);
         }
         // Behind that look, so that all that came during a pause goes out together.
-        let again = self.take_changes().await?;
+        self.take_changes().await?;
         if self.changes.is_empty() {
             return Ok(End::Idle);
         }
         let marks = self.marks().await?;
-        if let Some(settlement) = all_superseded(&self.changes, &marks) {
+        let known = Arc::clone(&marks);
+        if let Some(settlement) = self.decided(false, move |changes| all_superseded(changes, &known)).await {
             self.settle(settlement).await?;
-            return Ok(End::Settled { again });
+            return Ok(End::Settled { again: self.more });
         }
         for _quick_try in 0..QUICK_TRIES {
             let (document, Draft { text, plan, .. }) = self.draft(&marks).await?;
@@ -150,17 +154,17 @@ impl<'a, R: Read> Turn<'a, R> {
                 }
                 self.settle(Settlement { endings: plan.endings, marks: plan.marks, ..Settlement::default() })
                     .await?;
-                return Ok(End::Settled { again });
+                return Ok(End::Settled { again: self.more });
             };
             if self.rooms.tenant.only_reads() {
                 self.observe(plan).await?;
-                return Ok(End::Settled { again });
+                return Ok(End::Settled { again: self.more });
             }
             let attempt = self.attempt(&document, plan);
             match self.put(&attempt, document, text).await? {
                 Put::Landed(document) => {
                     self.base = document.map(Base::Warm);
-                    return Ok(End::Settled { again });
+                    return Ok(End::Settled { again: self.more });
                 }
                 Put::Refused(why) => return self.isolate(why).await,
                 Put::NotThere { why, now } if !has_moved(now.version(), &attempt.base_version) => {
@@ -223,18 +227,19 @@ impl<'a, R: Read> Turn<'a, R> {
         self.settle(settlement).await
     }
 
-    /// Takes the changes that the turn is about; says whether it leaves some behind.
-    async fn take_changes(&mut self) -> Result<bool, Stop> {
+    /// Takes the changes that the turn is about.
+    async fn take_changes(&mut self) -> Result<(), Stop> {
         let at_most = self.strain.fold_at_most();
         let Ready { mut changes, more } = self.rooms.reader.ready(&self.flow, at_most, FOLD_BYTES).await?;
         let (found, taken) = (changes.len(), together(&changes));
         changes.truncate(taken);
         self.changes = changes;
-        Ok(more || taken < found)
+        self.more = more || taken < found;
+        Ok(())
     }
 
     /// Drafts the publish: on the warm document if it may rest on one, else on one that is read now.
-    async fn draft(&mut self, marks: &[Mark]) -> Result<(Document, Draft), Stop> {
+    async fn draft(&mut self, marks: &Arc<[Mark]>) -> Result<(Document, Draft), Stop> {
         let unusable = |error: &dyn std::error::Error| Stop::BackOff(error.to_string());
         let document = match self.base.take() {
             Some(Base::Warm(document)) => {
@@ -264,20 +269,38 @@ impl<'a, R: Read> Turn<'a, R> {
     async fn drafted(
         &mut self,
         document: Document,
-        marks: &[Mark],
+        marks: &Arc<[Mark]>,
     ) -> (Document, Result<Draft, AddressError>) {
-        if !document.is_large() {
-            let drafted = draft(&document, &self.changes, marks);
-            return (document, drafted);
+        let marks = Arc::clone(marks);
+        let drafted = self.decided(document.is_large(), move |changes| {
+            let drafted = draft(&document, changes, &marks);
+            (document, drafted)
+        });
+        let (document, drafted) = drafted.await;
+        if let Ok(Draft { taken, .. }) = drafted
+            && taken < self.changes.len()
+        {
+            self.changes.truncate(taken);
+            self.more = true;
         }
-        let (changes, marks) = (std::mem::take(&mut self.changes), marks.to_vec());
-        let (document, changes, drafted) = aside(move || {
-            let drafted = draft(&document, &changes, &marks);
-            (document, changes, drafted)
-        })
-        .await;
-        self.changes = changes;
         (document, drafted)
+    }
+
+    /// Decides something of the changes, [`aside`] if that is much to do.
+    async fn decided<T: Send + 'static>(
+        &mut self,
+        is_much: bool,
+        decide: impl FnOnce(&[Change]) -> T + Send + 'static,
+    ) -> T {
+        let changes = std::mem::take(&mut self.changes);
+        let is_much = is_much || changes.len() >= MANY;
+        let work = move || {
+            let decided = decide(&changes);
+            (changes, decided)
+        };
+        let (changes, decided) = if is_much { aside(work).await } else { work() };
+        self.changes = changes;
+        decided
     }
 
     async fn read(&mut self) -> Result<Document, Stop> {
@@ -308,11 +331,11 @@ impl<'a, R: Read> Turn<'a, R> {
         )))
     }
 
-    async fn marks(&self) -> Result<Vec<Mark>, Stop> {
+    async fn marks(&self) -> Result<Arc<[Mark]>, Stop> {
         let mut nodes: Vec<_> = self.changes.iter().map(|change| &change.what.node).collect();
         nodes.sort_unstable();
         nodes.dedup();
-        Ok(self.rooms.reader.marks(&self.flow, &nodes).await?)
+        Ok(self.rooms.reader.marks(&self.flow, &nodes).await?.into())
     }
 
     async fn settle(&self, settlement: Settlement) -> Result<(), Stop> {

@@ -37,6 +37,7 @@ mod hub_signature;
 mod journal;
 mod json;
 mod judge;
+mod large;
 mod libraries;
 mod load;
 mod log;

@@ -40,9 +40,8 @@ async fn what_arrives_while_a_publish_runs_goes_out_in_exactly_one_more() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn thousands_of_changes_behind_a_held_update_go_out_in_exactly_one_more() {
-    // As many as a slow machine delivers before the held call is given up.
-    const CHANGES: usize = 3_000;
+async fn a_thousand_changes_behind_a_held_update_go_out_in_exactly_one_more() {
+    const CHANGES: usize = 1_000;
     let world = World::start().await;
     let hold = world.busy(IVR).await;
     world.deliver_all((2..CHANGES + 2).map(|value| event(IVR, value).at(value)), 64).await;

@@ -7,11 +7,15 @@ use serde_json::{Map, Value};
 use super::super::patch::{BadPatch, Patch, StandingPatch};
 use super::Configuration;
 
+fn configuration(text: &str) -> Configuration<'_> {
+    Configuration::new("n", text).expect("an object")
+}
+
 #[track_caller]
 fn check(table: &[(&str, &str, &str)]) {
     for (before, patch, after) in table {
         let patch = Patch::read(patch).expect("the table holds patches");
-        let patched = Configuration::new("n", *before).patched(&patch).expect("nothing is there twice");
+        let patched = configuration(before).patched(&patch).expect("nothing is there twice");
         assert_eq!(patched.text(), *after, "{before} with {}", patch.text());
     }
 }
@@ -56,7 +60,7 @@ fn a_member_that_is_there_twice_is_refused_where_the_patch_is_about_it() {
     let twice = r#"{"a":1,"\u0061":2,"b":{"c":1,"c":2},"d":3}"#;
     let refused = |patch: &str| {
         let patch = Patch::read(patch).expect("a patch");
-        Configuration::new("n", twice).patched(&patch).err().map(|error| error.to_string())
+        configuration(twice).patched(&patch).err().map(|error| error.to_string())
     };
     for patch in [r#"{"a":1}"#, r#"{"a":null}"#, r#"{"b":{"c":3}}"#] {
         assert!(refused(patch).is_some_and(|error| error.contains("appears twice")), "{patch}");
@@ -157,13 +161,12 @@ proptest! {
         let texts: Vec<String> = patches.iter().map(Value::to_string).collect();
         let read: Vec<_> = texts.iter().map(|text| Patch::read(text).expect("an object")).collect();
         let text = spelt(&before);
-        let begin = Configuration::new("n", text.as_str());
+        let begin = configuration(&text);
         let after = |patches: &[Patch<'_>]| {
-            let patched = |configuration: Configuration<'_>, patch: &Patch<'_>| {
-                Configuration::new("n", configuration.patched(patch).expect("no twins").text().to_owned())
+            let patched = |before: Configuration<'_>, patch: &Patch<'_>| {
+                configuration(before.patched(patch).expect("no twins").text()).text().to_owned()
             };
-            let begin = Configuration::new("n", begin.text().to_owned());
-            patches.iter().fold(begin, patched).text().to_owned()
+            patches.iter().fold(begin.text().to_owned(), |text, patch| patched(configuration(&text), patch))
         };
         let all = after(&read);
         let expected = patches.iter().fold(before.clone(), by_the_book);
@@ -172,9 +175,9 @@ proptest! {
         let of_standing: Value = serde_json::from_str(&after(&standing)).expect("JSON");
         prop_assert_eq!(of_standing, serde_json::from_str::<Value>(&all).expect("JSON"));
         // What they ask for together is there already.
-        let together = read.iter().cloned().reduce(Patch::then).expect("there is one").text();
+        let together = Patch::all(read.iter().cloned()).text();
         let together = Patch::read(&together).expect("it is one");
-        let end = Configuration::new("n", all.as_str());
+        let end = configuration(all.as_str());
         let again = end.patched(&together).expect("no twins");
         prop_assert_eq!(again.text(), end.text());
         // What none of them names stands where it stood, byte by byte.

@@ -1,5 +1,7 @@
 //! How changes end, and how an attempt without an answer is decided.
 
+mod at_once;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 

@@ -68,7 +68,7 @@ pub(super) fn draft(document: &Document, changes: &[Change], marks: &[Mark]) -> 
     }
     plan.endings.sort_by_key(|ending| ending.seq);
     let text = if plan.edits.is_empty() { None } else { Some(restored(document, &plan.edits)?) };
-    Ok(Draft { text, plan, guarded: true })
+    Ok(Draft { text, plan, taken: changes.len(), guarded: true })
 }
 
 /// What the document holds of a node, as far as it can be addressed.

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use super::stop::Stop;
-use super::{Base, Put, Turn};
+use super::{Base, MANY, Put, Turn};
 use crate::change::State;
-use crate::flow::{Document, has_moved};
+use crate::flow::{Document, aside, has_moved};
 use crate::journal::{Attempt, Outcome, Read, Settlement, Step};
 use crate::tenant::{Kind, Written};
 use crate::worker::draft::{Decision, decide};
@@ -24,18 +24,7 @@ impl<R: Read> Turn<'_, R> {
         let written = self.rooms.tenant.write(&mut self.pass, &self.flow, text).await;
         let failure = match written {
             Ok(Written::Document(text)) => match Document::read(text).await {
-                Ok(document) if decide(attempt, &document) == Decision::Landed => {
-                    self.settle_landed(attempt, document.version(), None).await?;
-                    return Ok(Put::Landed(Some(document)));
-                }
-                Ok(_without_our_values) => {
-                    self.close(attempt, Outcome::Lost).await?;
-                    // Not tried again at once: each try would make a version of the flow.
-                    return Err(Stop::BackOff(
-                        "the tenant took the change and shows the flow without it: look at the node in the designer"
-                            .to_owned(),
-                    ));
-                }
+                Ok(document) => return self.shown(attempt, document).await,
                 Err(error) => return self.confirm(attempt, error.to_string()).await,
             },
             Ok(Written::Unseen(why)) => return self.confirm(attempt, why).await,
@@ -70,6 +59,21 @@ impl<R: Read> Turn<'_, R> {
         }
     }
 
+    /// The tenant took a PUT and shows this document.
+    async fn shown(&mut self, attempt: &Attempt, document: Document) -> Result<Put, Stop> {
+        let (decision, document) = decided(attempt, document).await;
+        if decision == Decision::Landed {
+            self.settle_landed(attempt, document.version(), None).await?;
+            return Ok(Put::Landed(Some(document)));
+        }
+        self.close(attempt, Outcome::Lost).await?;
+        // Not tried again at once: each try would make a version of the flow.
+        Err(Stop::BackOff(
+            "the tenant took the change and shows the flow without it: look at the node in the designer"
+                .to_owned(),
+        ))
+    }
+
     /// The tenant took a PUT and showed no document: reading says whether and as which version it landed.
     async fn confirm(&mut self, attempt: &Attempt, why: String) -> Result<Put, Stop> {
         match self.look_up(attempt, &why).await? {
@@ -98,7 +102,7 @@ impl<R: Read> Turn<'_, R> {
     async fn look_up(&mut self, attempt: &Attempt, lost: &str) -> Result<(Decision, Document), Stop> {
         self.undecided = true;
         let now = self.read_past(&attempt.base_version).await?;
-        let decision = decide(attempt, &now);
+        let (decision, now) = decided(attempt, now).await;
         match decision {
             Decision::Landed => self.settle_landed(attempt, now.version(), Some(lost)).await?,
             Decision::NotThere => self.close(attempt, Outcome::Lost).await?,
@@ -136,4 +140,13 @@ impl<R: Read> Turn<'_, R> {
         let attempt = Some((attempt.id.clone(), outcome));
         self.settle(Settlement { attempt, ..Settlement::default() }).await
     }
+}
+
+/// Decides an attempt by a document that was read after it, [`aside`] if that is much to do.
+async fn decided(attempt: &Attempt, document: Document) -> (Decision, Document) {
+    if !document.is_large() && attempt.plan.edits.len() < MANY {
+        return (decide(attempt, &document), document);
+    }
+    let attempt = attempt.clone();
+    aside(move || (decide(&attempt, &document), document)).await
 }
