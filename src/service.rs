@@ -133,7 +133,7 @@ impl Service {
             tenant: Arc::clone(&tenant),
         };
         let api = ConfigApi::new()?;
-        let writing = on_a_thread_of_its_own(writing.run());
+        let writing = tokio::spawn(writing.run());
         let worker = Worker::new(
             settings.worker,
             Arc::clone(&tenant),
@@ -262,13 +262,6 @@ impl Service {
             Err(_elapsed) => tracing::warn!("the disk does not answer; stopped without waiting for it"),
         }
     }
-}
-
-/// The journal's writer is woken many times in each commit, and all senders wait for it: it does not queue behind their
-/// requests for a turn on the runtime's threads.
-fn on_a_thread_of_its_own(writing: impl Future<Output = ()> + Send + 'static) -> JoinHandle<()> {
-    let runtime = tokio::runtime::Handle::current();
-    tokio::task::spawn_blocking(move || runtime.block_on(writing))
 }
 
 /// Serves senders and operators.

@@ -87,8 +87,8 @@ impl Commit<'_> {
 
     /// Stores those deliveries whose ids are new, of twins the first: the rows of these, and none for the others.
     ///
-    /// `OR ROLLBACK`, here and below: a statement that cannot be undone alone need not note what each page was like
-    /// before it; and where one fails, the commit is dropped anyway.
+    /// `OR ROLLBACK`: what cannot be undone alone need not note what each page was like before it; and where a
+    /// statement fails, the commit is dropped anyway.
     async fn store(&mut self, deliveries: &[&Delivery]) -> Result<Vec<Option<i64>>> {
         let mut rows = Vec::with_capacity(deliveries.len());
         for portion in portions(deliveries) {
@@ -154,7 +154,7 @@ impl Commit<'_> {
     pub(super) async fn insert(&mut self, changes: &[(i64, &NewChange)]) -> Result<()> {
         for portion in portions(changes) {
             let mut sql = QueryBuilder::new(
-                "INSERT OR ROLLBACK INTO changes
+                "INSERT INTO changes
                      (delivery, route, flow, node, mode, variables, fetch_url, order_key, undo, state) ",
             );
             sql.push_values(portion, |mut row, (delivery, change)| {

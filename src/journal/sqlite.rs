@@ -98,13 +98,18 @@ impl Journal {
             .foreign_keys(true)
             .busy_timeout(BUSY_TIMEOUT)
             .disable_statement_logging();
+        let mut connection = options.connect().await.map_err(unusable)?;
+        migrator().run(&mut connection).await.map_err(|error| not_migrated(path, error))?;
+        settle(&mut connection).await.map_err(unusable)?;
+        let checkpoints = Checkpoints::over(connection);
+        let options = options.create_if_missing(false);
         let writing = options
             .clone()
             .pragma("cache_size", format!("-{WRITER_CACHE_KIB}"))
-            .pragma("wal_autocheckpoint", WAL_PAGES.to_string());
-        let mut connection = writing.connect().await.map_err(unusable)?;
-        migrator().run(&mut connection).await.map_err(|error| not_migrated(path, error))?;
-        settle(&mut connection).await.map_err(unusable)?;
+            .pragma("wal_autocheckpoint", WAL_PAGES.to_string())
+            // What it takes to undo one statement alone, as large as the pages that it changes. A migration's is larger.
+            .pragma("temp_store", "memory");
+        let connection = writing.connect().await.map_err(unusable)?;
         // Not `read_only`: the last connection that closes tidies up the WAL, and it may be one of these.
         let pool = SqlitePoolOptions::new()
             .max_connections(READERS)
@@ -113,9 +118,7 @@ impl Journal {
             .connect_with(options.pragma("query_only", "true"))
             .await
             .map_err(unusable)?;
-        let again = writing.create_if_missing(false);
-        let checkpoints = Checkpoints::over(again.connect().await.map_err(unusable)?);
-        let writer = Writer::new(connection, again, checkpoints, lock.knowing(last));
+        let writer = Writer::new(connection, writing, checkpoints, lock.knowing(last));
         Ok(Self { writer, reader: Reader::new(pool) })
     }
 
