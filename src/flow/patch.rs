@@ -5,6 +5,7 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hasher as _};
 
 use super::cursor::{Cursor, NotJson, Span};
 use super::spelling::{decoded, spelt};
@@ -126,11 +127,12 @@ impl<'p> Patch<'p> {
         })
     }
 
-    /// Of each member the name, whether it is merged into what is there, and the paths and the bytes of what it puts in.
-    pub fn sizes(&self) -> impl Iterator<Item = (&str, bool, Vec<(String, usize)>)> {
+    /// Of each member the name, whether it is merged into what is there, and of what it puts in the hashes of the paths
+    /// and the bytes.
+    pub fn sizes(&self) -> impl Iterator<Item = (&str, bool, Vec<(u64, usize)>)> {
         self.0.0.iter().map(|(name, part)| {
             let mut sizes = Vec::new();
-            part.sizes(spelt(name), &mut sizes);
+            part.sizes(below(0, name), 0, &mut sizes);
             (&**name, matches!(part, Part::Merge(_)), sizes)
         })
     }
@@ -287,18 +289,24 @@ impl<'p> Members<'p> {
     }
 }
 
+/// The hash of a path that goes one name further. Whole paths would take each name as often as there are leaves below it.
+fn below(path: u64, name: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    hasher.write_u64(path);
+    hasher.write(name.as_bytes());
+    hasher.finish()
+}
+
 impl Part<'_> {
-    /// Adds the paths in it to `sizes`, each with the bytes of what it puts there; `path` leads to it.
-    fn sizes(&self, path: String, sizes: &mut Vec<(String, usize)>) {
+    /// Adds the hashes of the paths in it to `sizes`, each with the bytes of what it puts there. To it leads `path`, which
+    /// ends in a name of so many bytes.
+    fn sizes(&self, path: u64, name_bytes: usize, sizes: &mut Vec<(u64, usize)>) {
         match self {
             Self::Remove => {}
-            Self::Put(value) => {
-                let bytes = path.len() + value.len();
-                sizes.push((path, bytes));
-            }
+            Self::Put(value) => sizes.push((path, name_bytes + value.len())),
             Self::Merge(members) => {
                 for (name, part) in &members.0 {
-                    part.sizes(format!("{path}{}", spelt(name)), sizes);
+                    part.sizes(below(path, name), name.len(), sizes);
                 }
             }
         }

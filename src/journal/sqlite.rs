@@ -28,6 +28,8 @@ const WRITER_CACHE_KIB: u32 = 16 * 1024;
 /// How many pages, of 4 KiB, the WAL may have until a commit copies what is left of them and begins the WAL anew. Most
 /// of them have been copied beside the commits by then.
 const WAL_PAGES: u32 = 16_000;
+/// How many bytes of it stay when it begins anew.
+const WAL_BYTES: u32 = 64 * 1024 * 1024;
 /// How long a statement waits for a lock that another connection of ours holds.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -101,12 +103,14 @@ impl Journal {
         let mut connection = options.connect().await.map_err(unusable)?;
         migrator().run(&mut connection).await.map_err(|error| not_migrated(path, error))?;
         settle(&mut connection).await.map_err(unusable)?;
-        let checkpoints = Checkpoints::over(connection);
+        let checkpoints = Checkpoints::over(connection, lock.journal());
         let options = options.create_if_missing(false);
         let writing = options
             .clone()
             .pragma("cache_size", format!("-{WRITER_CACHE_KIB}"))
             .pragma("wal_autocheckpoint", WAL_PAGES.to_string())
+            // What it has grown to while somebody read for long, as a backup does, it gives back.
+            .pragma("journal_size_limit", WAL_BYTES.to_string())
             // What it takes to undo one statement alone, as large as the pages that it changes. A migration's is larger.
             .pragma("temp_store", "memory");
         let connection = writing.connect().await.map_err(unusable)?;

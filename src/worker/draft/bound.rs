@@ -35,8 +35,8 @@ struct Sizes<'c> {
     document: &'c Document,
     configurations: BTreeMap<&'c NodeId, Option<Configuration<'c>>>,
     members: HashMap<(&'c NodeId, String), usize>,
-    /// What patches have put into them, by its path.
-    parts: HashMap<(&'c NodeId, String), usize>,
+    /// What patches have put into them, by the hash of its path.
+    parts: HashMap<(&'c NodeId, u64), usize>,
 }
 
 impl<'c> Sizes<'c> {
@@ -118,6 +118,13 @@ mod tests {
         check(&[("m", &put), ("m", r#"{"a":{"y":1}}"#), ("m", r#"{"a":{"y":2}}"#)], 1);
         let list = format!(r#"{{"a":["{}"]}}"#, "x".repeat(400));
         check(&[("m", &list), ("m", r#"{"a":{"y":1}}"#), ("m", r#"{"a":{"y":2}}"#)], 2);
+    }
+
+    #[test]
+    fn a_long_name_counts_once_however_much_is_below_it() {
+        let leaves: Vec<String> = (0..10).map(|leaf| format!(r#""{leaf}":1"#)).collect();
+        let long = format!(r#"{{"{}":{{{}}}}}"#, "n".repeat(300), leaves.join(","));
+        check(&[("n", &long), ("n", r#"{"small":1}"#)], 2);
     }
 
     #[test]
