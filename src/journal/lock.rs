@@ -8,7 +8,6 @@
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read as _, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use super::JournalError;
 use crate::change::Seq;
@@ -27,7 +26,7 @@ const DIGITS: usize = 20;
 pub(super) struct Lock {
     path: PathBuf,
     /// The journal itself: it may have several names, and each of them another file beside it.
-    journal: Option<Arc<File>>,
+    journal: Option<File>,
     beside: Option<File>,
     acknowledged: Seq,
 }
@@ -66,7 +65,7 @@ impl Lock {
         // One that cannot be read tells nothing, as one that was removed.
         let read = beside.as_ref().is_some_and(|mut file| file.read_to_string(&mut text).is_ok());
         let acknowledged = if read { text.trim().parse().unwrap_or(0) } else { 0 };
-        Ok(Self { path: path.to_owned(), journal: journal.map(Arc::new), beside, acknowledged })
+        Ok(Self { path: path.to_owned(), journal, beside, acknowledged })
     }
 
     /// The number of the last change that was acknowledged, as far as it is remembered.
@@ -102,11 +101,6 @@ impl Lock {
     /// with the process.
     pub(super) fn is_in_place(&self) -> bool {
         self.journal.as_ref().is_none_or(|file| is_at(file, &self.path))
-    }
-
-    /// The journal's file itself, to wait for the disk by it. Whoever has it has the lock.
-    pub(super) fn journal(&self) -> Option<Arc<File>> {
-        self.journal.clone()
     }
 
     pub(super) fn path(&self) -> &Path {

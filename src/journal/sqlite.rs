@@ -25,8 +25,8 @@ const LOCK_WAIT: Duration = Duration::from_millis(500);
 const LOCK_LOOK_EVERY: Duration = Duration::from_millis(10);
 /// What the writer keeps of the file in memory at most, in KiB: random ids are looked up all over their index.
 const WRITER_CACHE_KIB: u32 = 16 * 1024;
-/// How many pages, of 4 KiB, the WAL may have until a commit copies what is left of them and begins the WAL anew. Most
-/// of them have been copied beside the commits by then.
+/// How many pages, of 4 KiB, the WAL may have until a commit copies what is left of them, waits for the disk and begins
+/// the WAL anew. Most of them have been copied beside the commits by then.
 const WAL_PAGES: u32 = 16_000;
 /// How many bytes of it stay when it begins anew.
 const WAL_BYTES: u32 = 64 * 1024 * 1024;
@@ -103,7 +103,7 @@ impl Journal {
         let mut connection = options.connect().await.map_err(unusable)?;
         migrator().run(&mut connection).await.map_err(|error| not_migrated(path, error))?;
         settle(&mut connection).await.map_err(unusable)?;
-        let checkpoints = Checkpoints::over(connection, lock.journal());
+        let checkpoints = Checkpoints::over(connection);
         let options = options.create_if_missing(false);
         let writing = options
             .clone()
