@@ -23,7 +23,7 @@ use exit::{Exit, Failed};
 use flowhook::settings::{Layers, Settings};
 
 /// What is allocated on one thread is freed on another, deliveries above all: the system's allocator is slow at that.
-/// It serves SQLite too.
+/// SQLite keeps the system's: in place of that for all, it breaks what is laid under the program, as libfaketime is.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
