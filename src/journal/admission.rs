@@ -227,8 +227,8 @@ fn standing(verdict: &Verdict) -> (&'static str, Option<&str>, Option<&[u8]>) {
     }
 }
 
-/// The numbers of the rows that a statement has inserted, if it has inserted any. A new row's is the greatest so far and one, so those of one
-/// statement follow each other.
+/// The numbers of the rows that a statement has inserted, if it has inserted any. A new row's is one more than the
+/// greatest so far, so those of one statement follow each other.
 fn numbers(stored: &SqliteQueryResult) -> RangeInclusive<i64> {
     let last = stored.last_insert_rowid();
     last - stored.rows_affected().cast_signed() + 1..=last

@@ -12,16 +12,16 @@ use crate::change::{FlowId, NodeId, Seq, Work};
 
 type Result<T> = std::result::Result<T, JournalError>;
 
-/// The plus keeps SQLite from looking for pending changes among all that the node ever had.
+/// One index has the flow's changes that are pending, another those of the node that have ended.
 const WORK: &str = "SELECT
-    (SELECT seq FROM changes WHERE state = 'pending' AND flow = ?1 AND +node = ?2 ORDER BY seq DESC LIMIT 1)
+    (SELECT seq FROM changes WHERE state = 'pending' AND flow = ?1 AND node = ?2 ORDER BY seq DESC LIMIT 1)
         AS last_pending,
     (SELECT MAX(seq) FROM changes WHERE state <> 'pending' AND flow = ?1 AND node = ?2) AS last_ended,
-    EXISTS (SELECT 1 FROM changes WHERE state = 'pending' AND flow = ?1 AND +node = ?2 AND variables IS NOT NULL)
+    EXISTS (SELECT 1 FROM changes WHERE state = 'pending' AND flow = ?1 AND node = ?2 AND variables IS NOT NULL)
         AS is_pending,
     (SELECT json_group_object(route, found) FROM
         (SELECT route, COUNT(*) AS found FROM changes
-         WHERE state = 'pending' AND flow = ?1 AND +node = ?2 AND variables IS NULL GROUP BY route)) AS thin";
+         WHERE state = 'pending' AND flow = ?1 AND node = ?2 AND variables IS NULL GROUP BY route)) AS thin";
 
 /// The same of each node that has marks. The pending changes of the flow are gone through once, for all of them.
 const WORKS: &str = "WITH found AS (
@@ -29,7 +29,7 @@ const WORKS: &str = "WITH found AS (
         FROM marks WHERE flow = ?1
         UNION ALL
         SELECT node, FALSE, route, variables IS NULL AS is_thin, COUNT(*), MAX(seq)
-        FROM changes WHERE state = 'pending' AND flow = ?1 GROUP BY +node, route, is_thin)
+        FROM changes WHERE state = 'pending' AND flow = ?1 GROUP BY node, route, is_thin)
     SELECT node, MAX(last) AS last_pending,
         (SELECT MAX(seq) FROM changes WHERE state <> 'pending' AND flow = ?1 AND node = found.node) AS last_ended,
         MAX(NOT is_marked AND NOT is_thin) AS is_pending,

@@ -59,26 +59,27 @@ pub(super) async fn each_request(mut request: Request, next: Next) -> Response {
     let source = trail.0.source.get().map(AsRef::as_ref);
     let delivery = trail.0.delivery.get().map(String::as_str);
     let status = response.status().as_u16();
-    let took_us = u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX);
+    let took_us = begun.elapsed().as_micros();
     match response.extensions().get::<Told>() {
         Some(Told { sentence, reason: Some(reason) }) => tracing::warn!(
-            message = sentence,
             source.name = source,
             delivery.id = delivery,
             http.status = status,
             refusal.reason = reason,
             http.path = path,
             http.took_us = took_us,
-            client.address = peer
+            client.address = peer,
+            "{sentence}"
         ),
         told => tracing::info!(
-            message = told.map_or("the request was answered", |told| told.sentence),
             source.name = source,
             delivery.id = delivery,
             http.status = status,
             http.path = path,
             http.took_us = took_us,
-            client.address = peer
+            client.address = peer,
+            "{}",
+            told.map_or("the request was answered", |told| told.sentence)
         ),
     }
     response
