@@ -22,8 +22,7 @@ use flowhook::journal::{
     Write as _,
 };
 use jiff::Timestamp;
-use sqlx::ConnectOptions as _;
-use sqlx::sqlite::SqliteConnectOptions;
+use rusqlite::Connection;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
@@ -84,11 +83,12 @@ async fn fill(location: &Location, rows: i64) {
     let Journal { writer, reader } = Journal::open(location).await.expect("a new journal");
     reader.close().await;
     writer.close().await;
-    let options = SqliteConnectOptions::new().filename(location.path()).foreign_keys(false);
-    let mut connection = options.connect().await.expect("the file");
+    let connection = Connection::open(location.path()).expect("the file");
+    connection.pragma_update(None, "foreign_keys", false).expect("no transaction is open");
     for sql in FILL {
-        sqlx::query(sql).bind(rows).execute(&mut connection).await.expect("rows");
+        connection.execute(sql, [rows]).expect("rows");
     }
+    connection.close().expect("closed");
 }
 
 fn delivery(flow: u64) -> Delivery {

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
+use tokio::runtime::Handle;
 use tokio::task::{JoinError, JoinHandle};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
@@ -133,7 +134,7 @@ impl Service {
             tenant: Arc::clone(&tenant),
         };
         let api = ConfigApi::new()?;
-        let writing = tokio::spawn(writing.run());
+        let writing = on_a_thread(writing.run());
         let worker = Worker::new(
             settings.worker,
             Arc::clone(&tenant),
@@ -343,6 +344,12 @@ fn places_for_senders() -> usize {
     places
 }
 
+/// Runs the journal's writer, which blocks its thread while it writes and waits for the disk.
+fn on_a_thread(writing: impl Future<Output = ()> + Send + 'static) -> JoinHandle<()> {
+    let runtime = Handle::current();
+    tokio::task::spawn_blocking(move || runtime.block_on(writing))
+}
+
 /// A bound listener, and the address that it got: the system chooses the port where the setting says 0.
 fn listen(address: SocketAddr, variable: &'static str) -> Result<(TcpListener, SocketAddr), StartError> {
     let failed = |source| StartError::Listen { address, variable, source };
@@ -380,7 +387,7 @@ fn tenant_for(purpose: Purpose, settings: tenant::Settings) -> Result<Tenant, St
 async fn take_up(reader: &Reader, gate: &Gate, clock: &Clock) -> Result<Tally, JournalError> {
     restore_gate(gate, reader.gate().await?, clock);
     tell_of_pause(reader).await?;
-    reader.pending().await
+    Ok(reader.pending())
 }
 
 /// A pause of all flows outlasts a restart, and whoever starts the service may not know of it.

@@ -5,8 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use jiff::Timestamp;
-use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
-use sqlx::{ConnectOptions as _, Connection as _, query, query_as, query_scalar};
+use rusqlite::{Connection, OpenFlags};
 use tempfile::TempDir;
 
 use crate::process::folder;
@@ -43,13 +42,13 @@ pub(crate) fn copy(from: &Path) -> Result<TempDir> {
 
 /// Makes everything in a journal older than it is kept.
 pub(crate) fn age(folder: &Path) -> Result<()> {
-    on(folder, async |journal| {
+    on(folder, |journal| {
         for sql in [
             "UPDATE deliveries SET received_at = received_at - ?",
             "UPDATE changes SET settled_at = settled_at - ?",
             "UPDATE attempts SET started_at = started_at - ?1, ended_at = ended_at - ?1",
         ] {
-            query(sql).bind(FORTY_DAYS_MS).execute(&mut *journal).await?;
+            journal.execute(sql, [FORTY_DAYS_MS])?;
         }
         Ok(())
     })
@@ -60,9 +59,10 @@ pub(crate) fn endings(folder: &Path, by: Timestamp) -> Result<Endings> {
     let sql =
         "SELECT count(*) FILTER (WHERE state = 'published'), count(*) FILTER (WHERE state = 'superseded')
                FROM changes WHERE settled_at <= ?";
-    on(folder, async |journal| {
-        let (published, superseded) = query_as(sql).bind(by.as_millisecond()).fetch_one(journal).await?;
-        Ok(Endings { published, superseded })
+    on(folder, |journal| {
+        journal.query_row(sql, [by.as_millisecond()], |row| {
+            Ok(Endings { published: row.get(0)?, superseded: row.get(1)? })
+        })
     })
 }
 
@@ -71,15 +71,12 @@ pub(crate) fn settled(folder: &Path) -> Result<i64> {
     // As its index has them, so that looking takes little time.
     let sql =
         "SELECT count(*) FROM changes WHERE state IN ('published', 'unchanged', 'superseded', 'discarded')";
-    on(folder, async |journal| Ok(query_scalar(sql).fetch_one(journal).await?))
+    on(folder, |journal| journal.query_row(sql, [], |row| row.get(0)))
 }
 
-fn on<T>(folder: &Path, work: impl AsyncFnOnce(&mut SqliteConnection) -> Result<T>) -> Result<T> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(async {
-        let mut journal = SqliteConnectOptions::new().filename(in_folder(folder)).connect().await?;
-        let done = work(&mut journal).await?;
-        journal.close().await?;
-        Ok(done)
-    })
+fn on<T>(folder: &Path, work: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T> {
+    let journal = Connection::open_with_flags(in_folder(folder), OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    let done = work(&journal)?;
+    journal.close().map_err(|(_, error)| error)?;
+    Ok(done)
 }

@@ -1,14 +1,11 @@
 //! Deliveries on their way into a commit: which are new, and which are known.
 
-use std::ops::RangeInclusive;
+use rusqlite::params;
 
-use sqlx::sqlite::SqliteQueryResult;
-use sqlx::{QueryBuilder, Row as _, query};
-
+use super::ids::{self, DeliveryRow};
 use super::row::flow_id;
-use super::rows::portions;
 use super::write::encode;
-use super::{Commit, JournalError};
+use super::{Commit, JournalError, sql};
 use crate::change::{Admission, Delivery, FlowId, Mode, NewChange, Values, Verdict};
 
 type Result<T> = std::result::Result<T, JournalError>;
@@ -23,6 +20,17 @@ pub struct Admitted {
 }
 
 impl Admitted {
+    /// It is new, or judged anew.
+    fn new(verdict: &Verdict) -> Self {
+        match verdict {
+            Verdict::Changes(changes) => {
+                let flows = changes.iter().map(|change| change.flow.clone()).collect();
+                Self { admission: Admission::Accepted { changes: changes.len() }, flows }
+            }
+            Verdict::Rejected { .. } => Self::nothing(Admission::Rejected),
+        }
+    }
+
     /// Nothing is pending because of it.
     fn nothing(admission: Admission) -> Self {
         Self { admission, flows: Vec::new() }
@@ -34,8 +42,8 @@ impl Commit<'_> {
     ///
     /// # Errors
     /// As [`admit_all`](Self::admit_all).
-    pub async fn admit(&mut self, delivery: &Delivery) -> Result<Admitted> {
-        let mut admitted = self.admit_all(&[delivery]).await?;
+    pub fn admit(&mut self, delivery: &Delivery) -> Result<Admitted> {
+        let mut admitted = self.admit_all(&[delivery])?;
         Ok(admitted.remove(0))
     }
 
@@ -47,145 +55,146 @@ impl Commit<'_> {
     ///
     /// # Errors
     /// When a statement failed; the commit must then be dropped.
-    pub async fn admit_all(&mut self, deliveries: &[&Delivery]) -> Result<Vec<Admitted>> {
+    pub fn admit_all(&mut self, deliveries: &[&Delivery]) -> Result<Vec<Admitted>> {
         let mut admitted = Vec::with_capacity(deliveries.len());
-        // What rests on what was seen looks at what those before it have stored.
-        for group in deliveries.chunk_by(|one, next| !rests_on_seen(one) && !rests_on_seen(next)) {
-            if let [alone] = group
-                && self.is_overtaken(&alone.verdict).await?
-            {
-                admitted.push(Admitted::nothing(Admission::Stale));
-            } else {
-                self.admit_group(group, &mut admitted).await?;
+        let mut new = Vec::with_capacity(deliveries.len());
+        for delivery in deliveries {
+            // What rests on what was seen looks at what those before it have stored.
+            if rests_on_seen(delivery) {
+                self.store(&mut new)?;
+                if self.is_overtaken(&delivery.verdict)? {
+                    admitted.push(Admitted::nothing(Admission::Stale));
+                    continue;
+                }
             }
+            let hash = ids::hash(&delivery.source, &delivery.id);
+            let rows = self.ids.rows(&self.transaction, &self.ids_moved, hash)?;
+            if !rows.is_empty() {
+                // One of them may be a twin that came just before.
+                self.store(&mut new)?;
+                if let Some(known) = self.known(&rows, delivery)? {
+                    admitted.push(self.admit_again(known, delivery)?);
+                    continue;
+                }
+            }
+            new.push((self.ids.add(&mut self.ids_moved, hash), *delivery));
+            admitted.push(Admitted::new(&delivery.verdict));
         }
+        self.store(&mut new)?;
         Ok(admitted)
     }
 
-    async fn admit_group(&mut self, group: &[&Delivery], admitted: &mut Vec<Admitted>) -> Result<()> {
-        let stored = self.store(group).await?;
-        let mut new = Vec::with_capacity(group.len());
-        for (delivery, row) in group.iter().zip(stored) {
-            let row = match row {
-                Some(row) => Some(row),
-                None => self.take_over(delivery).await?,
-            };
-            admitted.push(match (row, &delivery.verdict) {
-                (None, Verdict::Changes(_)) => self.readmit(delivery).await?,
-                // What failed under this id gets no other chance from a body that is refused.
-                (None, Verdict::Rejected { .. }) => Admitted::nothing(Admission::Duplicate),
-                (Some(_), Verdict::Rejected { .. }) => Admitted::nothing(Admission::Rejected),
-                (Some(row), Verdict::Changes(changes)) => {
-                    new.extend(changes.iter().map(|change| (row, change)));
-                    let flows = changes.iter().map(|change| change.flow.clone()).collect();
-                    Admitted { admission: Admission::Accepted { changes: changes.len() }, flows }
-                }
-            });
-        }
-        self.insert(&new).await
+    /// A row for a delivery of ours, whose id is new.
+    pub(super) fn new_row(&mut self, source: &str, id: &str) -> DeliveryRow {
+        self.ids.add(&mut self.ids_moved, ids::hash(source, id))
     }
 
-    /// Stores those deliveries whose ids are new, of twins the first: the rows of these, and none for the others.
+    /// Which of these rows is that of the delivery, if any of them is.
+    fn known(&self, rows: &[DeliveryRow], delivery: &Delivery) -> Result<Option<DeliveryRow>> {
+        for row in rows {
+            let is_known =
+                "SELECT EXISTS (SELECT 1 FROM deliveries WHERE id = ? AND source = ? AND delivery_id = ?)";
+            if sql::value(self.sql(), is_known, params![row, &*delivery.source, &delivery.id])? {
+                return Ok(Some(*row));
+            }
+        }
+        Ok(None)
+    }
+
+    /// A delivery came again that stands in this row.
+    fn admit_again(&mut self, row: DeliveryRow, delivery: &Delivery) -> Result<Admitted> {
+        let is_taken_over = self.take_over(row, delivery)?;
+        match &delivery.verdict {
+            Verdict::Changes(changes) if is_taken_over => {
+                self.insert(&changes.iter().map(|change| (row, change)).collect::<Vec<_>>())?;
+                Ok(Admitted::new(&delivery.verdict))
+            }
+            Verdict::Changes(_) => self.readmit(row),
+            Verdict::Rejected { .. } if is_taken_over => Ok(Admitted::new(&delivery.verdict)),
+            // What failed under this id gets no other chance from a body that is refused.
+            Verdict::Rejected { .. } => Ok(Admitted::nothing(Admission::Duplicate)),
+        }
+    }
+
+    /// Stores new deliveries, and their changes.
     ///
     /// `OR ROLLBACK`: what cannot be undone alone need not note what each page was like before it; and where a
     /// statement fails, the commit is dropped anyway.
-    async fn store(&mut self, deliveries: &[&Delivery]) -> Result<Vec<Option<i64>>> {
-        let mut rows = Vec::with_capacity(deliveries.len());
-        for portion in portions(deliveries) {
-            let mut sql = QueryBuilder::new(
-                "INSERT OR ROLLBACK INTO deliveries (source, delivery_id, state, reason, body, received_at) ",
-            );
-            sql.push_values(portion, |mut row, delivery| {
-                let (state, reason, body) = standing(&delivery.verdict);
-                row.push_bind(&*delivery.source).push_bind(&delivery.id).push_bind(state).push_bind(reason);
-                row.push_bind(body).push_bind(delivery.received_at.as_millisecond());
-            });
-            sql.push(" ON CONFLICT (source, delivery_id) DO NOTHING");
-            let stored = sql.build().execute(self.sql()).await?;
-            let new = numbers(&stored);
-            match stored.rows_affected() {
-                // Then SQLite's last number is of another statement.
-                0 => rows.extend(portion.iter().map(|_| None)),
-                all if all == portion.len() as u64 => rows.extend(new.map(Some)),
-                _ => self.tell_apart(portion, *new.start(), &mut rows).await?,
+    fn store(&mut self, new: &mut Vec<(DeliveryRow, &Delivery)>) -> Result<()> {
+        let texts = [
+            "INSERT OR ROLLBACK INTO deliveries (id, source, delivery_id, state, reason, body, received_at)",
+            "(?, ?, ?, ?, ?, ?, ?)",
+            "",
+        ];
+        let bind = |row: &mut sql::Binding<'_, '_>, (id, delivery): &(DeliveryRow, &Delivery)| {
+            let (state, reason, body) = standing(&delivery.verdict);
+            row.push(id)?;
+            row.push(&*delivery.source)?;
+            row.push(&delivery.id)?;
+            row.push(state)?;
+            row.push(reason)?;
+            row.push(body)?;
+            row.push(delivery.received_at.as_millisecond())
+        };
+        sql::insert(self.sql(), texts, new, bind, |_, _| Ok(()))?;
+        let changes = new.drain(..).flat_map(|(row, delivery)| {
+            match &delivery.verdict {
+                Verdict::Changes(changes) => changes.as_slice(),
+                Verdict::Rejected { .. } => &[],
             }
-        }
-        Ok(rows)
+            .iter()
+            .map(move |change| (row, change))
+        });
+        self.insert(&changes.collect::<Vec<_>>())
     }
 
-    /// Finds out which of these deliveries have just been stored, in this order, in rows from `first` on.
-    async fn tell_apart(
-        &mut self,
-        portion: &[&Delivery],
-        first: i64,
-        rows: &mut Vec<Option<i64>>,
-    ) -> Result<()> {
-        let stored = query("SELECT id, source, delivery_id FROM deliveries WHERE id >= ? ORDER BY id")
-            .bind(first)
-            .fetch_all(self.sql())
-            .await?;
-        let mut stored = stored.iter().peekable();
-        rows.extend(portion.iter().map(|delivery| {
-            let name = (&*delivery.source, delivery.id.as_str());
-            stored.next_if(|row| (row.get(1), row.get(2)) == name).map(|row| row.get(0))
-        }));
-        Ok(())
-    }
-
-    /// The row of a delivery that is known as rejected, and is judged anew: it is now as this one says.
-    async fn take_over(&mut self, delivery: &Delivery) -> Result<Option<i64>> {
+    /// A delivery that is known as rejected is judged anew, and is now as this one says; whether it is one.
+    fn take_over(&self, row: DeliveryRow, delivery: &Delivery) -> Result<bool> {
         let (state, reason, body) = standing(&delivery.verdict);
-        let row = query(
+        let taken = sql::execute(
+            self.sql(),
             "UPDATE deliveries SET state = ?, reason = ?, body = ?, received_at = ?
-             WHERE source = ? AND delivery_id = ? AND state = 'rejected' RETURNING id",
-        )
-        .bind(state)
-        .bind(reason)
-        .bind(body)
-        .bind(delivery.received_at.as_millisecond())
-        .bind(&*delivery.source)
-        .bind(&delivery.id)
-        .fetch_optional(self.sql())
-        .await?;
-        Ok(row.map(|row| row.get(0)))
+             WHERE id = ? AND state = 'rejected'",
+            params![state, reason, body, delivery.received_at.as_millisecond(), row],
+        )?;
+        Ok(taken > 0)
     }
 
     /// Stores changes of deliveries, in this order.
-    pub(super) async fn insert(&mut self, changes: &[(i64, &NewChange)]) -> Result<()> {
-        for portion in portions(changes) {
-            let mut sql = QueryBuilder::new(
-                "INSERT INTO changes
-                     (delivery, route, flow, node, mode, variables, fetch_url, order_key, undo, state) ",
-            );
-            sql.push_values(portion, |mut row, (delivery, change)| {
-                let (values, fetch_url) = stored_values(&change.values);
-                let mode = if matches!(values, Values::Patch(_)) { Mode::Patch } else { change.mode };
-                let undo = if let Values::Undo(undo) = values { Some(encode(undo)) } else { None };
-                row.push_bind(delivery).push_bind(&*change.route).push_bind(change.flow.as_str());
-                row.push_bind(change.node.as_str()).push_bind(mode.as_str());
-                row.push_bind(text_of(values, change.mode)).push_bind(fetch_url);
-                row.push_bind(change.order_key.map(|key| key.to_string())).push_bind(undo);
-                row.push("'pending'");
-            });
-            let stored = sql.build().execute(self.sql()).await?;
-            self.last = Some(stored.last_insert_rowid());
-            for (seq, (_, change)) in numbers(&stored).zip(portion) {
-                if let Values::Taken { taken, .. } = &change.values
-                    && let Some(taken) = text_of(taken, change.mode)
-                {
-                    let place = (&*change.route, change.flow.as_str(), change.node.as_str());
-                    self.take(place, seq, &taken).await?;
-                }
+    pub(super) fn insert(&mut self, changes: &[(DeliveryRow, &NewChange)]) -> Result<()> {
+        let texts = [
+            "INSERT OR ROLLBACK INTO changes
+                 (delivery, route, flow, node, mode, variables, fetch_url, order_key, undo, state)",
+            "(?, ?, ?, ?, ?, ?, ?, ?, ?, 'pending')",
+            "",
+        ];
+        let (sql, moves, last) = (&self.transaction, &mut self.moves, &mut self.last);
+        let mut taken = Vec::new();
+        sql::insert(sql, texts, changes, bind_change, |portion, new| {
+            // A new row's number is one more than the greatest so far, so those of one statement follow each other.
+            let newest = sql.last_insert_rowid();
+            let first = newest + 1 - i64::try_from(new).unwrap_or(0);
+            *last = Some(newest);
+            let numbered = || portion.iter().map(|(_, change)| *change).zip(first..);
+            moves.came(numbered().map(|(change, seq)| (change.flow.clone(), seq)));
+            taken.extend(numbered().filter(|(change, _)| matches!(change.values, Values::Taken { .. })));
+            Ok(())
+        })?;
+        for (change, seq) in taken {
+            if let Values::Taken { taken, .. } = &change.values
+                && let Some(value) = text_of(taken, change.mode)
+            {
+                self.take((&*change.route, change.flow.as_str(), change.node.as_str()), seq, &value)?;
             }
         }
         Ok(())
     }
 
     /// Whether a change of the delivery rests on what has moved since it was made.
-    async fn is_overtaken(&mut self, verdict: &Verdict) -> Result<bool> {
+    fn is_overtaken(&self, verdict: &Verdict) -> Result<bool> {
         if let Verdict::Changes(changes) = verdict {
             for change in changes {
-                if self.has_moved(change).await? {
+                if self.has_moved(change)? {
                     return Ok(true);
                 }
             }
@@ -194,23 +203,39 @@ impl Commit<'_> {
     }
 
     /// An accepted delivery came again: what failed of it gets another chance.
-    async fn readmit(&mut self, delivery: &Delivery) -> Result<Admitted> {
-        let rows = query(
+    fn readmit(&mut self, row: DeliveryRow) -> Result<Admitted> {
+        let revived = sql::all(
+            self.sql(),
             "UPDATE changes SET state = 'pending', reason = NULL, held_ms = 0, settled_at = NULL
-             WHERE state = 'failed' AND delivery =
-                 (SELECT id FROM deliveries WHERE source = ? AND delivery_id = ?)
-             RETURNING flow",
-        )
-        .bind(&*delivery.source)
-        .bind(&delivery.id)
-        .fetch_all(self.sql())
-        .await?;
-        if rows.is_empty() {
+             WHERE state = 'failed' AND delivery = ? RETURNING flow, seq",
+            [row],
+            |row| Ok((flow_id(&row.get::<_, String>(0)?)?, row.get(1)?)),
+        )?;
+        if revived.is_empty() {
             return Ok(Admitted::nothing(Admission::Duplicate));
         }
-        let flows = rows.iter().map(|row| flow_id(row.get(0))).collect::<Result<_>>()?;
-        Ok(Admitted { admission: Admission::Accepted { changes: rows.len() }, flows })
+        let flows: Vec<_> = revived.iter().map(|(flow, _)| flow.clone()).collect();
+        self.moves.came(revived);
+        Ok(Admitted { admission: Admission::Accepted { changes: flows.len() }, flows })
     }
+}
+
+/// Gives a row of `changes` its values.
+fn bind_change(
+    row: &mut sql::Binding<'_, '_>,
+    (delivery, change): &(DeliveryRow, &NewChange),
+) -> rusqlite::Result<()> {
+    let (values, fetch_url) = stored_values(&change.values);
+    let mode = if matches!(values, Values::Patch(_)) { Mode::Patch } else { change.mode };
+    row.push(delivery)?;
+    row.push(&*change.route)?;
+    row.push(change.flow.as_str())?;
+    row.push(change.node.as_str())?;
+    row.push(mode.as_str())?;
+    row.push(text_of(values, change.mode))?;
+    row.push(fetch_url)?;
+    row.push(change.order_key.map(|key| key.to_string()))?;
+    row.push(if let Values::Undo(undo) = values { Some(encode(undo)) } else { None })
 }
 
 /// Whether a delivery may be stored only while nothing has moved since it was made.
@@ -225,13 +250,6 @@ fn standing(verdict: &Verdict) -> (&'static str, Option<&str>, Option<&[u8]>) {
         Verdict::Changes(_) => ("accepted", None, None),
         Verdict::Rejected { reason, body } => ("rejected", Some(reason), Some(body)),
     }
-}
-
-/// The numbers of the rows that a statement has inserted, if it has inserted any. A new row's is one more than the
-/// greatest so far, so those of one statement follow each other.
-fn numbers(stored: &SqliteQueryResult) -> RangeInclusive<i64> {
-    let last = stored.last_insert_rowid();
-    last - stored.rows_affected().cast_signed() + 1..=last
 }
 
 /// The values of a change as they are stored, and where those came from or are to be fetched.

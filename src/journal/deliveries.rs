@@ -1,11 +1,11 @@
 //! The list of deliveries: above all of those that were rejected, which leave no changes to be found by.
 
 use jiff::Timestamp;
+use rusqlite::Row;
 use serde::Serialize;
-use sqlx::sqlite::{Sqlite, SqliteRow};
-use sqlx::{QueryBuilder, Row as _};
 
 use super::row::time;
+use super::sql::Question;
 use super::{JournalError, Reader};
 
 /// Whether a delivery was taken.
@@ -68,40 +68,36 @@ impl Reader {
     /// # Errors
     /// When the journal cannot be read.
     pub async fn deliveries(&self, filter: &DeliveryFilter) -> Result<Vec<DeliverySummary>, JournalError> {
-        let mut sql = QueryBuilder::<Sqlite>::new(
+        let mut question = Question::new(
             "SELECT id, source, delivery_id, state, reason, received_at FROM deliveries WHERE TRUE",
         );
         match filter.state {
             // Written out, so that SQLite can prove that its partial index applies.
-            Some(Standing::Rejected) => _ = sql.push(" AND state = 'rejected'"),
-            Some(Standing::Accepted) => _ = sql.push(" AND state = 'accepted'"),
+            Some(Standing::Rejected) => _ = question.push(" AND state = 'rejected'"),
+            Some(Standing::Accepted) => _ = question.push(" AND state = 'accepted'"),
             None => {}
         }
         if let Some(source) = &filter.source {
-            sql.push(" AND source = ").push_bind(source.clone());
+            question.push(" AND source = ").push_bind(source.clone());
         }
         if let Some(since) = filter.since {
-            sql.push(" AND received_at >= ").push_bind(since.as_millisecond());
+            question.push(" AND received_at >= ").push_bind(since.as_millisecond());
         }
         if let Some(before) = filter.before {
-            sql.push(" AND id < ").push_bind(before);
+            question.push(" AND id < ").push_bind(before);
         }
-        let rows = sql
-            .push(" ORDER BY id DESC LIMIT ")
-            .push_bind(filter.limit)
-            .build()
-            .fetch_all(&self.pool)
-            .await?;
-        let summary = |row: &SqliteRow| {
-            Ok(DeliverySummary {
-                row: row.get("id"),
-                source: row.get("source"),
-                id: row.get("delivery_id"),
-                state: row.get("state"),
-                reason: row.get("reason"),
-                received_at: time(row.get("received_at"))?.to_string(),
-            })
-        };
-        rows.iter().map(summary).collect()
+        question.push(" ORDER BY id DESC LIMIT ").push_bind(filter.limit);
+        self.ask(move |sql| question.all(sql, summary)).await
     }
+}
+
+fn summary(row: &Row<'_>) -> Result<DeliverySummary, JournalError> {
+    Ok(DeliverySummary {
+        row: row.get("id")?,
+        source: row.get("source")?,
+        id: row.get("delivery_id")?,
+        state: row.get("state")?,
+        reason: row.get("reason")?,
+        received_at: time(row.get("received_at")?)?.to_string(),
+    })
 }

@@ -3,11 +3,10 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use sqlx::sqlite::SqliteRow;
-use sqlx::{Row as _, query};
+use rusqlite::Row;
 
 use super::row::{flow_id, node_id, target, time};
-use super::{Commit, JournalError, Reader, Target};
+use super::{Commit, JournalError, Reader, Target, sql};
 use crate::change::{FlowId, NodeId};
 
 type Result<T> = std::result::Result<T, JournalError>;
@@ -50,51 +49,45 @@ pub type DriftCursor<'a> = (&'a FlowId, &'a NodeId, &'a Target);
 impl Commit<'_> {
     /// Records what of these nodes differs now, in place of all that did. What differed before keeps its time; where
     /// nothing has changed nothing is written anew, so that looking often costs the commits of others little.
-    pub(super) async fn drifts(&mut self, flow: &FlowId, nodes: &[NodeId], found: &[Drift]) -> Result<()> {
+    pub(super) fn drifts(&self, flow: &FlowId, nodes: &[NodeId], found: &[Drift]) -> Result<()> {
         let now = self.now_ms;
-        let there = query(IN_FLOW).bind(flow.as_str()).fetch_all(self.sql()).await?;
-        let there = there.iter().map(|row| drifted(row).map(|drifted| drifted.drift));
-        let mut there: Vec<Drift> = there.collect::<Result<_>>()?;
+        let mut there: Vec<Drift> =
+            sql::all(self.sql(), IN_FLOW, [flow.as_str()], |row| Ok(drifted(row)?.drift))?;
         there.retain(|drift| nodes.contains(&drift.node));
         let is_as_it_was = there.len() == found.len() && there.iter().all(|drift| found.contains(drift));
         let mut known: BTreeMap<(String, String), i64> = BTreeMap::new();
         for node in nodes {
             if is_as_it_was {
-                query("UPDATE drift SET seen = ? WHERE flow = ? AND node = ?")
-                    .bind(now)
-                    .bind(flow.as_str())
-                    .bind(node.as_str())
-                    .execute(self.sql())
-                    .await?;
+                sql::execute(
+                    self.sql(),
+                    "UPDATE drift SET seen = ? WHERE flow = ? AND node = ?",
+                    (now, flow.as_str(), node.as_str()),
+                )?;
                 continue;
             }
-            let gone = query("DELETE FROM drift WHERE flow = ? AND node = ? RETURNING target, since")
-                .bind(flow.as_str())
-                .bind(node.as_str())
-                .fetch_all(self.sql())
-                .await?;
-            let since = |row: &SqliteRow| ((node.as_str().to_owned(), row.get("target")), row.get("since"));
-            known.extend(gone.iter().map(since));
+            known.extend(sql::all(
+                self.sql(),
+                "DELETE FROM drift WHERE flow = ? AND node = ? RETURNING target, since",
+                (flow.as_str(), node.as_str()),
+                |row| {
+                    let place = (node.as_str().to_owned(), row.get::<_, String>("target")?);
+                    Ok((place, row.get::<_, i64>("since")?))
+                },
+            )?);
         }
         if is_as_it_was {
             return Ok(());
         }
         for drift in found {
             let place = (drift.node.as_str().to_owned(), drift.target.encode());
-            query(
+            let since = known.get(&place).copied().unwrap_or(now);
+            let (node, target) = &place;
+            sql::execute(
+                self.sql(),
                 "INSERT INTO drift (flow, node, target, ours, there, route, since, seen)
                  VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            )
-            .bind(flow.as_str())
-            .bind(&place.0)
-            .bind(&place.1)
-            .bind(&drift.ours)
-            .bind(&drift.there)
-            .bind(&drift.route)
-            .bind(known.get(&place).copied().unwrap_or(now))
-            .bind(now)
-            .execute(self.sql())
-            .await?;
+                (flow.as_str(), node, target, &drift.ours, &drift.there, &drift.route, since, now),
+            )?;
         }
         Ok(())
     }
@@ -107,36 +100,38 @@ impl Reader {
         at_most: usize,
     ) -> Result<Vec<Drifted>> {
         let (flow, node, target) = match after {
-            Some((flow, node, target)) => (flow.as_str(), node.as_str(), target.encode()),
-            None => ("", "", String::new()),
+            Some((flow, node, target)) => {
+                (flow.as_str().to_owned(), node.as_str().to_owned(), target.encode())
+            }
+            None => (String::new(), String::new(), String::new()),
         };
-        let rows = query(
-            "SELECT flow, node, target, ours, there, route, since, seen FROM drift
-             WHERE (flow, node, target) > (?, ?, ?) ORDER BY flow, node, target LIMIT ?",
-        )
-        .bind(flow)
-        .bind(node)
-        .bind(target)
-        .bind(i64::try_from(at_most).unwrap_or(i64::MAX))
-        .fetch_all(&self.pool)
-        .await?;
-        rows.iter().map(drifted).collect()
+        let at_most = i64::try_from(at_most).unwrap_or(i64::MAX);
+        self.ask(move |sql| {
+            sql::all(
+                sql,
+                "SELECT flow, node, target, ours, there, route, since, seen FROM drift
+                 WHERE (flow, node, target) > (?, ?, ?) ORDER BY flow, node, target LIMIT ?",
+                (flow, node, target, at_most),
+                drifted,
+            )
+        })
+        .await
     }
 
     pub(super) async fn drift_in(&self, flow: &FlowId) -> Result<Vec<Drifted>> {
-        let rows = query(IN_FLOW).bind(flow.as_str()).fetch_all(&self.pool).await?;
-        rows.iter().map(drifted).collect()
+        let flow = flow.clone();
+        self.ask(move |sql| sql::all(sql, IN_FLOW, [flow.as_str()], drifted)).await
     }
 }
 
-fn drifted(row: &SqliteRow) -> Result<Drifted> {
+fn drifted(row: &Row<'_>) -> Result<Drifted> {
     let drift = Drift {
-        node: node_id(row.get("node"))?,
-        target: target(row.get("target"))?,
-        ours: row.get("ours"),
-        there: row.get("there"),
-        route: row.get("route"),
+        node: node_id(&row.get::<_, String>("node")?)?,
+        target: target(&row.get::<_, String>("target")?)?,
+        ours: row.get("ours")?,
+        there: row.get("there")?,
+        route: row.get("route")?,
     };
-    let (since, seen) = (time(row.get("since"))?, time(row.get("seen"))?);
-    Ok(Drifted { flow: flow_id(row.get("flow"))?, drift, since, seen })
+    let (since, seen) = (time(row.get("since")?)?, time(row.get("seen")?)?);
+    Ok(Drifted { flow: flow_id(&row.get::<_, String>("flow")?)?, drift, since, seen })
 }

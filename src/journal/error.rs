@@ -2,13 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use sqlx::migrate::MigrateError;
+use rusqlite::ErrorCode;
 
 use crate::change::Seq;
-
-/// SQLite's result codes for a file whose content cannot be: `SQLITE_CORRUPT` and `SQLITE_NOTADB`
-/// (<https://sqlite.org/rescode.html>). An extended code holds the primary one in its lowest byte.
-const DAMAGE: [i32; 2] = [11, 26];
 
 /// The journal cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -54,7 +50,15 @@ pub enum JournalError {
         /// The journal's file.
         path: PathBuf,
         /// What SQLite said.
-        source: sqlx::Error,
+        source: rusqlite::Error,
+    },
+    /// Nobody can read it beside its writer.
+    #[error("the journal `{}` cannot be read, for the system gives no thread: check its bound on tasks", path.display())]
+    NoThread {
+        /// The journal's file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
     },
     /// What is in it cannot be.
     #[error(
@@ -101,19 +105,22 @@ pub enum JournalError {
     },
     /// Damage was met while it was in use.
     #[error("the journal is damaged: stop the service and restore it from a backup")]
-    Malformed(#[source] sqlx::Error),
+    Malformed(#[source] rusqlite::Error),
     /// Nothing is written any more, because damage was met.
     #[error(
         "the journal is damaged, and nothing is written into it any more: stop the service and restore it from a backup"
     )]
     GivenUp,
-    /// It was written by a newer version, or is damaged.
-    #[error("the journal `{}` does not fit this version of flowhook: run the version that wrote it", path.display())]
+    /// It was written by a newer version.
+    #[error(
+        "the journal `{}` does not fit this version of flowhook: run the version that wrote it (it has schema {version})",
+        path.display()
+    )]
     Schema {
         /// The journal's file.
         path: PathBuf,
-        /// What the migration said.
-        source: MigrateError,
+        /// The version of its schema.
+        version: i64,
     },
     /// It is to be observed, and holds changes that are to be published.
     #[error(
@@ -125,7 +132,10 @@ pub enum JournalError {
     },
     /// A statement failed.
     #[error("the journal did not take a statement: check that its disk is there and has room")]
-    Statement(#[source] sqlx::Error),
+    Statement(#[source] rusqlite::Error),
+    /// It was closed.
+    #[error("the journal is closed")]
+    Closed,
     /// A row holds what we never write.
     #[error("the journal holds `{value}` where {expected} belongs: restore it from a backup")]
     Corrupt {
@@ -141,21 +151,20 @@ pub enum JournalError {
 #[error("{0}")]
 pub struct Finding(String);
 
-impl From<sqlx::Error> for JournalError {
-    fn from(error: sqlx::Error) -> Self {
+impl From<rusqlite::Error> for JournalError {
+    fn from(error: rusqlite::Error) -> Self {
         if is_damage(&error) { Self::Malformed(error) } else { Self::Statement(error) }
     }
 }
 
 /// Whether SQLite met what cannot be.
-fn is_damage(error: &sqlx::Error) -> bool {
-    let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
-    code.and_then(|code| code.parse::<i32>().ok()).is_some_and(|code| DAMAGE.contains(&(code & 0xff)))
+fn is_damage(error: &rusqlite::Error) -> bool {
+    matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase))
 }
 
 impl JournalError {
     /// SQLite did not open the file, or did not read what says that it is a journal.
-    pub(super) fn unusable(path: &Path, source: sqlx::Error) -> Self {
+    pub(super) fn unusable(path: &Path, source: rusqlite::Error) -> Self {
         let path = path.to_owned();
         if is_damage(&source) {
             return Self::damaged(&path, source.to_string());

@@ -4,14 +4,12 @@
 
 use std::collections::BTreeMap;
 
+use rusqlite::Row;
 use serde::{Deserialize, Serialize};
-use sqlx::sqlite::SqliteRow;
-use sqlx::{QueryBuilder, Row as _, query};
 
 use super::row::{flow_id, json, key, target};
-use super::rows::portions;
 use super::write::encode;
-use super::{Commit, JournalError, Reader, Target};
+use super::{Commit, JournalError, Reader, Target, sql};
 use crate::change::{FlowId, NodeId, OrderKey, Seq};
 
 type Result<T> = std::result::Result<T, JournalError>;
@@ -60,39 +58,46 @@ impl From<Kept> for Mark {
 }
 
 impl Commit<'_> {
-    pub(super) async fn mark(&mut self, flow: &FlowId, marks: &[Mark]) -> Result<()> {
-        for portion in portions(marks) {
-            let mut sql = QueryBuilder::new(
-                "INSERT INTO marks (flow, node, target, route, order_key, keys, seq, value) ",
-            );
-            sql.push_values(portion, |mut row, mark| {
-                row.push_bind(flow.as_str()).push_bind(&mark.node).push_bind(mark.target.encode());
-                row.push_bind(&mark.route).push_bind(mark.order_key.map(|key| key.to_string()));
-                row.push_bind(encode(&mark.keys)).push_bind(mark.seq).push_bind(&mark.value);
-            });
-            sql.push(
-                " ON CONFLICT (flow, node, target) DO UPDATE
+    pub(super) fn mark(&self, flow: &FlowId, marks: &[Mark]) -> Result<()> {
+        sql::insert(
+            self.sql(),
+            [
+                "INSERT INTO marks (flow, node, target, route, order_key, keys, seq, value)",
+                "(?, ?, ?, ?, ?, ?, ?, ?)",
+                "ON CONFLICT (flow, node, target) DO UPDATE
                  SET route = excluded.route, order_key = excluded.order_key, keys = excluded.keys,
                      seq = excluded.seq, value = excluded.value",
-            );
-            sql.build().execute(self.sql()).await?;
-        }
-        Ok(())
+            ],
+            marks,
+            |row, mark| {
+                row.push(flow.as_str())?;
+                row.push(&mark.node)?;
+                row.push(mark.target.encode())?;
+                row.push(&mark.route)?;
+                row.push(mark.order_key.map(|key| key.to_string()))?;
+                row.push(encode(&mark.keys))?;
+                row.push(mark.seq)?;
+                row.push(&mark.value)
+            },
+            |_, _| Ok(()),
+        )
     }
 }
 
 impl Reader {
     pub(super) async fn marks_of(&self, flow: &FlowId, nodes: &[&NodeId]) -> Result<Vec<Mark>> {
         let nodes: Vec<&str> = nodes.iter().map(|node| node.as_str()).collect();
-        let rows = query(
-            "SELECT node, target, route, order_key, keys, seq, value FROM marks
-             WHERE flow = ? AND node IN (SELECT value FROM json_each(?)) ORDER BY node, target",
-        )
-        .bind(flow.as_str())
-        .bind(encode(&nodes))
-        .fetch_all(&self.pool)
-        .await?;
-        rows.iter().map(mark).collect()
+        let (flow, nodes) = (flow.clone(), encode(&nodes));
+        self.ask(move |sql| {
+            sql::all(
+                sql,
+                "SELECT node, target, route, order_key, keys, seq, value FROM marks
+                 WHERE flow = ? AND node IN (SELECT value FROM json_each(?)) ORDER BY node, target",
+                (flow.as_str(), nodes),
+                mark,
+            )
+        })
+        .await
     }
 
     pub(super) async fn flows_with_marks(
@@ -100,23 +105,28 @@ impl Reader {
         after: Option<&FlowId>,
         at_most: usize,
     ) -> Result<Vec<FlowId>> {
-        let rows = query("SELECT DISTINCT flow FROM marks WHERE flow > ? ORDER BY flow LIMIT ?")
-            .bind(after.map_or("", FlowId::as_str))
-            .bind(i64::try_from(at_most).unwrap_or(i64::MAX))
-            .fetch_all(&self.pool)
-            .await?;
-        rows.iter().map(|row| flow_id(row.get(0))).collect()
+        let after = after.map_or("", FlowId::as_str).to_owned();
+        let at_most = i64::try_from(at_most).unwrap_or(i64::MAX);
+        self.ask(move |sql| {
+            sql::all(
+                sql,
+                "SELECT DISTINCT flow FROM marks WHERE flow > ? ORDER BY flow LIMIT ?",
+                (after, at_most),
+                |row| flow_id(&row.get::<_, String>(0)?),
+            )
+        })
+        .await
     }
 }
 
-fn mark(row: &SqliteRow) -> Result<Mark> {
+fn mark(row: &Row<'_>) -> Result<Mark> {
     Ok(Mark {
-        node: row.get("node"),
-        target: target(row.get("target"))?,
-        route: row.get("route"),
-        order_key: key(row.get("order_key"))?,
-        keys: json(row.get("keys"), "the keys of routes")?,
-        seq: row.get("seq"),
-        value: row.get("value"),
+        node: row.get("node")?,
+        target: target(&row.get::<_, String>("target")?)?,
+        route: row.get("route")?,
+        order_key: key(row.get::<_, Option<String>>("order_key")?.as_deref())?,
+        keys: json(&row.get::<_, String>("keys")?, "the keys of routes")?,
+        seq: row.get("seq")?,
+        value: row.get("value")?,
     })
 }

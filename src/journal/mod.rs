@@ -18,21 +18,23 @@
 
 mod access;
 mod admission;
-mod checkpoint;
 mod deliveries;
 mod drift;
 mod error;
+mod ids;
 mod lock;
 mod marks;
 mod observing;
 mod pause;
+mod pending;
 mod prune;
 mod query;
 mod read;
+mod readers;
 mod rollback;
 mod row;
-mod rows;
 mod settling;
+mod sql;
 mod sqlite;
 mod step;
 mod taken;

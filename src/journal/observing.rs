@@ -4,9 +4,7 @@
 //! would be a week old. And what was accepted to be published must not end because somebody wants to observe. So
 //! a journal says which of the two it is, and changes sides only when nothing would be lost by it.
 
-use sqlx::{Row as _, query};
-
-use super::{Commit, Journal, JournalError};
+use super::{Commit, Journal, JournalError, sql};
 
 type Result<T> = std::result::Result<T, JournalError>;
 
@@ -41,61 +39,55 @@ impl Journal {
     /// # Errors
     /// [`JournalError::ToBePublished`] when it is to be observed and holds what is to be published.
     pub async fn take_for(&mut self, purpose: Purpose, now: jiff::Timestamp) -> Result<usize> {
-        let mut commit = self.writer.begin(now).await?;
-        let was = commit.purpose().await?;
+        let commit = self.writer.begin(now)?;
+        let was = commit.purpose()?;
         let ended = match (was, purpose) {
-            (Purpose::Publish, Purpose::Observe) => commit.begin_observing().await.map(|()| 0)?,
-            (Purpose::Observe, Purpose::Publish) => commit.end_observing().await?,
+            (Purpose::Publish, Purpose::Observe) => commit.begin_observing().map(|()| 0)?,
+            (Purpose::Observe, Purpose::Publish) => commit.end_observing()?,
             (Purpose::Publish, Purpose::Publish) | (Purpose::Observe, Purpose::Observe) => 0,
         };
-        commit.finish().await?;
+        commit.finish()?;
+        if ended > 0 {
+            self.writer.reload()?;
+        }
         Ok(ended)
     }
 }
 
 impl Commit<'_> {
-    async fn purpose(&mut self) -> Result<Purpose> {
-        let row = query("SELECT since FROM observing").fetch_one(self.sql()).await?;
-        let since: Option<i64> = row.get(0);
+    fn purpose(&self) -> Result<Purpose> {
+        let since: Option<i64> = sql::value(self.sql(), "SELECT since FROM observing", ())?;
         Ok(since.map_or(Purpose::Publish, |_| Purpose::Observe))
     }
 
-    async fn begin_observing(&mut self) -> Result<()> {
-        let row = query("SELECT COUNT(*) FROM changes WHERE state = 'pending'").fetch_one(self.sql()).await?;
-        let pending: i64 = row.get(0);
+    fn begin_observing(&self) -> Result<()> {
+        let pending: i64 =
+            sql::value(self.sql(), "SELECT COUNT(*) FROM changes WHERE state = 'pending'", ())?;
         if pending > 0 {
             return Err(JournalError::ToBePublished { pending });
         }
-        let now = self.now_ms;
-        query("UPDATE observing SET since = ?").bind(now).execute(self.sql()).await?;
+        sql::execute(self.sql(), "UPDATE observing SET since = ?", [self.now_ms])?;
         Ok(())
     }
 
-    async fn end_observing(&mut self) -> Result<usize> {
+    fn end_observing(&self) -> Result<usize> {
         let now = self.now_ms;
-        let pending = query(
+        let pending = sql::execute(
+            self.sql(),
             "UPDATE changes SET state = 'discarded', reason = ?, settled_at = ? WHERE state = 'pending'",
-        )
-        .bind(LEFT_OVER)
-        .bind(now)
-        .execute(self.sql())
-        .await?;
+            (LEFT_OVER, now),
+        )?;
         // Retried later they would be published. Those that failed before it began are for a person to decide on.
-        let failed = query(
+        let failed = sql::execute(
+            self.sql(),
             "UPDATE changes SET state = 'discarded', reason = ? || COALESCE(reason, ''), settled_at = ?
              WHERE state = 'failed' AND delivery IN
                  (SELECT id FROM deliveries WHERE received_at >= (SELECT since FROM observing))",
-        )
-        .bind(LEFT_FAILED)
-        .bind(now)
-        .execute(self.sql())
-        .await?;
+            (LEFT_FAILED, now),
+        )?;
         // What was taken meanwhile never reached a flow.
-        query("DELETE FROM taken WHERE taken_at >= (SELECT since FROM observing)")
-            .execute(self.sql())
-            .await?;
-        query("UPDATE observing SET since = NULL").execute(self.sql()).await?;
-        let ended = pending.rows_affected() + failed.rows_affected();
-        Ok(usize::try_from(ended).unwrap_or(usize::MAX))
+        sql::execute(self.sql(), "DELETE FROM taken WHERE taken_at >= (SELECT since FROM observing)", ())?;
+        sql::execute(self.sql(), "UPDATE observing SET since = NULL", ())?;
+        Ok(pending + failed)
     }
 }

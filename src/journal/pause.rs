@@ -3,11 +3,11 @@
 //! A pause holds from its commit on: an attempt that would be committed after it is not, so that no PUT leaves
 //! whose answer a person would not expect. One that is committed already runs to its end.
 
+use rusqlite::Row;
 use serde::Serialize;
-use sqlx::{Row as _, query};
 
 use super::row::{flow_id, time};
-use super::{Acted, Commit, JournalError, Reader};
+use super::{Acted, Commit, JournalError, Reader, sql};
 use crate::change::FlowId;
 
 type Result<T> = std::result::Result<T, JournalError>;
@@ -74,43 +74,36 @@ pub struct FlowFilter {
 
 impl Commit<'_> {
     /// Pauses a flow, or all. What is paused already stays so since when it was; a new reason takes the old one's place.
-    pub(super) async fn pause(&mut self, reach: &Reach, reason: Option<&str>) -> Result<Acted> {
-        query(
+    pub(super) fn pause(&self, reach: &Reach, reason: Option<&str>) -> Result<Acted> {
+        sql::execute(
+            self.sql(),
             "INSERT INTO pauses (flow, reason, since) VALUES (?1, COALESCE(?2, ?3), ?4)
              ON CONFLICT (flow) DO UPDATE SET reason = COALESCE(?2, reason)",
-        )
-        .bind(reach.as_str())
-        .bind(reason)
-        .bind(NO_REASON)
-        .bind(self.now_ms)
-        .execute(self.sql())
-        .await?;
+            (reach.as_str(), reason, NO_REASON, self.now_ms),
+        )?;
         Ok(Acted::default())
     }
 
     /// Ends a pause; the flows with work behind it are to look at once.
-    pub(super) async fn resume(&mut self, reach: &Reach) -> Result<Acted> {
-        let ended =
-            query("DELETE FROM pauses WHERE flow = ?").bind(reach.as_str()).execute(self.sql()).await?;
+    pub(super) fn resume(&self, reach: &Reach) -> Result<Acted> {
+        let ended = sql::execute(self.sql(), "DELETE FROM pauses WHERE flow = ?", [reach.as_str()])?;
         let mut acted = Acted::default();
-        if ended.rows_affected() == 0 {
+        if ended == 0 {
             return Ok(acted);
         }
         match reach {
             Reach::Flow(flow) => _ = acted.flows.insert(flow.clone()),
             Reach::AllFlows => {
-                let rows = query("SELECT DISTINCT flow FROM changes WHERE state = 'pending'")
-                    .fetch_all(self.sql())
-                    .await?;
-                acted.flows = rows.iter().map(|row| flow_id(row.get(0))).collect::<Result<_>>()?;
+                let text = "SELECT DISTINCT flow FROM changes WHERE state = 'pending'";
+                acted.flows.extend(sql::all(self.sql(), text, (), |row| flow_id(&row.get::<_, String>(0)?))?);
             }
         }
         Ok(acted)
     }
 
     /// Whether nothing of the flow may be published now.
-    pub(super) async fn is_paused(&mut self, flow: &FlowId) -> Result<bool> {
-        Ok(query(IS_PAUSED).bind(flow.as_str()).fetch_one(self.sql()).await?.get(0))
+    pub(super) fn is_paused(&self, flow: &FlowId) -> Result<bool> {
+        sql::value(self.sql(), IS_PAUSED, [flow.as_str()])
     }
 }
 
@@ -120,15 +113,15 @@ impl Reader {
     /// # Errors
     /// When the journal cannot be read.
     pub async fn pause_of_all(&self) -> Result<Option<Pause>> {
-        let row =
-            query("SELECT reason, since FROM pauses WHERE flow = ?").bind(ALL).fetch_optional(&self.pool);
-        let pause = |row: sqlx::sqlite::SqliteRow| pause(row.get("reason"), row.get("since"));
-        row.await?.map(pause).transpose()
+        let text = "SELECT reason, since FROM pauses WHERE flow = ?";
+        self.ask(move |sql| sql::first(sql, text, [ALL], |row| pause(row.get("reason")?, row.get("since")?)))
+            .await
     }
 
     /// Whether nothing of the flow may be published now.
     pub(super) async fn holds(&self, flow: &FlowId) -> Result<bool> {
-        Ok(query(IS_PAUSED).bind(flow.as_str()).fetch_one(&self.pool).await?.get(0))
+        let flow = flow.clone();
+        self.ask(move |sql| sql::value(sql, IS_PAUSED, [flow.as_str()])).await
     }
 
     /// The flows that have pending or failed changes, and those that are paused, in the order of their ids.
@@ -137,8 +130,7 @@ impl Reader {
     /// When the journal cannot be read.
     pub async fn flows(&self, filter: &FlowFilter) -> Result<Vec<FlowView>> {
         // Each state by itself, so that SQLite has its partial index for it.
-        let rows = query(
-            "SELECT found.flow, SUM(pending) AS pending, SUM(failed) AS failed, reason, since FROM (
+        let text = "SELECT found.flow, SUM(pending) AS pending, SUM(failed) AS failed, reason, since FROM (
                  SELECT flow, COUNT(*) AS pending, 0 AS failed FROM changes WHERE state = 'pending' GROUP BY flow
                  UNION ALL
                  SELECT flow, 0, COUNT(*) FROM changes WHERE state = 'failed' GROUP BY flow
@@ -147,26 +139,25 @@ impl Reader {
              ) AS found LEFT JOIN pauses ON pauses.flow = found.flow
              WHERE found.flow <> ?2 AND (?1 IS NULL OR found.flow = ?1)
                  AND found.flow > ?3 AND (NOT ?4 OR reason IS NOT NULL)
-             GROUP BY found.flow ORDER BY found.flow LIMIT ?5",
-        )
-        .bind(filter.only.as_ref().map(FlowId::as_str))
-        .bind(ALL)
-        .bind(filter.after.as_ref().map_or("", FlowId::as_str))
-        .bind(filter.paused)
-        .bind(filter.limit)
-        .fetch_all(&self.pool)
-        .await?;
-        let count = |number: i64| usize::try_from(number).unwrap_or(0);
-        let view = |row: &sqlx::sqlite::SqliteRow| {
-            let paused = match (row.get::<Option<String>, _>("reason"), row.get::<Option<i64>, _>("since")) {
-                (Some(reason), Some(since)) => Some(pause(reason, since)?),
-                _ => None,
-            };
-            let (pending, failed) = (count(row.get("pending")), count(row.get("failed")));
-            Ok(FlowView { flow: row.get("flow"), pending, failed, paused })
-        };
-        rows.iter().map(view).collect()
+             GROUP BY found.flow ORDER BY found.flow LIMIT ?5";
+        let FlowFilter { only, paused, after, limit } = filter.clone();
+        self.ask(move |sql| {
+            let only = only.as_ref().map(FlowId::as_str);
+            let after = after.as_ref().map_or("", FlowId::as_str);
+            sql::all(sql, text, (only, ALL, after, paused, limit), view)
+        })
+        .await
     }
+}
+
+fn view(row: &Row<'_>) -> Result<FlowView> {
+    let paused = match (row.get::<_, Option<String>>("reason")?, row.get::<_, Option<i64>>("since")?) {
+        (Some(reason), Some(since)) => Some(pause(reason, since)?),
+        _ => None,
+    };
+    let count = |number: i64| usize::try_from(number).unwrap_or(0);
+    let (pending, failed) = (count(row.get("pending")?), count(row.get("failed")?));
+    Ok(FlowView { flow: row.get("flow")?, pending, failed, paused })
 }
 
 fn pause(reason: String, since: i64) -> Result<Pause> {

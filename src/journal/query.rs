@@ -1,13 +1,13 @@
 //! The questions that people ask the journal, through the admin listener.
 
 use jiff::Timestamp;
+use rusqlite::Row;
 use serde::Serialize;
 use serde_json::value::RawValue;
-use sqlx::sqlite::{Sqlite, SqliteRow};
-use sqlx::{QueryBuilder, Row as _};
 
 use super::row::{json, time};
-use super::{JournalError, Reader};
+use super::sql::{self, Question};
+use super::{JournalError, Reader, ids};
 use crate::change::{FlowId, Mode, Seq, State, Undo, Variable};
 use crate::http::shown;
 
@@ -118,23 +118,27 @@ impl ChangeFilter {
     }
 
     /// Appends the conditions, the order and the limit to a `SELECT … FROM changes c JOIN deliveries d … WHERE `.
-    pub(super) fn push_to(&self, sql: &mut QueryBuilder<Sqlite>) {
+    pub(super) fn push_to(&self, sql: &mut Question) {
         sql.push("TRUE");
         match self.state {
             // Written out, so that SQLite can prove that its partial indexes apply.
             Some(State::Pending) => _ = sql.push(" AND c.state = 'pending'"),
             Some(State::Failed) => _ = sql.push(" AND c.state = 'failed'"),
-            Some(state) => _ = sql.push(" AND c.state <> 'pending' AND c.state = ").push_bind(state.as_str()),
+            Some(state) => {
+                sql.push(" AND c.state <> 'pending' AND c.state = ").push_bind(state.as_str().to_owned());
+            }
             None => {}
         }
         match &self.flow {
-            Some(flow) if self.state.is_some() => _ = sql.push(" AND c.flow = ").push_bind(flow.as_str()),
+            Some(flow) if self.state.is_some() => {
+                sql.push(" AND c.flow = ").push_bind(flow.as_str().to_owned());
+            }
             // One index has those that are pending, another those that have ended.
             Some(flow) => {
                 sql.push(" AND c.seq IN (SELECT seq FROM changes WHERE state = 'pending' AND flow = ");
-                sql.push_bind(flow.as_str());
+                sql.push_bind(flow.as_str().to_owned());
                 sql.push(" UNION ALL SELECT seq FROM changes WHERE state <> 'pending' AND flow = ");
-                sql.push_bind(flow.as_str()).push(")");
+                sql.push_bind(flow.as_str().to_owned()).push(")");
             }
             None => {}
         }
@@ -157,10 +161,9 @@ impl Reader {
     /// # Errors
     /// When the journal cannot be read.
     pub async fn changes(&self, filter: &ChangeFilter) -> Result<Vec<ChangeView>> {
-        let mut sql = QueryBuilder::<Sqlite>::new(CHANGE);
-        filter.push_to(&mut sql);
-        let rows = sql.build().fetch_all(&self.pool).await?;
-        rows.iter().map(view).collect()
+        let mut question = Question::new(CHANGE);
+        filter.push_to(&mut question);
+        self.ask(move |sql| question.all(sql, view)).await
     }
 
     /// One change.
@@ -168,9 +171,7 @@ impl Reader {
     /// # Errors
     /// When the journal cannot be read.
     pub async fn change(&self, seq: Seq) -> Result<Option<ChangeView>> {
-        let mut sql = QueryBuilder::<Sqlite>::new(CHANGE);
-        let row = sql.push("c.seq = ").push_bind(seq).build().fetch_optional(&self.pool).await?;
-        row.as_ref().map(view).transpose()
+        self.ask(move |sql| sql::first(sql, &format!("{CHANGE}c.seq = ?"), [seq], view)).await
     }
 
     /// One delivery, with its changes.
@@ -178,61 +179,75 @@ impl Reader {
     /// # Errors
     /// When the journal cannot be read.
     pub async fn delivery(&self, source: &str, id: &str) -> Result<Option<DeliveryView>> {
-        let found = sqlx::query(
-            "SELECT id, state, reason, body, received_at FROM deliveries WHERE source = ? AND delivery_id = ?",
-        )
-        .bind(source)
-        .bind(id)
-        .fetch_optional(&self.pool)
-        .await?;
-        let Some(row) = found else { return Ok(None) };
-        let mut sql = QueryBuilder::<Sqlite>::new(CHANGE);
-        sql.push("c.delivery = ").push_bind(row.get::<i64, _>("id")).push(" ORDER BY c.seq");
-        let changes = sql.build().fetch_all(&self.pool).await?;
-        Ok(Some(DeliveryView {
-            source: source.to_owned(),
-            id: id.to_owned(),
-            state: row.get("state"),
-            reason: row.get("reason"),
-            body: row.get::<Option<&[u8]>, _>("body").map(|body| String::from_utf8_lossy(body).into_owned()),
-            received_at: time(row.get("received_at"))?.to_string(),
-            changes: changes.iter().map(view).collect::<Result<_>>()?,
-        }))
+        let (source, id) = (source.to_owned(), id.to_owned());
+        self.ask(move |sql| {
+            let found = sql::first(
+                sql,
+                // The latest are not in the table of ids yet.
+                "SELECT id, state, reason, body, received_at FROM deliveries
+                 WHERE source = ?1 AND delivery_id = ?2
+                     AND (id IN (SELECT delivery FROM ids WHERE hash = ?3)
+                         OR id > (SELECT delivery FROM ids_known_to))",
+                (&source, &id, ids::hash(&source, &id)),
+                |row| {
+                    let body = row.get::<_, Option<Vec<u8>>>("body")?;
+                    let delivery = DeliveryView {
+                        source: source.clone(),
+                        id: id.clone(),
+                        state: row.get("state")?,
+                        reason: row.get("reason")?,
+                        body: body.map(|body| String::from_utf8_lossy(&body).into_owned()),
+                        received_at: time(row.get("received_at")?)?.to_string(),
+                        changes: Vec::new(),
+                    };
+                    Ok((row.get::<_, i64>("id")?, delivery))
+                },
+            )?;
+            let Some((row, mut delivery)) = found else { return Ok(None) };
+            delivery.changes = sql::all(sql, &format!("{CHANGE}c.delivery = ? ORDER BY c.seq"), [row], view)?;
+            Ok(Some(delivery))
+        })
+        .await
     }
 }
 
-fn view(row: &SqliteRow) -> Result<ChangeView> {
-    let is_patch = row.get::<&str, _>("mode") == Mode::Patch.as_str();
-    let text = row.get::<Option<&str>, _>("variables");
-    let version = row.get::<Option<String>, _>("version");
-    let undo = row.get::<Option<&str>, _>("undo").map(|text| json::<Undo>(text, "a rollback")).transpose()?;
+fn view(row: &Row<'_>) -> Result<ChangeView> {
+    let mode = row.get::<_, String>("mode")?;
+    let is_patch = mode == Mode::Patch.as_str();
+    let text = row.get::<_, Option<String>>("variables")?;
+    let version = row.get::<_, Option<String>>("version")?;
+    let undo = row.get::<_, Option<String>>("undo")?;
+    let undo = undo.map(|text| json::<Undo>(&text, "a rollback")).transpose()?;
+    let paused = row.get::<_, Option<String>>("paused")?;
     let unreadable = |expected| move |_bad| JournalError::corrupt("text", expected);
     Ok(ChangeView {
-        seq: row.get("seq"),
-        source: row.get("source"),
-        delivery: row.get("delivery_id"),
-        route: row.get("route"),
-        flow: row.get("flow"),
-        node: row.get("node"),
-        mode: row.get("mode"),
+        seq: row.get("seq")?,
+        source: row.get("source")?,
+        delivery: row.get("delivery_id")?,
+        route: row.get("route")?,
+        flow: row.get("flow")?,
+        node: row.get("node")?,
+        mode,
         variables: text
+            .as_deref()
             .filter(|_| !is_patch)
             .map(serde_json::from_str)
             .transpose()
             .map_err(unreadable("a list of variables"))?,
         patch: text
+            .as_deref()
             .filter(|_| is_patch)
             .map(serde_json::from_str)
             .transpose()
             .map_err(unreadable("a merge patch"))?,
-        fetch_url: row.get::<Option<&str>, _>("fetch_url").map(shown),
-        order_key: row.get("order_key"),
+        fetch_url: row.get::<_, Option<String>>("fetch_url")?.as_deref().map(shown),
+        order_key: row.get("order_key")?,
         rolls_back: undo.as_ref().map(|undo| undo.of),
         removes: undo.iter().filter(|_| !is_patch).flat_map(Undo::removes).map(str::to_owned).collect(),
-        state: row.get("state"),
-        reason: row.get::<Option<String>, _>("paused").or_else(|| row.get("reason")),
+        state: row.get("state")?,
+        reason: paused.map_or_else(|| row.get("reason"), |paused| Ok(Some(paused)))?,
         version: version.map(RawValue::from_string).transpose().map_err(unreadable("a version"))?,
-        received_at: time(row.get("received_at"))?.to_string(),
-        settled_at: row.get::<Option<i64>, _>("settled_at").map(time).transpose()?.map(|at| at.to_string()),
+        received_at: time(row.get("received_at")?)?.to_string(),
+        settled_at: row.get::<_, Option<i64>>("settled_at")?.map(time).transpose()?.map(|at| at.to_string()),
     })
 }

@@ -4,22 +4,28 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use sqlx::sqlite::{SqlitePool, SqliteRow};
-use sqlx::{Row as _, query};
+use rusqlite::{Connection, Row, params};
 
+use super::pending::Pending;
+use super::readers::Readers;
 use super::row::{flow_id, json, key, node_id, time};
-use super::{Attempt, DriftCursor, Drifted, GateEnd, JournalError, Mark, Read, Taken, Tally};
+use super::{Attempt, DriftCursor, Drifted, GateEnd, JournalError, Mark, Read, Taken, Tally, sql};
 use crate::change::{Change, FlowId, Mode, NewChange, NodeId, Seq, Values, Wanted, Work};
 
 /// How many of a flow's changes are its latest.
 const LATEST: i64 = 1000;
+/// A pending change whose values are known.
+const READY: &str = "SELECT seq, route, node, mode, variables, fetch_url, order_key, undo, held_ms,
+        length(variables) + COALESCE(length(undo), 0) AS bytes
+    FROM changes WHERE seq = ? AND state = 'pending' AND variables IS NOT NULL";
 
 type Result<T> = std::result::Result<T, JournalError>;
 
 /// Answers questions about the journal, beside the writer.
 #[derive(Clone, Debug)]
 pub struct Reader {
-    pub(super) pool: SqlitePool,
+    readers: Readers,
+    pub(super) pending: Pending,
 }
 
 /// How a flow stands at the outset of a turn.
@@ -43,37 +49,26 @@ pub struct Ready {
 }
 
 impl Reader {
-    pub(super) fn new(pool: SqlitePool) -> Self {
-        Self { pool }
+    pub(super) fn new(readers: Readers, pending: Pending) -> Self {
+        Self { readers, pending }
     }
 
     /// Closes the connections.
     pub async fn close(&self) {
-        self.pool.close().await;
+        self.readers.close().await;
     }
 
-    /// How many changes are pending.
-    ///
-    /// # Errors
-    /// When the journal cannot be read.
-    pub async fn pending_count(&self) -> Result<usize> {
-        let row = query("SELECT COUNT(*) FROM changes WHERE state = 'pending'").fetch_one(&self.pool).await?;
-        Ok(usize::try_from(row.get::<i64, _>(0)).unwrap_or(0))
+    /// Asks beside the tasks: it waits for the disk.
+    pub(super) async fn ask<T: Send + 'static>(
+        &self,
+        question: impl FnOnce(&Connection) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        self.readers.ask(question).await
     }
 
     /// How many changes of each flow are pending.
-    ///
-    /// # Errors
-    /// When the journal cannot be read.
-    pub async fn pending(&self) -> Result<Tally> {
-        let rows = query("SELECT flow, COUNT(*) FROM changes WHERE state = 'pending' GROUP BY flow")
-            .fetch_all(&self.pool)
-            .await?;
-        let mut tally = Tally::default();
-        for row in &rows {
-            tally.add(&flow_id(row.get(0))?, usize::try_from(row.get::<i64, _>(1)).unwrap_or(0));
-        }
-        Ok(tally)
+    pub fn pending(&self) -> Tally {
+        self.pending.tally()
     }
 
     /// The flows with work to do: those with pending changes, and those with an undecided attempt.
@@ -81,13 +76,13 @@ impl Reader {
     /// # Errors
     /// When the journal cannot be read.
     pub async fn flows_with_work(&self) -> Result<Vec<FlowId>> {
-        let rows = query(
-            "SELECT flow FROM changes WHERE state = 'pending'
-             UNION SELECT flow FROM attempts WHERE outcome IS NULL",
-        )
-        .fetch_all(&self.pool)
-        .await?;
-        rows.iter().map(|row| flow_id(row.get(0))).collect()
+        let undecided = self.ask(|sql| {
+            sql::all(sql, "SELECT flow FROM attempts WHERE outcome IS NULL", [], |row| {
+                flow_id(&row.get::<_, String>(0)?)
+            })
+        });
+        let undecided = undecided.await?;
+        Ok(self.pending().iter().map(|(flow, _)| flow.clone()).chain(undecided).collect())
     }
 
     /// Until when no call may be started at the tenant.
@@ -95,56 +90,60 @@ impl Reader {
     /// # Errors
     /// When the journal cannot be read.
     pub async fn gate(&self) -> Result<Option<GateEnd>> {
-        let row = query("SELECT until, COALESCE(reason, '') FROM gate WHERE until IS NOT NULL")
-            .fetch_optional(&self.pool)
-            .await?;
-        row.map(|row| Ok(GateEnd { until: time(row.get(0))?, reason: row.get(1) })).transpose()
+        let text = "SELECT until, COALESCE(reason, '') FROM gate WHERE until IS NOT NULL";
+        let end = |row: &Row<'_>| Ok(GateEnd { until: time(row.get(0)?)?, reason: row.get(1)? });
+        self.ask(move |sql| sql::first(sql, text, [], end)).await
     }
 }
 
 impl Read for Reader {
     async fn outset(&self, flow: &FlowId) -> Result<Outset> {
-        let sql = "SELECT EXISTS (SELECT 1 FROM pauses WHERE flow IN (?1, '*')) AS is_paused,
+        let text = "SELECT EXISTS (SELECT 1 FROM pauses WHERE flow IN (?1, '*')) AS is_paused,
                 id, flow, base_version, plan,
                 (SELECT json_group_array(json_array(route, fetch_url)) FROM
                     (SELECT DISTINCT route, fetch_url FROM changes
                      WHERE state = 'pending' AND flow = ?1 AND variables IS NULL ORDER BY route, fetch_url))
                 AS wanted
              FROM (SELECT 1) LEFT JOIN attempts ON flow = ?1 AND outcome IS NULL";
-        let row = query(sql).bind(flow.as_str()).fetch_one(&self.pool).await?;
-        let has_attempt = row.get::<Option<&str>, _>("id").is_some();
-        let wanted: Vec<(String, String)> = json(row.get("wanted"), "routes and URLs")?;
-        let wanted = wanted.into_iter().map(|(route, url)| Wanted { route: Arc::from(route), url }).collect();
-        Ok(Outset {
-            undecided: has_attempt.then(|| attempt(&row)).transpose()?,
-            is_paused: row.get("is_paused"),
-            wanted,
-        })
+        let flow = flow.clone();
+        let outset = |row: &Row<'_>| {
+            let has_attempt = row.get::<_, Option<String>>("id")?.is_some();
+            let wanted: Vec<(String, String)> = json(&row.get::<_, String>("wanted")?, "routes and URLs")?;
+            let wanted = wanted.into_iter().map(|(route, url)| Wanted { route: Arc::from(route), url });
+            Ok(Outset {
+                undecided: has_attempt.then(|| attempt(row)).transpose()?,
+                is_paused: row.get("is_paused")?,
+                wanted: wanted.collect(),
+            })
+        };
+        let found = self.ask(move |sql| sql::first(sql, text, [flow.as_str()], outset)).await?;
+        found.ok_or_else(|| JournalError::corrupt("nothing", "a flow's outset"))
     }
 
     async fn ready(&self, flow: &FlowId, at_most: usize, bytes: usize) -> Result<Ready> {
-        // What is too much is found by lengths alone: only what is taken is read whole. All of it in a window, a
-        // thousand changes took seven times as long.
-        let sql = "WITH light AS (
-                SELECT seq, ROW_NUMBER() OVER before AS place, SUM(bytes) OVER before - bytes AS bytes_before
-                FROM (
-                    SELECT seq, length(variables) + COALESCE(length(undo), 0) AS bytes
-                    FROM changes WHERE state = 'pending' AND flow = ?1 AND variables IS NOT NULL
-                    ORDER BY seq LIMIT ?2 + 1)
-                WINDOW before AS (ORDER BY seq ROWS UNBOUNDED PRECEDING)),
-             beyond AS (
-                SELECT MIN(seq) AS first FROM light WHERE place > ?2 OR (bytes_before >= ?3 AND place > 1))
-             SELECT seq, route, node, mode, variables, fetch_url, order_key, undo, held_ms,
-                first IS NOT NULL AS more
-             FROM beyond, changes WHERE state = 'pending' AND flow = ?1 AND variables IS NOT NULL
-                AND seq < COALESCE(first, 9223372036854775807)
-             ORDER BY seq LIMIT ?2";
-        let at_most = i64::try_from(at_most).unwrap_or(i64::MAX - 1);
-        let bytes = i64::try_from(bytes).unwrap_or(i64::MAX);
-        let rows = query(sql).bind(flow.as_str()).bind(at_most).bind(bytes).fetch_all(&self.pool).await?;
-        let more = rows.first().is_some_and(|row| row.get("more"));
-        let changes = rows.iter().map(|row| change(row, flow)).collect::<Result<_>>()?;
-        Ok(Ready { changes, more })
+        let (flow, pending) = (flow.clone(), self.pending.clone());
+        self.ask(move |sql| {
+            let (mut ready, mut taken) = (Ready { changes: Vec::new(), more: false }, 0);
+            let mut after = Seq::MIN;
+            loop {
+                // Some of them may wait for their values, and then it takes another look.
+                let seqs = pending.behind(&flow, after, at_most.saturating_add(1));
+                let Some(last) = seqs.last() else { return Ok(ready) };
+                after = *last;
+                for seq in seqs {
+                    let read = |row: &Row<'_>| Ok((change(row, &flow)?, row.get::<_, i64>("bytes")?));
+                    let Some((change, bytes_of)) = sql::first(sql, READY, [seq], read)? else { continue };
+                    let is_full = ready.changes.len() >= at_most || taken >= bytes;
+                    if is_full && !ready.changes.is_empty() {
+                        ready.more = true;
+                        return Ok(ready);
+                    }
+                    taken += usize::try_from(bytes_of).unwrap_or(0);
+                    ready.changes.push(change);
+                }
+            }
+        })
+        .await
     }
 
     async fn is_paused(&self, flow: &FlowId) -> Result<bool> {
@@ -152,17 +151,21 @@ impl Read for Reader {
     }
 
     async fn waiting_for(&self, wanted: &Wanted) -> Result<Option<(Seq, Vec<FlowId>)>> {
-        let rows = query(
-            "SELECT flow, MAX(seq) FROM changes
-             WHERE state = 'pending' AND variables IS NULL AND route = ? AND fetch_url = ?
-             GROUP BY flow ORDER BY flow",
-        )
-        .bind(&*wanted.route)
-        .bind(&wanted.url)
-        .fetch_all(&self.pool)
-        .await?;
-        let flows = rows.iter().map(|row| flow_id(row.get(0))).collect::<Result<_>>()?;
-        Ok(rows.iter().map(|row| row.get(1)).max().map(|up_to| (up_to, flows)))
+        let wanted = wanted.clone();
+        let waiting: Vec<(FlowId, Seq)> = self
+            .ask(move |sql| {
+                sql::all(
+                    sql,
+                    "SELECT flow, MAX(seq) FROM changes
+                     WHERE state = 'pending' AND variables IS NULL AND route = ? AND fetch_url = ?
+                     GROUP BY flow ORDER BY flow",
+                    params![&*wanted.route, wanted.url],
+                    |row| Ok((flow_id(&row.get::<_, String>(0)?)?, row.get(1)?)),
+                )
+            })
+            .await?;
+        let (flows, lasts): (Vec<_>, Vec<_>) = waiting.into_iter().unzip();
+        Ok(lasts.into_iter().max().map(|up_to| (up_to, flows)))
     }
 
     async fn marks(&self, flow: &FlowId, nodes: &[&NodeId]) -> Result<Vec<Mark>> {
@@ -199,76 +202,80 @@ impl Read for Reader {
     }
 
     async fn last_published(&self, flow: &FlowId) -> Result<Option<String>> {
-        let row = query(
-            "SELECT version FROM (SELECT version, seq FROM changes
-                 WHERE flow = ? AND state <> 'pending' ORDER BY seq DESC LIMIT ?)
-             WHERE version IS NOT NULL ORDER BY seq DESC LIMIT 1",
-        )
-        .bind(flow.as_str())
-        .bind(LATEST)
-        .fetch_optional(&self.pool)
-        .await?;
-        Ok(row.map(|row| row.get(0)))
+        let flow = flow.clone();
+        self.ask(move |sql| {
+            sql::value_if_any(
+                sql,
+                "SELECT version FROM (SELECT version, seq FROM changes
+                     WHERE flow = ? AND state <> 'pending' ORDER BY seq DESC LIMIT ?)
+                 WHERE version IS NOT NULL ORDER BY seq DESC LIMIT 1",
+                params![flow.as_str(), LATEST],
+            )
+        })
+        .await
     }
 
     async fn was_lost_at(&self, flow: &FlowId, version: &str) -> Result<bool> {
-        let row = query(
-            "SELECT EXISTS (SELECT 1 FROM attempts WHERE outcome = 'lost' AND flow = ? AND base_version = ?)",
-        )
-        .bind(flow.as_str())
-        .bind(version)
-        .fetch_one(&self.pool)
-        .await?;
-        Ok(row.get(0))
+        let (flow, version) = (flow.clone(), version.to_owned());
+        self.ask(move |sql| {
+            sql::value(
+                sql,
+                "SELECT EXISTS (SELECT 1 FROM attempts WHERE outcome = 'lost' AND flow = ? AND base_version = ?)",
+                params![flow.as_str(), version],
+            )
+        })
+        .await
     }
 
     async fn others_were_served(&self, than: &FlowId, since: Timestamp) -> Result<bool> {
-        // All the states that SQLite must see to prove that its partial index applies, then those in question.
-        let row = query(
-            "SELECT EXISTS (SELECT 1 FROM changes
-             WHERE settled_at >= ? AND state IN ('published', 'unchanged', 'superseded', 'discarded')
-             AND state IN ('published', 'unchanged') AND flow != ?)",
-        )
-        .bind(since.as_millisecond())
-        .bind(than.as_str())
-        .fetch_one(&self.pool)
-        .await?;
-        Ok(row.get(0))
+        let than = than.clone();
+        self.ask(move |sql| {
+            // All the states that SQLite must see to prove that its partial index applies, then those in question.
+            sql::value(
+                sql,
+                "SELECT EXISTS (SELECT 1 FROM changes
+                 WHERE settled_at >= ? AND state IN ('published', 'unchanged', 'superseded', 'discarded')
+                 AND state IN ('published', 'unchanged') AND flow != ?)",
+                params![since.as_millisecond(), than.as_str()],
+            )
+        })
+        .await
     }
 }
 
-fn change(row: &SqliteRow, flow: &FlowId) -> Result<Change> {
-    let undo = row.get::<Option<&str>, _>("undo").map(|text| json(text, "a rollback")).transpose()?;
-    let mode = Mode::parse(row.get("mode"))
+fn change(row: &Row<'_>, flow: &FlowId) -> Result<Change> {
+    let text = |column| row.get::<_, Option<String>>(column);
+    let undo = text("undo")?.map(|text| json(&text, "a rollback")).transpose()?;
+    let mode = Mode::parse(&row.get::<_, String>("mode")?)
         .ok_or_else(|| JournalError::corrupt("mode", "merge, replace or patch"))?;
-    let values = match (row.get::<Option<&str>, _>("variables"), row.get::<Option<String>, _>("fetch_url")) {
+    let values = match (text("variables")?, text("fetch_url")?) {
         (Some(text), _) => match (undo, mode) {
             (Some(undo), _) => Values::Undo(undo),
-            (None, Mode::Patch) => Values::Patch(json(text, "a merge patch")?),
-            (None, Mode::Merge | Mode::Replace) => Values::Known(json(text, "a list of variables")?),
+            (None, Mode::Patch) => Values::Patch(json(&text, "a merge patch")?),
+            (None, Mode::Merge | Mode::Replace) => Values::Known(json(&text, "a list of variables")?),
         },
         (None, Some(url)) => Values::Fetch(url),
         (None, None) => return Err(JournalError::corrupt("NULL", "variables or a URL")),
     };
     Ok(Change {
-        seq: row.get("seq"),
-        held_ms: row.get("held_ms"),
+        seq: row.get("seq")?,
+        held_ms: row.get("held_ms")?,
         what: NewChange {
-            route: Arc::from(row.get::<&str, _>("route")),
+            route: Arc::from(row.get::<_, String>("route")?),
             flow: flow.clone(),
-            node: node_id(row.get("node"))?,
+            node: node_id(&row.get::<_, String>("node")?)?,
             mode,
             values,
-            order_key: key(row.get("order_key"))?,
+            order_key: key(text("order_key")?.as_deref())?,
         },
     })
 }
 
-fn attempt(row: &SqliteRow) -> Result<Attempt> {
+fn attempt(row: &Row<'_>) -> Result<Attempt> {
     Ok(Attempt {
-        id: row.get("id"),
-        flow: flow_id(row.get("flow"))?,
-        base_version: row.get("base_version"),
-        plan: json(row.get("plan"), "an attempt's plan")?,
+        id: row.get("id")?,
+        flow: flow_id(&row.get::<_, String>("flow")?)?,
+        base_version: row.get("base_version")?,
+        plan: json(&row.get::<_, String>("plan")?, "an attempt's plan")?,
     })
 }

@@ -7,10 +7,9 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use sqlx::{Row as _, query};
-
+use super::ids::DeliveryRow;
 use super::row::{flow_id, json, node_id};
-use super::{Acted, Commit, JournalError, Plan, Target};
+use super::{Acted, Commit, JournalError, Plan, Target, sql};
 use crate::change::{FlowId, Mode, NewChange, NodeId, Replaced, Seq, State, Undo, Values, shorten};
 
 type Result<T> = std::result::Result<T, JournalError>;
@@ -37,12 +36,12 @@ type LastPlan = Option<(String, Plan)>;
 impl Commit<'_> {
     /// Makes a rollback of each of these changes that has one, the newest change first: a chain of them then leads
     /// back to the oldest state.
-    pub(super) async fn roll_back(&mut self, seqs: &[Seq]) -> Result<Acted> {
+    pub(super) fn roll_back(&mut self, seqs: &[Seq]) -> Result<Acted> {
         let mut acted = Acted::default();
         let mut delivery = None;
         let mut last_plan = None;
         for seq in seqs.iter().collect::<BTreeSet<_>>().into_iter().rev().copied() {
-            let change = match self.undoing(seq, &mut last_plan).await? {
+            let change = match self.undoing(seq, &mut last_plan)? {
                 Ok(change) => change,
                 Err(why) => {
                     acted.refused.push(Refused { seq, why });
@@ -51,9 +50,9 @@ impl Commit<'_> {
             };
             let delivery = match delivery {
                 Some(known) => known,
-                None => *delivery.insert(self.own_delivery().await?),
+                None => *delivery.insert(self.own_delivery()?),
             };
-            self.insert(&[(delivery, &change)]).await?;
+            self.insert(&[(delivery, &change)])?;
             acted.made.extend(self.last);
             acted.changes += 1;
             acted.revived.add(&change.flow, 1);
@@ -63,43 +62,37 @@ impl Commit<'_> {
     }
 
     /// The change that rolls one back, or why there is none.
-    async fn undoing(
-        &mut self,
-        seq: Seq,
-        last_plan: &mut LastPlan,
-    ) -> Result<std::result::Result<NewChange, String>> {
-        let found = query(
+    fn undoing(&self, seq: Seq, last_plan: &mut LastPlan) -> Result<std::result::Result<NewChange, String>> {
+        let found = sql::first(
+            self.sql(),
             "SELECT flow, node, state, variables, attempt, undo IS NOT NULL AS is_rollback
              FROM changes WHERE seq = ?",
-        )
-        .bind(seq)
-        .fetch_optional(self.sql())
-        .await?;
-        let Some(row) = found else { return Ok(Err(format!("There is no change {seq}."))) };
-        let (node, state): (&str, &str) = (row.get("node"), row.get("state"));
-        let plan = match row.get::<Option<String>, _>("attempt") {
-            Some(attempt) => self.plan_of(attempt, last_plan).await?,
+            [seq],
+            |row| {
+                let flow = flow_id(&row.get::<_, String>("flow")?)?;
+                let node = node_id(&row.get::<_, String>("node")?)?;
+                let state = row.get::<_, String>("state")?;
+                let state = State::parse(&state).ok_or_else(|| JournalError::corrupt(state, "a state"))?;
+                let list: Option<String> = if row.get("is_rollback")? { None } else { row.get("variables")? };
+                Ok((flow, node, state, list, row.get::<_, Option<String>>("attempt")?))
+            },
+        )?;
+        let Some((flow, node, state, list, attempt)) = found else {
+            return Ok(Err(format!("There is no change {seq}.")));
+        };
+        let plan = match attempt {
+            Some(attempt) => self.plan_of(attempt, last_plan)?,
             None => None,
         };
-        let done = Done {
-            seq,
-            flow: &flow_id(row.get("flow"))?,
-            node: &node_id(node)?,
-            state: State::parse(state).ok_or_else(|| JournalError::corrupt(state, "a state"))?,
-            plan,
-            list: if row.get("is_rollback") { None } else { row.get("variables") },
-        };
+        let done = Done { seq, flow: &flow, node: &node, state, plan, list: list.as_deref() };
         Ok(done.rollback())
     }
 
-    async fn plan_of<'p>(&mut self, attempt: String, last: &'p mut LastPlan) -> Result<Option<&'p Plan>> {
+    fn plan_of<'p>(&self, attempt: String, last: &'p mut LastPlan) -> Result<Option<&'p Plan>> {
         if last.as_ref().is_none_or(|(known, _)| *known != attempt) {
-            let row = query("SELECT plan FROM attempts WHERE id = ? AND outcome = 'published'")
-                .bind(&attempt)
-                .fetch_optional(self.sql())
-                .await?;
-            *last = match row {
-                Some(row) => Some((attempt, json(row.get("plan"), "an attempt's plan")?)),
+            let text = "SELECT plan FROM attempts WHERE id = ? AND outcome = 'published'";
+            *last = match sql::value_if_any::<String>(self.sql(), text, [&attempt])? {
+                Some(plan) => Some((attempt, json(&plan, "an attempt's plan")?)),
                 None => None,
             };
         }
@@ -107,17 +100,17 @@ impl Commit<'_> {
     }
 
     /// A delivery that an operator's word makes. It is named after its first change, whose number never comes back.
-    async fn own_delivery(&mut self) -> Result<i64> {
-        let row = query(
-            "INSERT INTO deliveries (source, delivery_id, state, received_at)
-             SELECT ?, 'rollback-' || (COALESCE(MAX(seq), 0) + 1), 'accepted', ?
-             FROM sqlite_sequence WHERE name = 'changes' RETURNING id",
-        )
-        .bind(OPERATOR)
-        .bind(self.now_ms)
-        .fetch_one(self.sql())
-        .await?;
-        Ok(row.get(0))
+    fn own_delivery(&mut self) -> Result<DeliveryRow> {
+        let next =
+            "SELECT 'rollback-' || (COALESCE(MAX(seq), 0) + 1) FROM sqlite_sequence WHERE name = 'changes'";
+        let id: String = sql::value(self.sql(), next, ())?;
+        let row = self.new_row(OPERATOR, &id);
+        sql::execute(
+            self.sql(),
+            "INSERT INTO deliveries (id, source, delivery_id, state, received_at) VALUES (?, ?, ?, 'accepted', ?)",
+            (row, OPERATOR, id, self.now_ms),
+        )?;
+        Ok(row)
     }
 }
 

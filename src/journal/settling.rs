@@ -3,12 +3,12 @@
 
 use std::collections::BTreeMap;
 
-use sqlx::{Row as _, query};
+use rusqlite::params;
 
 use super::admission::text_of;
 use super::row::flow_id;
 use super::write::encode;
-use super::{Attempt, Commit, Ending, Fetched, JournalError, Settlement, Tally};
+use super::{Attempt, Commit, Ending, Fetched, JournalError, Settlement, Tally, sql};
 use crate::change::{FlowId, Mode, Seq, State, Values, Wanted};
 
 /// Why thin changes fail whose route has come to patch since they arrived, or to patch no more.
@@ -17,135 +17,120 @@ const OTHER_MODE: &str = "the mode of its route is another now than when it arri
 type Result<T> = std::result::Result<T, JournalError>;
 
 impl Commit<'_> {
-    pub(super) async fn attempt(&mut self, attempt: &Attempt) -> Result<()> {
-        query("INSERT INTO attempts (id, flow, base_version, plan, started_at) VALUES (?, ?, ?, ?, ?)")
-            .bind(&attempt.id)
-            .bind(attempt.flow.as_str())
-            .bind(&attempt.base_version)
-            .bind(encode(&attempt.plan))
-            .bind(self.now_ms)
-            .execute(self.sql())
-            .await?;
+    pub(super) fn attempt(&self, attempt: &Attempt) -> Result<()> {
+        sql::execute(
+            self.sql(),
+            "INSERT INTO attempts (id, flow, base_version, plan, started_at) VALUES (?, ?, ?, ?, ?)",
+            params![
+                attempt.id,
+                attempt.flow.as_str(),
+                attempt.base_version,
+                encode(&attempt.plan),
+                self.now_ms
+            ],
+        )?;
         Ok(())
     }
 
-    pub(super) async fn settle(&mut self, flow: &FlowId, settlement: &Settlement) -> Result<Tally> {
-        let now = self.now_ms;
+    pub(super) fn settle(&mut self, flow: &FlowId, settlement: &Settlement) -> Result<Tally> {
         if let Some((id, outcome)) = &settlement.attempt {
-            query("UPDATE attempts SET outcome = ?, ended_at = ? WHERE id = ?")
-                .bind(outcome.as_str())
-                .bind(now)
-                .bind(id)
-                .execute(self.sql())
-                .await?;
+            sql::execute(
+                self.sql(),
+                "UPDATE attempts SET outcome = ?, ended_at = ? WHERE id = ?",
+                params![outcome.as_str(), self.now_ms, id],
+            )?;
         }
-        self.mark(flow, &settlement.marks).await?;
+        self.mark(flow, &settlement.marks)?;
         let mut alike: BTreeMap<_, Vec<Seq>> = BTreeMap::new();
         for Ending { seq, state, reason } in &settlement.endings {
             alike.entry((*state == State::Published, state.as_str(), reason)).or_default().push(*seq);
         }
         let mut ended = 0;
         for ((is_published, state, reason), seqs) in alike {
-            let done = query(
+            ended += sql::execute(
+                self.sql(),
                 "UPDATE changes SET state = ?, reason = ?, version = ?, attempt = ?, settled_at = ?
                  WHERE seq IN (SELECT value FROM json_each(?)) AND state = 'pending'",
-            )
-            .bind(state)
-            .bind(reason)
-            .bind(settlement.version.as_ref().filter(|_| is_published))
-            .bind(settlement.attempt.as_ref().filter(|_| is_published).map(|(id, _)| id))
-            .bind(now)
-            .bind(encode(&seqs))
-            .execute(self.sql())
-            .await?;
-            ended += usize::try_from(done.rows_affected()).unwrap_or(usize::MAX);
+                params![
+                    state,
+                    reason,
+                    settlement.version.as_ref().filter(|_| is_published),
+                    settlement.attempt.as_ref().filter(|_| is_published).map(|(id, _)| id),
+                    self.now_ms,
+                    encode(&seqs)
+                ],
+            )?;
         }
+        self.moves.ended(settlement.endings.iter().map(|ending| (flow.clone(), ending.seq)));
         let mut tally = Tally::default();
         tally.add(flow, ended);
         Ok(tally)
     }
 
-    pub(super) async fn hold(&mut self, seqs: &[Seq], reason: &str, for_ms: i64) -> Result<()> {
-        query(
+    pub(super) fn hold(&self, seqs: &[Seq], reason: &str, for_ms: i64) -> Result<()> {
+        sql::execute(
+            self.sql(),
             "UPDATE changes SET reason = ?, held_ms = held_ms + ?
              WHERE seq IN (SELECT value FROM json_each(?)) AND state = 'pending'",
-        )
-        .bind(reason)
-        .bind(for_ms)
-        .bind(encode(seqs))
-        .execute(self.sql())
-        .await?;
+            params![reason, for_ms, encode(seqs)],
+        )?;
         Ok(())
     }
 
-    pub(super) async fn fetched(&mut self, wanted: &Wanted, up_to: Seq, fetched: &Fetched) -> Result<Tally> {
+    pub(super) fn fetched(&mut self, wanted: &Wanted, up_to: Seq, fetched: &Fetched) -> Result<Tally> {
         match fetched {
             Fetched::Values(values) => {
                 // Values that are known have a text, whatever the mode.
                 let Some(value) = text_of(values, Mode::Merge) else { return Ok(Tally::default()) };
-                self.fill(wanted, up_to, &value, matches!(values, Values::Patch(_))).await?;
-                return self.fail_thin(wanted, up_to, OTHER_MODE).await;
+                self.fill(wanted, up_to, &value, matches!(values, Values::Patch(_)))?;
+                return self.fail_thin(wanted, up_to, OTHER_MODE);
             }
             Fetched::Nothing(reason) => {
-                query(
+                sql::execute(
+                    self.sql(),
                     "UPDATE changes SET reason = ?
                      WHERE state = 'pending' AND variables IS NULL AND route = ? AND fetch_url = ? AND seq <= ?",
-                )
-                .bind(reason)
-                .bind(&*wanted.route)
-                .bind(&wanted.url)
-                .bind(up_to)
-                .execute(self.sql())
-                .await?;
+                    params![reason, &*wanted.route, wanted.url, up_to],
+                )?;
             }
-            Fetched::Unfit(reason) => return self.fail_thin(wanted, up_to, reason).await,
+            Fetched::Unfit(reason) => return self.fail_thin(wanted, up_to, reason),
         }
         Ok(Tally::default())
     }
 
     /// Gives thin changes of that kind their values, and remembers what was taken for their nodes.
-    async fn fill(&mut self, wanted: &Wanted, up_to: Seq, value: &str, is_patch: bool) -> Result<()> {
-        let filled = query(
+    fn fill(&self, wanted: &Wanted, up_to: Seq, value: &str, is_patch: bool) -> Result<()> {
+        let filled = sql::all(
+            self.sql(),
             "UPDATE changes SET variables = ?, reason = NULL
              WHERE state = 'pending' AND variables IS NULL AND route = ? AND fetch_url = ? AND seq <= ?
                  AND (mode = 'patch') = ?
              RETURNING flow, node, seq",
-        )
-        .bind(value)
-        .bind(&*wanted.route)
-        .bind(&wanted.url)
-        .bind(up_to)
-        .bind(is_patch)
-        .fetch_all(self.sql())
-        .await?;
-        let mut last: BTreeMap<(&str, &str), Seq> = BTreeMap::new();
-        for row in &filled {
-            let seq = last.entry((row.get("flow"), row.get("node"))).or_default();
-            *seq = (*seq).max(row.get("seq"));
+            params![value, &*wanted.route, wanted.url, up_to, is_patch],
+            |row| Ok(((row.get::<_, String>(0)?, row.get::<_, String>(1)?), row.get(2)?)),
+        )?;
+        let mut last: BTreeMap<(String, String), Seq> = BTreeMap::new();
+        for (place, seq) in filled {
+            let last = last.entry(place).or_default();
+            *last = (*last).max(seq);
         }
         for ((flow, node), seq) in last {
-            self.take((&wanted.route, flow, node), seq, value).await?;
+            self.take((&wanted.route, &flow, &node), seq, value)?;
         }
         Ok(())
     }
 
-    async fn fail_thin(&mut self, wanted: &Wanted, up_to: Seq, reason: &str) -> Result<Tally> {
-        let now = self.now_ms;
-        let failed = query(
+    fn fail_thin(&mut self, wanted: &Wanted, up_to: Seq, reason: &str) -> Result<Tally> {
+        let failed = sql::all(
+            self.sql(),
             "UPDATE changes SET state = 'failed', settled_at = ?, reason = ?
-             WHERE state = 'pending' AND variables IS NULL AND route = ? AND fetch_url = ? AND seq <= ? RETURNING flow",
-        )
-        .bind(now)
-        .bind(reason)
-        .bind(&*wanted.route)
-        .bind(&wanted.url)
-        .bind(up_to)
-        .fetch_all(self.sql())
-        .await?;
-        let mut ended = Tally::default();
-        for row in &failed {
-            ended.add(&flow_id(row.get(0))?, 1);
-        }
+             WHERE state = 'pending' AND variables IS NULL AND route = ? AND fetch_url = ? AND seq <= ?
+             RETURNING flow, seq",
+            params![self.now_ms, reason, &*wanted.route, wanted.url, up_to],
+            |row| Ok((flow_id(&row.get::<_, String>(0)?)?, row.get(1)?)),
+        )?;
+        let ended = failed.iter().map(|(flow, _)| flow).collect();
+        self.moves.ended(failed);
         Ok(ended)
     }
 }

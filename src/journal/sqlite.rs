@@ -1,35 +1,30 @@
 //! Opening the SQLite file: its lock, its durability, its schema.
 
-use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::{Duration, Instant};
 
-use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
-use sqlx::sqlite::{
-    SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions,
-    SqliteSynchronous,
-};
-use sqlx::{ConnectOptions as _, SqlSafeStr as _};
+use rusqlite::config::DbConfig;
+use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
-use super::checkpoint::Checkpoints;
+use super::ids::Ids;
 use super::lock::{Lock, accessible, has_wal};
-use super::{JournalError, Reader, Writer};
+use super::pending::Pending;
+use super::readers::Readers;
+use super::{JournalError, Reader, Writer, sql};
 use crate::change::{Seq, shorten};
 use crate::http::shown;
 
 /// How many connections read beside the writer's one.
-const READERS: u32 = 4;
+const READERS: usize = 4;
 /// How long another process may have the journal until it counts as its, and how often that is looked at.
 const LOCK_WAIT: Duration = Duration::from_millis(500);
 const LOCK_LOOK_EVERY: Duration = Duration::from_millis(10);
 /// What the writer keeps of the file in memory at most, in KiB: random ids are looked up all over their index.
-const WRITER_CACHE_KIB: u32 = 16 * 1024;
-/// How many pages, of 4 KiB, the WAL may have until a commit copies what is left of them, waits for the disk and begins
-/// the WAL anew. Most of them have been copied beside the commits by then.
-const WAL_PAGES: u32 = 16_000;
-/// How many bytes of it stay when it begins anew.
-const WAL_BYTES: u32 = 64 * 1024 * 1024;
+const WRITER_CACHE_KIB: i64 = 16 * 1024;
+/// How many bytes of the WAL stay when a commit begins it anew, as one does after each 1,000 pages: SQLite's own measure,
+/// and with more of them the commits that do it take longer, not the others less.
+const WAL_BYTES: i64 = 4 * 1024 * 1024;
 /// How long a statement waits for a lock that another connection of ours holds.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -88,42 +83,23 @@ impl Journal {
         let lock = patiently(|| Lock::take(path)).await?;
         let unusable = |source| JournalError::unusable(path, source);
         // Before anything of it is changed, even its mode.
-        let pool = onlooker(path).await?;
-        let last = examine(&pool, path, lock.acknowledged()).await;
-        pool.close().await;
-        let last = last?;
-        let options = SqliteConnectOptions::new()
-            .filename(path)
-            .create_if_missing(true)
-            .journal_mode(SqliteJournalMode::Wal)
-            .synchronous(SqliteSynchronous::Full)
-            .foreign_keys(true)
-            .busy_timeout(BUSY_TIMEOUT)
-            .disable_statement_logging();
-        let mut connection = options.connect().await.map_err(unusable)?;
-        migrator().run(&mut connection).await.map_err(|error| not_migrated(path, error))?;
-        settle(&mut connection).await.map_err(unusable)?;
-        let checkpoints = Checkpoints::over(connection);
-        let options = options.create_if_missing(false);
-        let writing = options
-            .clone()
-            .pragma("cache_size", format!("-{WRITER_CACHE_KIB}"))
-            .pragma("wal_autocheckpoint", WAL_PAGES.to_string())
-            // What it has grown to while somebody read for long, as a backup does, it gives back.
-            .pragma("journal_size_limit", WAL_BYTES.to_string())
-            // What it takes to undo one statement alone, as large as the pages that it changes. A migration's is larger.
-            .pragma("temp_store", "memory");
-        let connection = writing.connect().await.map_err(unusable)?;
-        // Not `read_only`: the last connection that closes tidies up the WAL, and it may be one of these.
-        let pool = SqlitePoolOptions::new()
-            .max_connections(READERS)
-            // To a file of ours: asking whether the connection is alive costs as much as the question.
-            .test_before_acquire(false)
-            .connect_with(options.pragma("query_only", "true"))
-            .await
-            .map_err(unusable)?;
-        let writer = Writer::new(connection, writing, checkpoints, lock.knowing(last));
-        Ok(Self { writer, reader: Reader::new(pool) })
+        let last = onlooker(path).and_then(|sql| examine(&sql, path, lock.acknowledged()))?;
+        let mut sql = connect(path).map_err(unusable)?;
+        sql.pragma_update(None, "journal_mode", "wal").map_err(unusable)?;
+        migrate(&mut sql).map_err(unusable)?;
+        let ids = Ids::take_up(&mut sql)?;
+        let pending = Pending::load(&sql)?;
+        settle(&sql).and_then(|()| to_write(&sql)).map_err(unusable)?;
+        let readers = (0..READERS).map(|_| {
+            // Not `read_only`: the last connection that closes tidies up the WAL, and it may be one of these.
+            connect(path).and_then(|sql| sql.pragma_update(None, "query_only", true).map(|()| sql))
+        });
+        let readers = readers.collect::<rusqlite::Result<_>>().map_err(unusable)?;
+        let readers = Readers::over(readers)
+            .map_err(|source| JournalError::NoThread { path: path.to_owned(), source })?;
+        let reader = Reader::new(readers, pending.clone());
+        let writer = Writer::new(sql, pending, ids, lock.knowing(last));
+        Ok(Self { writer, reader })
     }
 
     /// Looks whether the journal could be opened, without doing so: none is made, and none is migrated.
@@ -140,16 +116,15 @@ impl Journal {
                 acknowledged => Err(JournalError::CutShort { path: path.to_owned(), last: 0, acknowledged }),
             };
         }
-        let pool = onlooker(path).await?;
-        let found = match examine(&pool, path, lock.acknowledged()).await {
-            Ok(None) => Ok(Found::Nothing),
-            Ok(Some(_)) => {
-                Reader::new(pool.clone()).pending_count().await.map(|pending| Found::Journal { pending })
+        let sql = onlooker(path)?;
+        match examine(&sql, path, lock.acknowledged())? {
+            None => Ok(Found::Nothing),
+            Some(_) => {
+                let pending: i64 =
+                    sql::value(&sql, "SELECT COUNT(*) FROM changes WHERE state = 'pending'", [])?;
+                Ok(Found::Journal { pending: usize::try_from(pending).unwrap_or(0) })
             }
-            Err(error) => Err(error),
-        };
-        pool.close().await;
-        found
+        }
     }
 }
 
@@ -179,35 +154,58 @@ pub enum Found {
     },
 }
 
+/// A connection to the journal that is there.
+fn connect(path: &Path) -> rusqlite::Result<Connection> {
+    open(path, OpenFlags::SQLITE_OPEN_READ_WRITE)
+}
+
+fn open(path: &Path, access: OpenFlags) -> rusqlite::Result<Connection> {
+    let sql = Connection::open_with_flags(path, access | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    sql.busy_timeout(BUSY_TIMEOUT)?;
+    sql.set_prepared_statement_cache_capacity(sql::KEPT);
+    // A plan may not depend on values: else SQLite makes it anew whenever a statement gets others.
+    sql.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
+    sql.pragma_update(None, "synchronous", "full")?;
+    // A migration makes a table anew that others refer to. And what refers is written by us alone, behind what it refers
+    // to: to have it looked up again for each row makes SQLite note what each page was like before each statement.
+    sql.pragma_update(None, "foreign_keys", false)?;
+    Ok(sql)
+}
+
+/// Has a connection commit from now on.
+fn to_write(sql: &Connection) -> rusqlite::Result<()> {
+    sql.pragma_update(None, "cache_size", -WRITER_CACHE_KIB)?;
+    // What it has grown to while somebody read for long, as a backup does, it gives back.
+    sql.pragma_update_and_check(None, "journal_size_limit", WAL_BYTES, |_row| Ok(()))?;
+    // What it takes to undo one statement alone, as large as the pages that it changes. A migration's is larger.
+    sql.pragma_update(None, "temp_store", "memory")
+}
+
 /// A connection that changes nothing. With what a crash left in the WAL it must not even write that into the file,
 /// as closing it would otherwise: should the journal be refused, all of it stays as it was found.
-async fn onlooker(path: &Path) -> Result<SqlitePool, JournalError> {
-    let options = SqliteConnectOptions::new()
-        .filename(path)
-        .read_only(has_wal(path))
-        .pragma("query_only", "true")
-        .disable_statement_logging();
-    let pool = SqlitePoolOptions::new().max_connections(1).connect_with(options).await;
-    pool.map_err(|source| JournalError::unusable(path, source))
+fn onlooker(path: &Path) -> Result<Connection, JournalError> {
+    let access =
+        if has_wal(path) { OpenFlags::SQLITE_OPEN_READ_ONLY } else { OpenFlags::SQLITE_OPEN_READ_WRITE };
+    let sql = open(path, access).and_then(|sql| sql.pragma_update(None, "query_only", true).map(|()| sql));
+    sql.map_err(|source| JournalError::unusable(path, source))
 }
 
 /// Looks whether a file is a journal that is whole; the number of its last change, or nothing if it can become
 /// a journal. What is damaged, or lacks a change that was acknowledged, is refused.
-async fn examine(pool: &SqlitePool, path: &Path, acknowledged: Seq) -> Result<Option<Seq>, JournalError> {
+fn examine(sql: &Connection, path: &Path, acknowledged: Seq) -> Result<Option<Seq>, JournalError> {
     let unusable = |source| JournalError::unusable(path, source);
     let mut last = None;
-    if is_journal(pool, path).await? {
+    if is_journal(sql, path)? {
         // Reads the whole file: a fifth of a second for 100,000 changes. `integrity_check` takes three times that.
         let begun = Instant::now();
-        let found: String =
-            sqlx::query_scalar("PRAGMA quick_check(1)").fetch_one(pool).await.map_err(unusable)?;
+        let found: String = sql.query_row("PRAGMA quick_check(1)", [], |row| row.get(0)).map_err(unusable)?;
         tracing::debug!(journal.check_ms = begun.elapsed().as_millis(), "the journal was checked");
         if found != "ok" {
             return Err(JournalError::damaged(path, found));
         }
         // Kept by SQLite for AUTOINCREMENT: it stays when the change is pruned.
-        let sql = "SELECT COALESCE(MAX(seq), 0) FROM sqlite_sequence WHERE name = 'changes'";
-        last = Some(sqlx::query_scalar(sql).fetch_one(pool).await.map_err(unusable)?);
+        let text = "SELECT COALESCE(MAX(seq), 0) FROM sqlite_sequence WHERE name = 'changes'";
+        last = Some(sql.query_row(text, [], |row| row.get(0)).map_err(unusable)?);
     }
     let known = last.unwrap_or(0);
     if known < acknowledged {
@@ -220,46 +218,53 @@ async fn examine(pool: &SqlitePool, path: &Path, acknowledged: Seq) -> Result<Op
 ///
 /// Where an fsync failed in that life, the system may call clean what never reached the disk, and a later fsync
 /// would pass over it. Commits that follow it in the same WAL would then hang in the air.
-async fn settle(connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
-    sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(connection).await.map(drop)
+fn settle(sql: &Connection) -> rusqlite::Result<()> {
+    sql.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_row| Ok(()))
 }
 
 /// Whether a file is a journal that this version can use; if not, it holds nothing yet and can become one.
-async fn is_journal(pool: &SqlitePool, path: &Path) -> Result<bool, JournalError> {
+fn is_journal(sql: &Connection, path: &Path) -> Result<bool, JournalError> {
     let unusable = |source| JournalError::unusable(path, source);
-    // A first start that was cut off may have left nothing but the empty list of migrations.
+    // A first start of an earlier version that was cut off may have left nothing but the empty list of migrations.
     let tables = "SELECT COALESCE(SUM(tbl_name <> '_sqlx_migrations'), 0),
-                         COALESCE(SUM(name IN ('_sqlx_migrations', 'deliveries')), 0) FROM sqlite_schema";
-    match sqlx::query_as::<_, (i64, i64)>(tables).fetch_one(pool).await.map_err(unusable)? {
-        (0, _) => return Ok(false),
-        (_, 0 | 1) => return Err(JournalError::Foreign { path: path.to_owned() }),
-        _ => {}
+                         COALESCE(SUM(name IN ('changes', 'deliveries')), 0) FROM sqlite_schema";
+    let tables = sql.query_row(tables, [], |row| Ok((row.get(0)?, row.get(1)?))).map_err(unusable)?;
+    match (tables, version(sql).map_err(unusable)?) {
+        ((0, _), _) => Ok(false),
+        ((_, 2), 1..=NEWEST) => Ok(true),
+        ((_, 2), version) if version > NEWEST => Err(JournalError::Schema { path: path.to_owned(), version }),
+        _ => Err(JournalError::Foreign { path: path.to_owned() }),
     }
-    let version = "SELECT COALESCE(MAX(version), 0) FROM _sqlx_migrations";
-    let version: i64 = sqlx::query_scalar(version).fetch_one(pool).await.map_err(unusable)?;
-    if version != 0 && !migrator().version_exists(version) {
-        let source = MigrateError::VersionMissing(version);
-        return Err(JournalError::Schema { path: path.to_owned(), source });
-    }
-    Ok(version != 0)
 }
 
-fn migrator() -> Migrator {
-    let all = [
-        ("journal", include_str!("migrations/0001_journal.sql")),
-        ("verbs", include_str!("migrations/0002_verbs.sql")),
-        ("sources", include_str!("migrations/0003_sources.sql")),
-        ("ends", include_str!("migrations/0004_ends.sql")),
-    ];
-    let migration = |(number, (name, sql)): (i64, (&'static str, &'static str))| {
-        Migration::new(number, Cow::Borrowed(name), MigrationType::Simple, sql.into_sql_str(), false)
-    };
-    Migrator::with_migrations((1..).zip(all).map(migration).collect())
+/// What makes each version of the schema out of the one before.
+const MIGRATIONS: [&str; 5] = [
+    include_str!("migrations/0001_journal.sql"),
+    include_str!("migrations/0002_verbs.sql"),
+    include_str!("migrations/0003_sources.sql"),
+    include_str!("migrations/0004_ends.sql"),
+    include_str!("migrations/0005_ids.sql"),
+];
+const NEWEST: i64 = MIGRATIONS.len() as i64;
+
+/// The version of a journal's schema; 0 if there is none yet.
+fn version(sql: &Connection) -> rusqlite::Result<i64> {
+    let version = sql.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    // The first four had a list of what was made.
+    let has_list = "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = '_sqlx_migrations')";
+    if version == 0 && sql.query_row(has_list, [], |row| row.get(0))? {
+        return sql.query_row("SELECT COALESCE(MAX(version), 0) FROM _sqlx_migrations", [], |row| row.get(0));
+    }
+    Ok(version)
 }
 
-fn not_migrated(path: &Path, error: MigrateError) -> JournalError {
-    if let MigrateError::Execute(source) | MigrateError::ExecuteMigration(source, _) = error {
-        return JournalError::unusable(path, source);
+fn migrate(sql: &mut Connection) -> rusqlite::Result<()> {
+    let made = version(sql)?;
+    for (version, text) in (1..).zip(MIGRATIONS).filter(|(version, _)| *version > made) {
+        let transaction = sql.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        transaction.execute_batch(text)?;
+        transaction.pragma_update(None, "user_version", version)?;
+        transaction.commit()?;
     }
-    JournalError::Schema { path: path.to_owned(), source: error }
+    Ok(())
 }

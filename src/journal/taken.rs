@@ -4,10 +4,10 @@
 //! stays: what failed or was discarded is not made again until the source says something else.
 
 use jiff::Timestamp;
-use sqlx::{Row as _, query};
+use rusqlite::Row;
 
 use super::row::{flow_id, node_id, time};
-use super::{Commit, JournalError, Reader};
+use super::{Commit, JournalError, Reader, sql};
 use crate::change::{FlowId, NewChange, NodeId, Seq, Values};
 
 type Result<T> = std::result::Result<T, JournalError>;
@@ -38,39 +38,32 @@ pub(super) type Place<'a> = (&'a str, &'a str, &'a str);
 impl Commit<'_> {
     /// Notes what was taken and became this change. What became an older one and is fetched later, as where each
     /// event names a revision of its own, is not what the source says now.
-    pub(super) async fn take(&mut self, place: Place<'_>, seq: Seq, value: &str) -> Result<()> {
+    pub(super) fn take(&self, place: Place<'_>, seq: Seq, value: &str) -> Result<()> {
         let (route, flow, node) = place;
-        query(
+        sql::execute(
+            self.sql(),
             "INSERT INTO taken (route, flow, node, value, seq, taken_at) VALUES (?, ?, ?, ?, ?, ?)
              ON CONFLICT (route, flow, node) DO UPDATE
              SET value = excluded.value, seq = excluded.seq, taken_at = excluded.taken_at
              WHERE excluded.seq >= taken.seq",
-        )
-        .bind(route)
-        .bind(flow)
-        .bind(node)
-        .bind(value)
-        .bind(seq)
-        .bind(self.now_ms)
-        .execute(self.sql())
-        .await?;
+            (route, flow, node, value, seq, self.now_ms),
+        )?;
         Ok(())
     }
 
     /// Whether what a change rests on has moved since it was made.
-    pub(super) async fn has_moved(&mut self, change: &NewChange) -> Result<bool> {
+    pub(super) fn has_moved(&self, change: &NewChange) -> Result<bool> {
         let Values::Taken { seen, .. } = &change.values else { return Ok(false) };
-        let work = self.work_of(&change.flow, &change.node).await?;
+        let work = self.work_of(&change.flow, &change.node)?;
         if work.is_pending || work != seen.work {
             return Ok(true);
         }
-        let row = query("SELECT seq FROM taken WHERE route = ? AND flow = ? AND node = ?")
-            .bind(&*change.route)
-            .bind(change.flow.as_str())
-            .bind(change.node.as_str())
-            .fetch_optional(self.sql())
-            .await?;
-        Ok(row.map(|row| row.get(0)) != seen.taken)
+        let taken = sql::value_if_any::<Seq>(
+            self.sql(),
+            "SELECT seq FROM taken WHERE route = ? AND flow = ? AND node = ?",
+            (&*change.route, change.flow.as_str(), change.node.as_str()),
+        )?;
+        Ok(taken != seen.taken)
     }
 }
 
@@ -83,29 +76,32 @@ impl Reader {
     ) -> Result<Vec<Taken>> {
         // No flow is named by the empty text.
         let (flow, node) = after.map_or(("", ""), |(flow, node)| (flow.as_str(), node.as_str()));
-        let rows = query(
-            "SELECT t.flow, t.node, t.value, t.taken_at, t.seq, c.fetch_url, COALESCE(c.order_key IS NOT NULL
-                 AND c.state IN ('published', 'unchanged', 'superseded'), FALSE) AS ended_by_key
-             FROM taken t LEFT JOIN changes c ON c.seq = t.seq
-             WHERE t.route = ? AND (t.flow, t.node) > (?, ?) ORDER BY t.flow, t.node LIMIT ?",
-        )
-        .bind(route)
-        .bind(flow)
-        .bind(node)
-        .bind(i64::try_from(at_most).unwrap_or(i64::MAX))
-        .fetch_all(&self.pool)
-        .await?;
-        let taken = |row: &sqlx::sqlite::SqliteRow| {
-            Ok(Taken {
-                flow: flow_id(row.get("flow"))?,
-                node: node_id(row.get("node"))?,
-                value: row.get("value"),
-                taken_at: time(row.get("taken_at"))?,
-                seq: row.get("seq"),
-                url: row.get("fetch_url"),
-                ended_by_key: row.get("ended_by_key"),
-            })
-        };
-        rows.iter().map(taken).collect()
+        let (route, flow, node) = (route.to_owned(), flow.to_owned(), node.to_owned());
+        let at_most = i64::try_from(at_most).unwrap_or(i64::MAX);
+        self.ask(move |sql| {
+            sql::all(
+                sql,
+                "SELECT t.flow, t.node, t.value, t.taken_at, t.seq, c.fetch_url,
+                     COALESCE(c.order_key IS NOT NULL
+                         AND c.state IN ('published', 'unchanged', 'superseded'), FALSE) AS ended_by_key
+                 FROM taken t LEFT JOIN changes c ON c.seq = t.seq
+                 WHERE t.route = ? AND (t.flow, t.node) > (?, ?) ORDER BY t.flow, t.node LIMIT ?",
+                (route, flow, node, at_most),
+                taken,
+            )
+        })
+        .await
     }
+}
+
+fn taken(row: &Row<'_>) -> Result<Taken> {
+    Ok(Taken {
+        flow: flow_id(&row.get::<_, String>("flow")?)?,
+        node: node_id(&row.get::<_, String>("node")?)?,
+        value: row.get("value")?,
+        taken_at: time(row.get("taken_at")?)?,
+        seq: row.get("seq")?,
+        url: row.get("fetch_url")?,
+        ended_by_key: row.get("ended_by_key")?,
+    })
 }

@@ -4,11 +4,9 @@
 //! retried change takes its old place in the order of arrival.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
-use sqlx::sqlite::{Sqlite, SqliteRow};
-use sqlx::{QueryBuilder, Row as _, query};
-
+use super::row::flow_id;
+use super::sql::{self, Question};
 use super::{ChangeFilter, Commit, JournalError, Refused, Tally};
 use crate::change::{FlowId, Seq, State, Wanted};
 
@@ -69,80 +67,81 @@ const FOUND: &str = "SELECT c.seq, c.flow, c.route, CASE WHEN c.variables IS NUL
     FROM changes c JOIN deliveries d ON d.id = c.delivery WHERE ";
 
 impl Commit<'_> {
-    pub(super) async fn act(&mut self, verb: Verb, chosen: &Chosen) -> Result<Acted> {
-        let (found, next_cursor) = self.choose(chosen).await?;
+    pub(super) fn act(&mut self, verb: Verb, chosen: &Chosen) -> Result<Acted> {
+        let (found, next_cursor) = self.choose(chosen)?;
         let mut acted = Acted { next_cursor, ..Acted::default() };
         match verb {
-            Verb::Retry => self.retry(found, &mut acted).await?,
-            Verb::Discard => self.discard(found, &mut acted).await?,
+            Verb::Retry => self.retry(found, &mut acted)?,
+            Verb::Discard => self.discard(found, &mut acted)?,
         }
         Ok(acted)
     }
 
-    async fn retry(&mut self, found: Vec<Found>, acted: &mut Acted) -> Result<()> {
+    fn retry(&mut self, found: Vec<Found>, acted: &mut Acted) -> Result<()> {
         for change in found {
-            query(
+            sql::execute(
+                self.sql(),
                 "UPDATE changes SET state = 'pending', reason = NULL, held_ms = 0, settled_at = NULL
                  WHERE seq = ?",
-            )
-            .bind(change.seq)
-            .execute(self.sql())
-            .await?;
+                [change.seq],
+            )?;
             acted.changes += 1;
             acted.revived.add(&change.flow, usize::from(change.state == State::Failed));
+            self.moves.came([(change.flow.clone(), change.seq)]);
             acted.flows.insert(change.flow);
             acted.wanted.extend(change.wanted);
         }
         Ok(())
     }
 
-    async fn discard(&mut self, found: Vec<Found>, acted: &mut Acted) -> Result<()> {
+    fn discard(&mut self, found: Vec<Found>, acted: &mut Acted) -> Result<()> {
         let now = self.now_ms;
-        let in_flight = self.in_flight(&found).await?;
+        let in_flight = self.in_flight(&found)?;
         for change in found {
             if in_flight.contains(&change.seq) {
                 acted.in_flight += 1;
                 continue;
             }
-            query("UPDATE changes SET state = 'discarded', settled_at = ? WHERE seq = ?")
-                .bind(now)
-                .bind(change.seq)
-                .execute(self.sql())
-                .await?;
+            sql::execute(
+                self.sql(),
+                "UPDATE changes SET state = 'discarded', settled_at = ? WHERE seq = ?",
+                (now, change.seq),
+            )?;
             acted.changes += 1;
             acted.ended.add(&change.flow, usize::from(change.state == State::Pending));
+            self.moves.ended([(change.flow, change.seq)]);
         }
         Ok(())
     }
 
     /// The changes that updates carry whose outcome is not known, of the flows of these changes.
-    async fn in_flight(&mut self, found: &[Found]) -> Result<BTreeSet<Seq>> {
+    fn in_flight(&self, found: &[Found]) -> Result<BTreeSet<Seq>> {
         let flows: BTreeSet<&FlowId> = found.iter().map(|change| &change.flow).collect();
         let mut seqs = BTreeSet::new();
         for flow in flows {
-            let rows = query(
+            seqs.extend(sql::all(
+                self.sql(),
                 "SELECT json_extract(ending.value, '$.seq')
                  FROM attempts, json_each(attempts.plan, '$.endings') AS ending
                  WHERE attempts.outcome IS NULL AND attempts.flow = ?",
-            )
-            .bind(flow.as_str())
-            .fetch_all(self.sql())
-            .await?;
-            seqs.extend(rows.iter().map(|row| row.get::<Seq, _>(0)));
+                [flow.as_str()],
+                |row| Ok(row.get::<_, Seq>(0)?),
+            )?);
         }
         Ok(seqs)
     }
 
     /// The changes that are meant, newest first, and the cursor of those that the filter's limit left out.
-    async fn choose(&mut self, chosen: &Chosen) -> Result<(Vec<Found>, Option<Seq>)> {
+    fn choose(&self, chosen: &Chosen) -> Result<(Vec<Found>, Option<Seq>)> {
         let states = [State::Pending, State::Failed];
         match chosen {
             Chosen::One(seq) => {
                 let mut found = Vec::new();
                 for state in states {
-                    let mut sql = QueryBuilder::new(FOUND);
-                    sql.push("c.seq = ").push_bind(*seq).push(" AND c.state = ").push_bind(state.as_str());
-                    found.extend(self.find(sql, state).await?);
+                    let mut question = Question::new(FOUND);
+                    question.push("c.seq = ").push_bind(*seq);
+                    question.push(" AND c.state = ").push_bind(state.as_str().to_owned());
+                    found.extend(self.find(&question, state)?);
                 }
                 Ok((found, None))
             }
@@ -152,10 +151,10 @@ impl Commit<'_> {
                 // senders waiting for their commit.
                 for state in states.into_iter().filter(|state| filter.state.is_none_or(|only| only == *state))
                 {
-                    let mut sql = QueryBuilder::new(FOUND);
+                    let mut question = Question::new(FOUND);
                     let one_more = ChangeFilter { limit: filter.limit.saturating_add(1), ..filter.clone() };
-                    ChangeFilter { state: Some(state), ..one_more }.push_to(&mut sql);
-                    found.extend(self.find(sql, state).await?);
+                    ChangeFilter { state: Some(state), ..one_more }.push_to(&mut question);
+                    found.extend(self.find(&question, state)?);
                 }
                 found.sort_unstable_by_key(|change| std::cmp::Reverse(change.seq));
                 let limit = usize::try_from(filter.limit).unwrap_or(usize::MAX);
@@ -167,14 +166,14 @@ impl Commit<'_> {
         }
     }
 
-    async fn find(&mut self, mut sql: QueryBuilder<Sqlite>, state: State) -> Result<Vec<Found>> {
-        let rows = sql.build().fetch_all(self.sql()).await?;
-        let found = |row: &SqliteRow| {
-            let flow = super::row::flow_id(row.get("flow"))?;
-            let route = || Arc::from(row.get::<&str, _>("route"));
-            let wanted = row.get::<Option<String>, _>("url").map(|url| Wanted { route: route(), url });
-            Ok(Found { seq: row.get("seq"), flow, state, wanted })
-        };
-        rows.iter().map(found).collect()
+    fn find(&self, question: &Question, state: State) -> Result<Vec<Found>> {
+        question.all(self.sql(), |row| {
+            let flow = flow_id(&row.get::<_, String>("flow")?)?;
+            let wanted = match row.get::<_, Option<String>>("url")? {
+                Some(url) => Some(Wanted { route: row.get("route")?, url }),
+                None => None,
+            };
+            Ok(Found { seq: row.get("seq")?, flow, state, wanted })
+        })
     }
 }

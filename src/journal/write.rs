@@ -1,27 +1,25 @@
 //! The one writer, and its commits: begun, filled step by step, and made durable.
 
 use jiff::Timestamp;
-use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
-use sqlx::{ConnectOptions as _, Connection as _, Row as _, Sqlite, Transaction, query};
+use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 
-use super::checkpoint::Checkpoints;
+use super::ids::{self, Ids};
 use super::lock::Lock;
-use super::{Committed, Effect, Ending, JournalError, Step, Tally, Write};
-use crate::change::{Delivery, Seq};
+use super::pending::{self, Pending};
+use super::{Committed, Effect, Ending, JournalError, Step, Tally, Write, sql};
+use crate::change::{Delivery, FlowId, Seq};
 
 type Result<T> = std::result::Result<T, JournalError>;
 
-/// Commits to the journal. There is one, and one task owns it.
+/// Commits to the journal. There is one, and one task owns it, which it blocks while it writes and waits for the disk:
+/// that task is to have a thread of its own.
 #[derive(Debug)]
 pub struct Writer {
-    connection: SqliteConnection,
-    /// How to connect again.
-    options: SqliteConnectOptions,
-    /// Whether the last commit has not been finished.
-    unfinished: bool,
+    connection: Connection,
     /// Whether damage was met. What is written into a damaged file can damage more of it.
     is_damaged: bool,
-    checkpoints: Checkpoints,
+    pub(super) pending: Pending,
+    ids: Ids,
     /// Held as long as the journal is open; remembers the last change that was committed.
     lock: Lock,
 }
@@ -29,66 +27,62 @@ pub struct Writer {
 /// A commit in the making: everything in it lands together or not at all.
 #[derive(Debug)]
 pub struct Commit<'w> {
-    transaction: Transaction<'w, Sqlite>,
-    unfinished: &'w mut bool,
-    lock: &'w mut Lock,
+    pub(super) transaction: Transaction<'w>,
+    pub(super) now_ms: i64,
     /// The last change that is new in it.
     pub(super) last: Option<Seq>,
-    pub(super) now_ms: i64,
+    pending: &'w Pending,
+    /// What it makes pending, and ends.
+    pub(super) moves: pending::Moves,
+    pub(super) ids: &'w mut Ids,
+    /// The deliveries that come by it, and go.
+    pub(super) ids_moved: ids::Moves,
+    lock: &'w mut Lock,
 }
 
 impl Writer {
-    pub(super) fn new(
-        connection: SqliteConnection,
-        options: SqliteConnectOptions,
-        checkpoints: Checkpoints,
-        lock: Lock,
-    ) -> Self {
-        Self { connection, options, unfinished: false, is_damaged: false, checkpoints, lock }
+    pub(super) fn new(connection: Connection, pending: Pending, ids: Ids, lock: Lock) -> Self {
+        Self { connection, is_damaged: false, pending, ids, lock }
     }
 
     /// Begins a commit whose entries are dated `now`.
     ///
     /// # Errors
     /// When SQLite does not give the write lock.
-    pub async fn begin(&mut self, now: Timestamp) -> Result<Commit<'_>> {
-        if !self.lock.is_in_place() {
-            return Err(JournalError::Gone { path: self.lock.path().to_owned() });
+    pub fn begin(&mut self, now: Timestamp) -> Result<Commit<'_>> {
+        let Self { connection, pending, ids, lock, .. } = self;
+        if !lock.is_in_place() {
+            return Err(JournalError::Gone { path: lock.path().to_owned() });
         }
-        if self.unfinished {
-            self.recover().await?;
+        if !connection.is_autocommit() {
+            // The last one was dropped, and could not be rolled back then.
+            connection.execute_batch("ROLLBACK")?;
         }
-        self.unfinished = true;
-        let transaction = self.connection.begin_with("BEGIN IMMEDIATE").await?;
-        let (unfinished, lock) = (&mut self.unfinished, &mut self.lock);
-        Ok(Commit { transaction, unfinished, lock, last: None, now_ms: now.as_millisecond() })
+        Ok(Commit {
+            transaction: connection.transaction_with_behavior(TransactionBehavior::Immediate)?,
+            now_ms: now.as_millisecond(),
+            last: None,
+            pending,
+            moves: pending::Moves::default(),
+            ids,
+            ids_moved: ids::Moves::default(),
+            lock,
+        })
     }
 
-    /// Makes the connection usable again after a commit that was dropped. Where SQLite rolled that back by
-    /// itself, as it does when the disk is full, sqlx cannot roll it back and counts it as open for ever.
-    async fn recover(&mut self) -> Result<()> {
-        // The rollback that dropping it asked for comes first.
-        let alive = self.connection.ping().await.is_ok();
-        if !alive || self.connection.is_in_transaction() {
-            self.connection = self.options.connect().await?;
-        }
-        Ok(())
+    /// Reads anew which changes are pending.
+    pub(super) fn reload(&self) -> Result<()> {
+        self.pending.reload(&self.connection)
     }
 
-    async fn commit_all(
-        &mut self,
-        now: Timestamp,
-        steps: &[&Step],
-        deliveries: &[&Delivery],
-    ) -> Result<Committed> {
-        let mut commit = self.begin(now).await?;
+    fn commit_all(&mut self, now: Timestamp, steps: &[&Step], deliveries: &[&Delivery]) -> Result<Committed> {
+        let mut commit = self.begin(now)?;
         let mut committed = Committed::default();
         for step in steps {
-            committed.effects.push(commit.step(step).await?);
+            committed.effects.push(commit.step(step)?);
         }
-        committed.admitted = commit.admit_all(deliveries).await?;
-        commit.finish().await?;
-        self.checkpoints.committed(steps.len() + deliveries.len());
+        committed.admitted = commit.admit_all(deliveries)?;
+        commit.finish()?;
         Ok(committed)
     }
 }
@@ -103,16 +97,15 @@ impl Write for Writer {
         if self.is_damaged {
             return Err(JournalError::GivenUp);
         }
-        let committed = self.commit_all(now, steps, deliveries).await;
+        let committed = self.commit_all(now, steps, deliveries);
         self.is_damaged = matches!(committed, Err(JournalError::Malformed(_)));
         committed
     }
 
     /// So that the next start finds no WAL to recover.
     async fn close(self) {
-        self.checkpoints.close().await;
         // Everything committed is durable already; a failure here costs a recovery, nothing else.
-        if let Err(error) = self.connection.close().await {
+        if let Err((_, error)) = self.connection.close() {
             tracing::warn!(error = %error, "the journal was not closed in order; the next start recovers it");
         }
     }
@@ -123,63 +116,68 @@ impl Commit<'_> {
     ///
     /// # Errors
     /// When the commit failed: then nothing of it is stored.
-    pub async fn finish(self) -> Result<()> {
-        self.transaction.commit().await?;
-        *self.unfinished = false;
-        if let Some(last) = self.last {
+    pub fn finish(self) -> Result<()> {
+        let Self { transaction, last, pending, moves, ids, mut ids_moved, lock, .. } = self;
+        ids.write(&transaction, &mut ids_moved)?;
+        transaction.commit()?;
+        ids.apply(ids_moved);
+        pending.apply(moves);
+        if let Some(last) = last {
             // Into the page cache, in place: it waits for no disk.
-            self.lock.remember(last);
+            lock.remember(last);
         }
         Ok(())
     }
 
-    pub(super) fn sql(&mut self) -> &mut SqliteConnection {
-        &mut self.transaction
+    pub(super) fn sql(&self) -> &Connection {
+        &self.transaction
+    }
+
+    /// The changes of a flow that are pending, and maybe some that have ended by this commit.
+    pub(super) fn pending_of(&self, flow: &FlowId) -> Vec<Seq> {
+        let mut seqs = self.pending.of(flow);
+        seqs.extend(self.moves.of(flow));
+        seqs
     }
 
     /// Writes one step.
     ///
     /// # Errors
     /// When a statement failed; the commit must then be dropped.
-    pub async fn step(&mut self, step: &Step) -> Result<Effect> {
+    pub fn step(&mut self, step: &Step) -> Result<Effect> {
         let ended = match step {
-            Step::Act { verb, chosen } => return self.act(*verb, chosen).await.map(Effect::Acted),
-            Step::Rollback { seqs } => return self.roll_back(seqs).await.map(Effect::Acted),
+            Step::Act { verb, chosen } => return self.act(*verb, chosen).map(Effect::Acted),
+            Step::Rollback { seqs } => return self.roll_back(seqs).map(Effect::Acted),
             Step::Pause { reach, reason } => {
-                return self.pause(reach, reason.as_deref()).await.map(Effect::Acted);
+                return self.pause(reach, reason.as_deref()).map(Effect::Acted);
             }
-            Step::Resume { reach } => return self.resume(reach).await.map(Effect::Acted),
-            Step::Prune { before, at_most } => return self.prune(*before, *at_most).await,
+            Step::Resume { reach } => return self.resume(reach).map(Effect::Acted),
+            Step::Prune { before, at_most } => return self.prune(*before, *at_most),
             Step::Attempt(attempt)
-                if self.is_paused(&attempt.flow).await? || self.is_stale(&attempt.plan.endings).await? =>
+                if self.is_paused(&attempt.flow)? || self.is_stale(&attempt.plan.endings)? =>
             {
                 return Ok(Effect::Stale);
             }
             // What an open attempt carries cannot be discarded: its settlement is never stale.
             Step::Settle { settlement, .. }
-                if settlement.attempt.is_none() && self.is_stale(&settlement.endings).await? =>
+                if settlement.attempt.is_none() && self.is_stale(&settlement.endings)? =>
             {
                 return Ok(Effect::Stale);
             }
-            Step::Attempt(attempt) => self.attempt(attempt).await.map(|()| Tally::default()),
-            Step::Settle { flow, settlement } => self.settle(flow, settlement).await,
+            Step::Attempt(attempt) => self.attempt(attempt).map(|()| Tally::default()),
+            Step::Settle { flow, settlement } => self.settle(flow, settlement),
             Step::Hold { seqs, reason, for_ms } => {
-                self.hold(seqs, reason, *for_ms).await.map(|()| Tally::default())
+                self.hold(seqs, reason, *for_ms).map(|()| Tally::default())
             }
-            Step::Fetched { wanted, up_to, fetched } => self.fetched(wanted, *up_to, fetched).await,
-            Step::Drift { flow, nodes, found } => {
-                self.drifts(flow, nodes, found).await.map(|()| Tally::default())
-            }
+            Step::Fetched { wanted, up_to, fetched } => self.fetched(wanted, *up_to, fetched),
+            Step::Drift { flow, nodes, found } => self.drifts(flow, nodes, found).map(|()| Tally::default()),
             Step::Gate(end) => {
-                query("UPDATE gate SET until = ?, reason = ?")
-                    .bind(end.until.as_millisecond())
-                    .bind(end.reason.as_str())
-                    .execute(self.sql())
-                    .await?;
+                let text = "UPDATE gate SET until = ?, reason = ?";
+                sql::execute(self.sql(), text, params![end.until.as_millisecond(), end.reason])?;
                 Ok(Tally::default())
             }
             Step::Probe => {
-                query("UPDATE gate SET id = id").execute(self.sql()).await?;
+                sql::execute(self.sql(), "UPDATE gate SET id = id", [])?;
                 Ok(Tally::default())
             }
         };
@@ -188,16 +186,14 @@ impl Commit<'_> {
 
     /// Whether a change among these is not pending any more: somebody discarded it after the turn read it, and
     /// what the turn made of the others rests on it too.
-    async fn is_stale(&mut self, endings: &[Ending]) -> Result<bool> {
+    fn is_stale(&self, endings: &[Ending]) -> Result<bool> {
         let seqs: Vec<Seq> = endings.iter().map(|ending| ending.seq).collect();
-        let row = query(
+        sql::value(
+            self.sql(),
             "SELECT EXISTS (SELECT 1 FROM json_each(?) AS wanted WHERE NOT EXISTS
                  (SELECT 1 FROM changes WHERE seq = wanted.value AND state = 'pending'))",
+            [encode(&seqs)],
         )
-        .bind(encode(&seqs))
-        .fetch_one(self.sql())
-        .await?;
-        Ok(row.get(0))
     }
 }
 

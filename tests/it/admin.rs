@@ -30,9 +30,9 @@ impl Running {
         let path = folder.path().join("journal.db");
         let Journal { mut writer, reader } =
             Journal::open(&Location::sqlite(&path)).await.expect("a journal");
-        let mut commit = writer.begin(now()).await.expect("a commit");
+        let mut commit = writer.begin(now()).expect("a commit");
         for delivery in deliveries {
-            commit.admit(delivery).await.expect("it is admitted");
+            commit.admit(delivery).expect("it is admitted");
         }
         let ending = |(seq, state): &(i64, State)| Ending { seq: *seq, state: *state, reason: None };
         let settlement = Settlement {
@@ -40,8 +40,8 @@ impl Running {
             version: Some("15".to_owned()),
             ..Settlement::default()
         };
-        commit.step(&Step::Settle { flow: flow("f1"), settlement }).await.expect("it is taken");
-        commit.finish().await.expect("it is on disk");
+        commit.step(&Step::Settle { flow: flow("f1"), settlement }).expect("it is taken");
+        commit.finish().expect("it is on disk");
         reader.close().await;
         writer.close().await;
 

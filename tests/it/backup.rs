@@ -4,8 +4,7 @@ use std::path::Path;
 
 use flowhook::sandbox::{Sandbox, Settings};
 use jiff::Timestamp;
-use sqlx::sqlite::SqliteConnectOptions;
-use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _};
+use rusqlite::{Connection, OpenFlags};
 
 use crate::program::Program;
 use crate::senders::{Load, add_flows, event, flows};
@@ -16,12 +15,11 @@ const BEFORE: u64 = 20;
 const AFTER: usize = 50;
 
 /// What `sqlite3 JOURNAL "VACUUM INTO 'COPY'"` does.
-async fn copy(journal: &Path, copy: &Path) {
-    let options = SqliteConnectOptions::new().filename(journal).create_if_missing(false);
-    let mut connection = options.connect().await.expect("the journal may be opened beside the service");
-    let statement = format!("VACUUM INTO '{}'", copy.display());
-    sqlx::query(AssertSqlSafe(statement)).execute(&mut connection).await.expect("it may be copied");
-    connection.close().await.expect("it closes");
+fn copy(journal: &Path, copy: &Path) {
+    let connection = Connection::open_with_flags(journal, OpenFlags::SQLITE_OPEN_READ_WRITE);
+    let connection = connection.expect("the journal may be opened beside the service");
+    connection.execute(&format!("VACUUM INTO '{}'", copy.display()), []).expect("it may be copied");
+    connection.close().expect("it closes");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -39,7 +37,7 @@ async fn a_copy_taken_under_load_is_a_whole_journal_and_a_service_goes_on_with_i
     for (number, id) in (0..).zip(&ids) {
         addresses.deliver(id, &event(&flows[0], Timestamp::now(), number)).await;
     }
-    copy(&journal, &restored).await;
+    copy(&journal, &restored);
     load.more(AFTER).await;
     let (_, refusals) = load.end().await;
     assert!(refusals.is_empty(), "nobody was refused for the copy: {refusals:?}");

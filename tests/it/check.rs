@@ -2,8 +2,8 @@
 //! at its start, which refuses what it cannot serve with and goes on where only the tenant is amiss.
 
 use flowhook::sandbox::{Canned, Fault, FaultKind, SAMPLE_NODE, SCOPES, Sandbox, Settings, sample_flow};
+use rusqlite::Connection;
 use serde_json::{Value, json};
-use sqlx::{ConnectOptions as _, Connection as _};
 use tokio::net::TcpListener;
 
 use crate::config_api::ConfigApi;
@@ -239,10 +239,9 @@ async fn another_programs_database_is_left_alone() {
     let tenant = tenant(SCOPES).await;
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("theirs.db");
-    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(&path).create_if_missing(true);
-    let mut theirs = options.connect().await.expect("it can be made");
-    sqlx::query("CREATE TABLE orders (id INTEGER)").execute(&mut theirs).await.expect("a table");
-    theirs.close().await.expect("it closes");
+    let theirs = Connection::open(&path).expect("it can be made");
+    theirs.execute("CREATE TABLE orders (id INTEGER)", []).expect("a table");
+    theirs.close().expect("it closes");
     let before = std::fs::read(&path).expect("it is there");
     let location = format!("sqlite:{}", path.display());
     let set = [("FLOWHOOK_JOURNAL", location.as_str())];

@@ -112,7 +112,7 @@ async fn what_a_kill_left_is_whole_and_opens() {
     let found = Journal::look(&Location::sqlite(&path)).await.expect("it is whole");
     assert_eq!(found, Found::Journal { pending: IN_FILE + IN_WAL });
     let journal = Journal::open(&Location::sqlite(&path)).await.expect("it is whole");
-    assert_eq!(journal.reader.pending_count().await.expect("it can be read"), IN_FILE + IN_WAL);
+    assert_eq!(journal.reader.pending().total(), IN_FILE + IN_WAL);
     let wal = fs::metadata(ending_of(&path, "-wal")).expect("it is there");
     assert_eq!(wal.len(), 0, "what the last life left in the WAL is in the file before anything follows it");
     Open(journal).close().await;
@@ -176,7 +176,7 @@ async fn behind_a_link_too_a_journal_that_is_missing_is_refused_and_its_wal_is_k
     }
     fs::rename(folder.path().join("aside.db"), &path).expect("it is ours");
     let journal = admit(&names[1], 0, 0).await;
-    assert_eq!(journal.0.reader.pending_count().await.expect("it can be read"), IN_FILE + IN_WAL);
+    assert_eq!(journal.0.reader.pending().total(), IN_FILE + IN_WAL);
     journal.close().await;
 }
 

@@ -296,9 +296,9 @@ impl World {
     async fn write(&self, step: &Step) {
         let location = Location::sqlite(self.folder.path().join("journal.db"));
         let Journal { mut writer, reader } = Journal::open(&location).await.expect("nobody has it");
-        let mut commit = writer.begin(Clock::system().now()).await.expect("a commit");
-        commit.step(step).await.expect("it is taken");
-        commit.finish().await.expect("it is on disk");
+        let mut commit = writer.begin(Clock::system().now()).expect("a commit");
+        commit.step(step).expect("it is taken");
+        commit.finish().expect("it is on disk");
         reader.close().await;
         writer.close().await;
     }

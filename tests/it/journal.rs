@@ -5,11 +5,11 @@ use std::path::Path;
 
 use flowhook::change::{Admission, Change, Delivery, NewChange, OrderKey, Seq, State, Values, Wanted};
 use flowhook::journal::{
-    Admitted, Attempt, ChangeFilter, Effect, Ending, Fetched, GateEnd, Journal, JournalError, Location, Mark,
-    Outcome, Plan, Read as _, Reader, Settlement, Step, Target, Write as _,
+    Admitted, Attempt, ChangeFilter, DeliveryFilter, Effect, Ending, Fetched, GateEnd, Journal, JournalError,
+    Location, Mark, Outcome, Plan, Read as _, Reader, Settlement, Step, Target, Write as _,
 };
 use jiff::{SignedDuration, Timestamp};
-use sqlx::{ConnectOptions as _, Connection as _};
+use rusqlite::Connection;
 use tempfile::TempDir;
 
 use crate::deliveries::{change, change_of, delivery, flow, now, rejected};
@@ -48,9 +48,9 @@ impl Kept {
     }
 
     pub(crate) async fn admit(&mut self, delivery: &Delivery) -> Admitted {
-        let mut commit = self.journal.writer.begin(now()).await.expect("a commit");
-        let admitted = commit.admit(delivery).await.expect("it is admitted");
-        commit.finish().await.expect("it is on disk");
+        let mut commit = self.journal.writer.begin(now()).expect("a commit");
+        let admitted = commit.admit(delivery).expect("it is admitted");
+        commit.finish().expect("it is on disk");
         admitted
     }
 
@@ -59,27 +59,28 @@ impl Kept {
     }
 
     pub(crate) async fn step_at(&mut self, at: Timestamp, step: Step) -> usize {
-        match self.effect_at(at, step).await {
+        match self.effect_at(at, &step) {
             Effect::Written { ended } => ended.total(),
             Effect::Stale | Effect::Acted(_) | Effect::Pruned { .. } => 0,
         }
     }
 
     pub(crate) async fn effect(&mut self, step: Step) -> Effect {
-        self.effect_at(now(), step).await
+        self.effect_at(now(), &step)
     }
 
-    async fn effect_at(&mut self, at: Timestamp, step: Step) -> Effect {
-        let mut commit = self.journal.writer.begin(at).await.expect("a commit");
-        let effect = commit.step(&step).await.expect("it is taken");
-        commit.finish().await.expect("it is on disk");
+    fn effect_at(&mut self, at: Timestamp, step: &Step) -> Effect {
+        let mut commit = self.journal.writer.begin(at).expect("a commit");
+        let effect = commit.step(step).expect("it is taken");
+        commit.finish().expect("it is on disk");
         effect
     }
 
     pub(crate) async fn end(&mut self, seq: Seq, state: State, at: Timestamp) -> usize {
         let endings = vec![Ending { seq, state, reason: None }];
         let settlement = Settlement { endings, ..Settlement::default() };
-        self.step_at(at, Step::Settle { flow: flow("f1"), settlement }).await
+        let change = self.journal.reader.change(seq).await.expect("read").expect("it is there");
+        self.step_at(at, Step::Settle { flow: flow(&change.flow), settlement }).await
     }
 
     pub(crate) async fn pending(&self, flow_id: &str) -> Vec<Change> {
@@ -213,16 +214,9 @@ async fn a_journal_of_a_newer_version_is_refused() {
     let path = kept.folder.path().join("journal.db");
     kept.journal.reader.close().await;
     kept.journal.writer.close().await;
-    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(&path);
-    let mut connection = options.connect().await.expect("the file");
-    sqlx::query(
-        "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time)
-         VALUES (1000, 'from the future', TRUE, x'00', 0)",
-    )
-    .execute(&mut connection)
-    .await
-    .expect("a row");
-    connection.close().await.expect("closed");
+    let connection = Connection::open(&path).expect("the file");
+    connection.pragma_update(None, "user_version", 1000).expect("a version from the future");
+    connection.close().expect("closed");
     assert!(refusal(&path).await.contains("run the version that wrote it"));
 }
 
@@ -244,11 +238,11 @@ async fn an_id_that_was_accepted_is_a_duplicate_and_stores_nothing() {
 #[tokio::test]
 async fn twins_in_one_commit_are_one_delivery_and_one_duplicate() {
     let mut kept = Kept::new().await;
-    let mut commit = kept.journal.writer.begin(now()).await.expect("a commit");
+    let mut commit = kept.journal.writer.begin(now()).expect("a commit");
     let twin = delivery("1", &[change_of("f1")]);
-    assert_eq!(commit.admit(&twin).await.expect("admitted"), accepted(1, &["f1"]));
-    assert_eq!(commit.admit(&twin).await.expect("admitted"), nothing(Admission::Duplicate));
-    commit.finish().await.expect("it is on disk");
+    assert_eq!(commit.admit(&twin).expect("admitted"), accepted(1, &["f1"]));
+    assert_eq!(commit.admit(&twin).expect("admitted"), nothing(Admission::Duplicate));
+    commit.finish().expect("it is on disk");
     assert_eq!(kept.changes().await, ["1 pending"]);
 }
 
@@ -279,7 +273,7 @@ async fn what_failed_of_a_delivery_is_pending_again_when_it_comes_again() {
     }
     assert_eq!(kept.admit(&three).await, accepted(2, &["f1", "f3"]));
     assert_eq!(kept.changes().await, ["1 pending", "2 published", "3 pending"]);
-    assert_eq!(kept.journal.reader.pending_count().await.expect("read"), 2);
+    assert_eq!(kept.journal.reader.pending().total(), 2);
     assert_eq!(kept.pending("f1").await[0].held_ms, 0, "it gets another whole day");
     assert_eq!(kept.admit(&three).await, nothing(Admission::Duplicate));
 }
@@ -333,6 +327,60 @@ async fn a_number_never_comes_back_and_a_mark_never_goes() {
     let node = change_of("f1").node;
     assert_eq!(kept.journal.reader.marks(&flow("f1"), &[&node]).await.expect("read"), [mark]);
     assert!(kept.journal.reader.marks(&flow("f2"), &[&node]).await.expect("read").is_empty());
+}
+
+/// As many ids as it takes until all that came first are in the table, and some still wait in memory.
+const MANY: usize = 40_000;
+
+#[tokio::test]
+async fn an_id_is_known_in_memory_and_in_the_table_and_after_a_crash_and_gone_with_its_delivery() {
+    let mut kept = Kept::new().await;
+    // They leave no changes.
+    let all: Vec<_> = (0..MANY).map(|id| rejected(&format!("msg-{id}"), "unfit", "{}")).collect();
+    for some in all.chunks(1000) {
+        let mut commit = kept.journal.writer.begin(now()).expect("a commit");
+        commit.admit_all(&some.iter().collect::<Vec<_>>()).expect("they are admitted");
+        commit.finish().expect("it is on disk");
+    }
+    // What is judged anew keeps its row, and so there are as many rows as ids.
+    let stays = async |kept: &mut Kept| {
+        let mut commit = kept.journal.writer.begin(now()).expect("a commit");
+        commit.admit_all(&all.iter().collect::<Vec<_>>()).expect("they are admitted");
+        commit.finish().expect("it is on disk");
+        let newest = DeliveryFilter { state: None, source: None, since: None, before: None, limit: 1 };
+        let newest = kept.journal.reader.deliveries(&newest).await.expect("read");
+        assert_eq!(newest[0].row, i64::try_from(MANY).expect("few"));
+        for id in [0, MANY / 2, MANY - 1] {
+            assert!(kept.has_delivery(&format!("msg-{id}")).await, "{id}");
+        }
+    };
+    stays(&mut kept).await;
+    stays(&mut kept.after_a_crash().await).await;
+    let mut kept = kept.reopened().await;
+    stays(&mut kept).await;
+
+    for _ in 0..MANY / 1000 {
+        let before = now() + SignedDuration::from_secs(1);
+        while let Effect::Pruned { more: true } = kept.effect(Step::Prune { before, at_most: 1000 }).await {}
+    }
+    assert!(!kept.has_delivery("msg-0").await);
+    let mut kept = kept.reopened().await;
+    assert_eq!(kept.admit(&delivery("msg-0", &[change_of("f1")])).await, accepted(1, &["f1"]));
+    assert_eq!(kept.admit(&delivery("msg-0", &[change_of("f1")])).await, nothing(Admission::Duplicate));
+}
+
+#[tokio::test]
+async fn an_id_whose_hash_leads_to_another_delivery_is_new() {
+    let mut kept = Kept::new().await;
+    kept.admit(&delivery("1", &[change_of("f1")])).await;
+    let mut kept = kept.reopened().await;
+    // As if both had the same hash: the table leads from every id there is to the first delivery.
+    let intruder = Connection::open(kept.folder.path().join("journal.db")).expect("the file");
+    let ids: i64 = intruder.query_row("SELECT COUNT(*) FROM ids", [], |row| row.get(0)).expect("a count");
+    intruder.execute("UPDATE deliveries SET delivery_id = 'other'", []).expect("one delivery");
+    assert_eq!(ids, 1, "it is in the table");
+    assert_eq!(kept.admit(&delivery("1", &[change_of("f2")])).await, accepted(1, &["f2"]));
+    assert_eq!(kept.admit(&delivery("1", &[change_of("f2")])).await, nothing(Admission::Duplicate));
 }
 
 #[tokio::test]
@@ -405,13 +453,13 @@ async fn a_commit_lands_whole_or_not_at_all() {
     kept.admit(&delivery("1", &[change_of("f1")])).await;
     kept.step(attempt("first", "f1")).await;
 
-    let mut commit = kept.journal.writer.begin(now()).await.expect("a commit");
-    commit.admit(&delivery("2", &[change_of("f1")])).await.expect("admitted");
-    commit.step(&attempt("second", "f1")).await.expect_err("one attempt is open already");
+    let mut commit = kept.journal.writer.begin(now()).expect("a commit");
+    commit.admit(&delivery("2", &[change_of("f1")])).expect("admitted");
+    commit.step(&attempt("second", "f1")).expect_err("one attempt is open already");
     drop(commit);
 
-    let mut commit = kept.journal.writer.begin(now()).await.expect("a commit");
-    commit.admit(&delivery("3", &[change_of("f1")])).await.expect("admitted");
+    let mut commit = kept.journal.writer.begin(now()).expect("a commit");
+    commit.admit(&delivery("3", &[change_of("f1")])).expect("admitted");
     drop(commit);
 
     assert_eq!(kept.changes().await, ["1 pending"]);
@@ -443,8 +491,8 @@ async fn after_a_crash_everything_committed_is_there_and_nothing_else() {
     kept.step(attempt("open", "f2")).await;
     let end = GateEnd { until: now(), reason: "429".to_owned() };
     kept.step(Step::Gate(end.clone())).await;
-    let mut unfinished = kept.journal.writer.begin(now()).await.expect("a commit");
-    unfinished.admit(&delivery("3", &[change_of("f3")])).await.expect("admitted");
+    let mut unfinished = kept.journal.writer.begin(now()).expect("a commit");
+    unfinished.admit(&delivery("3", &[change_of("f3")])).expect("admitted");
     drop(unfinished);
 
     let mut found = kept.after_a_crash().await;

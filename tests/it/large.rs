@@ -13,9 +13,10 @@ use tokio::task::spawn_blocking;
 use crate::event::event;
 use crate::harness::{IVR, World};
 
+/// One thread for the journal's writer, and one for long work.
 fn runtime() -> Runtime {
     let mut builder = Builder::new_multi_thread();
-    builder.worker_threads(1).max_blocking_threads(1).enable_all().build().expect("a runtime")
+    builder.worker_threads(1).max_blocking_threads(2).enable_all().build().expect("a runtime")
 }
 
 /// Takes the thread for long work until what is returned is dropped.

@@ -18,9 +18,9 @@ use crate::program::{Addresses, Program, client};
 /// A journal in which these changes of the flow `f` wait.
 async fn waiting(path: &Path, changes: &[NewChange]) {
     let Journal { mut writer, reader } = Journal::open(&Location::sqlite(path)).await.expect("a new journal");
-    let mut commit = writer.begin(now()).await.expect("a commit");
-    commit.admit(&delivery("first", changes)).await.expect("it is admitted");
-    commit.finish().await.expect("it is on disk");
+    let mut commit = writer.begin(now()).expect("a commit");
+    commit.admit(&delivery("first", changes)).expect("it is admitted");
+    commit.finish().expect("it is on disk");
     reader.close().await;
 }
 

@@ -1,6 +1,5 @@
 //! The bounded queue, over a real journal.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -10,8 +9,7 @@ use flowhook::journal::{Ending, Journal, Location, Reader, Settlement, Step, Tal
 use flowhook::queue::{
     self, Ledger, NotStored, NotTaken, QUEUE_BYTES, QUEUE_DELIVERIES, Queue, Receipt, Settings, Writing,
 };
-use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
-use sqlx::{ConnectOptions as _, SqlSafeStr as _};
+use rusqlite::Connection;
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
 
@@ -71,7 +69,7 @@ impl Running {
     }
 
     async fn pending(&self) -> usize {
-        self.reader.pending_count().await.expect("the journal can be read")
+        self.reader.pending().total()
     }
 
     async fn end(&self, seq: i64) {
@@ -82,9 +80,8 @@ impl Running {
     }
 
     /// Somebody else's connection to the journal's file.
-    async fn intruder(&self) -> SqliteConnection {
-        let path: PathBuf = self.folder.path().join("journal.db");
-        SqliteConnectOptions::new().filename(path).connect().await.expect("the file")
+    fn intruder(&self) -> Connection {
+        Connection::open(self.folder.path().join("journal.db")).expect("the file")
     }
 }
 
@@ -92,8 +89,8 @@ fn submit(queue: &Queue, id: &str) -> Result<Receipt, NotTaken> {
     queue.submit(delivery(id, &[change_of("f1")]))
 }
 
-async fn execute(connection: &mut SqliteConnection, sql: &'static str) {
-    sqlx::raw_sql(sql.into_sql_str()).execute(connection).await.expect("the statement");
+fn execute(connection: &Connection, sql: &str) {
+    connection.execute_batch(sql).expect("the statement");
 }
 
 const ACCEPTED: Result<Admission, NotStored> = Ok(Admission::Accepted { changes: 1 });
@@ -240,20 +237,19 @@ async fn what_is_withdrawn_is_not_stored_and_gives_its_room_back() {
 #[tokio::test]
 async fn a_commit_that_fails_stores_nothing_gives_room_back_and_the_next_ones_recover() {
     let running = Running::new(Settings { capacity: 1 }).await;
-    let mut intruder = running.intruder().await;
+    let intruder = running.intruder();
     execute(
-        &mut intruder,
+        &intruder,
         "CREATE TRIGGER full_disk BEFORE INSERT ON changes BEGIN SELECT RAISE(ABORT, 'disk full'); END;
          CREATE TRIGGER full_disk_too BEFORE UPDATE ON gate BEGIN SELECT RAISE(ABORT, 'disk full'); END;",
-    )
-    .await;
+    );
     for _ in 0..3 {
         assert_eq!(running.admit("1").await, Ok(Err(NotStored)));
         assert!(!running.ledger.can_accept().await);
     }
     assert!(running.reader.delivery("config", "1").await.expect("read").is_none());
 
-    execute(&mut intruder, "DROP TRIGGER full_disk; DROP TRIGGER full_disk_too;").await;
+    execute(&intruder, "DROP TRIGGER full_disk; DROP TRIGGER full_disk_too;");
     assert!(running.ledger.can_accept().await, "an idle service notices that it has recovered");
     assert_eq!(running.admit("1").await, Ok(ACCEPTED));
 }
@@ -261,15 +257,14 @@ async fn a_commit_that_fails_stores_nothing_gives_room_back_and_the_next_ones_re
 #[tokio::test]
 async fn a_commit_that_sqlite_itself_rolls_back_is_recovered_from() {
     let running = Running::new(Settings { capacity: 1 }).await;
-    let mut intruder = running.intruder().await;
+    let intruder = running.intruder();
     // As SQLite does when the disk is full or does not answer: the transaction is gone by the time of our rollback.
     execute(
-        &mut intruder,
+        &intruder,
         "CREATE TRIGGER full_disk BEFORE INSERT ON changes BEGIN SELECT RAISE(ROLLBACK, 'disk full'); END",
-    )
-    .await;
+    );
     assert_eq!(running.admit("1").await, Ok(Err(NotStored)));
-    execute(&mut intruder, "DROP TRIGGER full_disk").await;
+    execute(&intruder, "DROP TRIGGER full_disk");
     assert_eq!(running.admit("1").await, Ok(ACCEPTED));
 }
 
@@ -296,7 +291,7 @@ async fn the_writer_ends_when_everybody_has_gone_and_leaves_nothing_behind() {
     for receipt in receipts {
         assert_eq!(receipt.committed().await, ACCEPTED);
     }
-    assert_eq!(reader.pending_count().await.expect("read"), 10);
+    assert_eq!(reader.pending().total(), 10);
     reader.close().await;
     let location = Location::sqlite(folder.path().join("journal.db"));
     Journal::open(&location).await.expect("the lock is free");

@@ -191,7 +191,7 @@ async fn a_delivery_that_comes_again_is_a_duplicate() {
     assert_eq!(service.deliver("msg_1", WANTED).await.status, 202);
     let again = service.deliver("msg_1", WANTED).await;
     assert_eq!((again.status, again.json()), (200, json!({"status": "duplicate", "id": "msg_1"})));
-    assert_eq!(service.journal.pending_count().await.expect("the journal can be read"), 1);
+    assert_eq!(service.journal.pending().total(), 1);
     assert_eq!(service.deliver("msg_2", WANTED).await.status, 202);
 }
 

@@ -74,7 +74,7 @@ impl Journal {
 
     fn fails(&self) -> Result<()> {
         if self.plan.disk_fails(self.ground.elapsed()) {
-            return Err(JournalError::Statement(sqlx::Error::PoolClosed));
+            return Err(JournalError::Statement(rusqlite::Error::InvalidQuery));
         }
         Ok(())
     }

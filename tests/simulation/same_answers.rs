@@ -378,12 +378,16 @@ async fn said_by_sqlite(reader: &Reader, now: Timestamp) -> Vec<String> {
     let drift = reader.drift(None, 3).await.expect("read");
     said.push(format!("{drift:?} {:?}", reader.marked_flows(None, 1).await.expect("read")));
     let gate = reader.gate().await.expect("read");
-    let (count, tally) = (reader.pending_count().await.expect("read"), reader.pending().await.expect("read"));
-    said.push(format!("{gate:?} {count} {tally:?}"));
+    let tally = reader.pending();
+    said.push(format!("{gate:?} {} {tally:?}", tally.total()));
     let flows: BTreeSet<_> = reader.flows_with_work().await.expect("read").into_iter().collect();
     said.push(format!("{flows:?}"));
     let all = ChangeFilter { limit: 1000, ..ChangeFilter::default() };
-    for change in reader.changes(&all).await.expect("read") {
+    let changes = reader.changes(&all).await.expect("read");
+    let listed = changes.iter().filter(|change| change.state == "pending");
+    let listed: Vec<_> = listed.map(|change| FlowId::parse(&change.flow).expect("an id")).collect();
+    assert_eq!(tally, listed.iter().collect(), "what is known in memory is what is in the file");
+    for change in changes {
         let version = change.version.as_ref().map_or("", |version| version.get());
         said.push(format!(
             "{} {} {} {:?} {version}",
