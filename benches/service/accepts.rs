@@ -21,9 +21,9 @@ use crate::tenant::Tenant;
 /// Requests of a run over one connection, at most.
 const ALONE: usize = 2_000;
 /// What a commit of one delivery appends to SQLite's log: that many pages with their heads.
-const COMMIT_BYTES: usize = 6 * (4096 + 24);
-/// After so many commits the log has its 2,000 pages, and is written anew from its beginning.
-const COMMITS_OF_A_LOG: usize = 333;
+const COMMIT_BYTES: usize = 5 * (4096 + 24);
+/// After so many commits the log has its 1,000 pages, and is written anew from its beginning.
+const COMMITS_OF_A_LOG: usize = 200;
 /// Numbers of connections on the curve.
 const CURVE: [usize; 6] = [1, 4, 16, 64, 256, 1024];
 /// How often the backlog grows by what a run sends.
@@ -61,6 +61,25 @@ pub(crate) fn at_256(settings: &Settings) -> Result<()> {
         thousands(of(|after| after.in_all.published as f64)),
         thousands(of(|after| after.puts as f64)),
     );
+    Ok(())
+}
+
+/// The same from an ordinary client.
+pub(crate) fn by_library(settings: &Settings) -> Result<()> {
+    let (mut axum, mut paused) = (Vec::new(), Vec::new());
+    for _ in 0..settings.runs {
+        axum.push(bare()?.send_by_library(CONNECTIONS, settings.deliveries)?);
+        let folder = folder()?;
+        let (service, _) = Service::start(folder.path(), None)?;
+        service.pause()?;
+        paused.push(service.process.send_by_library(CONNECTIONS, settings.deliveries)?);
+    }
+    println!(
+        "{CONNECTIONS} connections of an ordinary client, {} deliveries a run:",
+        thousands(settings.deliveries as f64)
+    );
+    tell("bare axum", &axum, &axum);
+    tell("accepting, publishing paused", &paused, &axum);
     Ok(())
 }
 

@@ -25,6 +25,13 @@ pub(crate) fn flow_id(number: usize) -> String {
 /// One request, ready to be sent.
 pub(crate) type Request = Box<[u8]>;
 
+/// A delivery, as a client's library takes it.
+pub(crate) struct Signed {
+    /// `webhook-id`, `webhook-timestamp` and `webhook-signature`.
+    pub(crate) headers: [String; 3],
+    pub(crate) body: String,
+}
+
 /// Signs deliveries with ids that nobody has sent before.
 pub(crate) struct Signer {
     mac: Hmac<Sha256>,
@@ -42,20 +49,25 @@ impl Signer {
 
     /// A delivery with a random id, which sets `max_wait_time_seconds` of a flow to this.
     pub(crate) fn sign(&self, flow: usize, value: usize) -> Request {
-        let id = format!("msg_{:032x}", fastrand::u128(..));
-        let body = body(&flow_id(flow), value);
-        let mut mac = self.mac.clone();
-        mac.update(format!("{id}.{}.{body}", self.now).as_bytes());
-        let signature = BASE64.encode(mac.finalize().into_bytes());
+        let Signed { headers: [id, timestamp, signature], body } = self.signed(flow, value);
         format!(
             "POST /hooks/config HTTP/1.1\r\nHost: flowhook\r\nContent-Type: application/json\r\n\
-             webhook-id: {id}\r\nwebhook-timestamp: {}\r\nwebhook-signature: v1,{signature}\r\n\
+             webhook-id: {id}\r\nwebhook-timestamp: {timestamp}\r\nwebhook-signature: {signature}\r\n\
              Content-Length: {}\r\n\r\n{body}",
-            self.now,
             body.len(),
         )
         .into_bytes()
         .into()
+    }
+
+    /// The same in parts.
+    pub(crate) fn signed(&self, flow: usize, value: usize) -> Signed {
+        let id = format!("msg_{:032x}", fastrand::u128(..));
+        let body = body(&flow_id(flow), value);
+        let mut mac = self.mac.clone();
+        mac.update(format!("{id}.{}.{body}", self.now).as_bytes());
+        let signature = format!("v1,{}", BASE64.encode(mac.finalize().into_bytes()));
+        Signed { headers: [id, self.now.clone(), signature], body }
     }
 
     /// The same event signed as GitHub signs, over the body alone.

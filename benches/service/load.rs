@@ -15,7 +15,7 @@ use tokio::net::TcpStream;
 use tokio::task::{JoinSet, LocalSet};
 
 use crate::answer::{ANSWER_BYTES, is_whole, refusal};
-use crate::delivery::Request;
+use crate::delivery::{FLOWS, Request, Signed, Signer};
 use crate::figures::Times;
 
 /// The connections of every load whose number is not what is measured.
@@ -59,6 +59,49 @@ pub(crate) fn send(address: SocketAddr, connections: usize, requests: Vec<Reques
         LocalSet::new().block_on(&runtime, drive(address, connections, requests))
     });
     driven.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+}
+
+/// Sends so many deliveries as an ordinary client does: one thread signs each as it goes and sends it by reqwest, which
+/// takes more of the processors than any server here.
+pub(crate) fn send_by_library(address: SocketAddr, connections: usize, deliveries: usize) -> Result<Run> {
+    let driven = std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        LocalSet::new().block_on(&runtime, drive_by_library(address, connections, deliveries))
+    });
+    driven.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+}
+
+async fn drive_by_library(address: SocketAddr, connections: usize, deliveries: usize) -> Result<Run> {
+    let client = reqwest::Client::builder().no_proxy().pool_max_idle_per_host(connections).build()?;
+    let (signer, next) = (Rc::new(Signer::new()), Rc::new(Cell::new(0)));
+    let begun = Instant::now();
+    let mut senders = JoinSet::new();
+    for _ in 0..connections {
+        let (client, signer, next) = (client.clone(), Rc::clone(&signer), Rc::clone(&next));
+        senders.spawn_local(async move {
+            let mut answers_us = Vec::new();
+            loop {
+                let number = next.replace(next.get() + 1);
+                if number >= deliveries {
+                    return anyhow::Ok(answers_us);
+                }
+                let Signed { headers: [id, timestamp, signature], body } =
+                    signer.signed(number % FLOWS, number);
+                let request = client.post(format!("http://{address}/hooks/config"));
+                let request = request.header("content-type", "application/json").header("webhook-id", id);
+                let request = request.header("webhook-timestamp", timestamp);
+                let sent = Instant::now();
+                let answer = request.header("webhook-signature", signature).body(body).send().await?;
+                answer.error_for_status()?.bytes().await?;
+                answers_us.push(sent.elapsed().as_secs_f64() * 1e6);
+            }
+        });
+    }
+    let mut answers_us = Vec::with_capacity(deliveries);
+    while let Some(answers) = senders.join_next().await {
+        answers_us.extend(answers??);
+    }
+    Ok(Run { took: begun.elapsed(), answers: answers_us.into_iter().collect(), cpu: Duration::ZERO })
 }
 
 async fn drive(address: SocketAddr, connections: usize, requests: Vec<Request>) -> Result<Run> {

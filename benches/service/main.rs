@@ -83,6 +83,8 @@ impl Settings {
 enum Part {
     /// Accepts a second over 256 connections, publishing paused and not.
     Accepts,
+    /// Accepts a second over 256 connections of an ordinary client, which takes its time from the same processors.
+    Library,
     /// How long an answer takes over one connection.
     Alone,
     /// Accepts a second against connections.
@@ -115,6 +117,7 @@ impl Part {
     fn measure(self, settings: &Settings) -> Result<()> {
         match self {
             Self::Accepts => accepts::at_256(settings),
+            Self::Library => accepts::by_library(settings),
             Self::Alone => accepts::alone(settings),
             Self::Connections => accepts::against_connections(settings),
             Self::Backlog => accepts::against_backlog(settings),

@@ -54,6 +54,13 @@ impl Process {
         Ok(Run { cpu: self.cpu()?.saturating_sub(before), ..run })
     }
 
+    /// Sends it so many deliveries, as an ordinary client does.
+    pub(crate) fn send_by_library(&self, connections: usize, deliveries: usize) -> Result<Run> {
+        let before = self.cpu()?;
+        let run = load::send_by_library(self.address, connections, deliveries)?;
+        Ok(Run { cpu: self.cpu()?.saturating_sub(before), ..run })
+    }
+
     /// The processor time that it has used, with that of its children that have ended.
     fn cpu(&self) -> Result<Duration> {
         let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;

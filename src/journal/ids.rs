@@ -9,8 +9,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use rusqlite::Connection;
 use rusqlite::functions::FunctionFlags;
-use rusqlite::{Connection, params};
 use sha2::{Digest as _, Sha256};
 
 use super::{JournalError, sql};
@@ -18,7 +18,7 @@ use super::{JournalError, sql};
 type Result<T> = std::result::Result<T, JournalError>;
 
 /// Into how many stretches the hashes are parted.
-const STRETCHES: u64 = 128;
+const STRETCHES: u64 = 256;
 /// After how many ids that came or went the next stretch has its turn: so about half of `STRETCHES` times as many wait.
 const PER_STRETCH: usize = 256;
 
@@ -85,14 +85,25 @@ impl Ids {
         Ok(Self { waiting: BTreeMap::new(), moved: 0, at: i64::MIN, last, last_before: last })
     }
 
-    /// The rows that a delivery of this hash may be in.
-    pub(super) fn rows(&self, sql: &Connection, moves: &Moves, hash: i64) -> Result<Vec<DeliveryRow>> {
+    /// What the table has of these hashes: seldom anything.
+    pub(super) fn in_table(sql: &Connection, hashes: &[i64]) -> Result<BTreeSet<Entry>> {
+        let mut found = BTreeSet::new();
+        let mut statement = sql.prepare_cached("SELECT delivery FROM ids WHERE hash = ?")?;
+        for hash in hashes {
+            let mut rows = statement.query([hash])?;
+            while let Some(row) = rows.next()? {
+                found.insert((*hash, row.get(0)?));
+            }
+        }
+        Ok(found)
+    }
+
+    /// The rows that a delivery of this hash may be in, by what the table has, what waits, and what a commit moves.
+    pub(super) fn rows(&self, in_table: &BTreeSet<Entry>, moves: &Moves, hash: i64) -> Vec<DeliveryRow> {
         let all = (hash, DeliveryRow::MIN)..=(hash, DeliveryRow::MAX);
-        let mut rows =
-            sql::all(sql, "SELECT delivery FROM ids WHERE hash = ?", [hash], |row| Ok(row.get(0)?))?;
-        rows.extend(self.waiting.range(all.clone()).filter(|(_, comes)| **comes).map(|((_, row), _)| row));
-        rows.extend(moves.came.range(all).map(|(_, row)| row));
-        Ok(rows)
+        let waiting = self.waiting.range(all.clone()).filter(|(_, comes)| **comes).map(|(entry, _)| entry);
+        let entries = in_table.range(all.clone()).chain(waiting).chain(moves.came.range(all));
+        entries.map(|(_, row)| *row).collect()
     }
 
     /// A row for a new delivery of this hash.
@@ -109,13 +120,10 @@ impl Ids {
         }
         let end = self.at.saturating_add_unsigned(u64::MAX / STRETCHES);
         let stretch = (self.at, DeliveryRow::MIN)..=(end, DeliveryRow::MAX);
+        let mut insert = sql.prepare_cached("INSERT OR IGNORE INTO ids VALUES (?, ?)")?;
+        let mut delete = sql.prepare_cached("DELETE FROM ids WHERE hash = ? AND delivery = ?")?;
         for ((hash, row), comes) in self.waiting.range(stretch.clone()) {
-            let text = if *comes {
-                "INSERT OR IGNORE INTO ids VALUES (?, ?)"
-            } else {
-                "DELETE FROM ids WHERE hash = ? AND delivery = ?"
-            };
-            sql::execute(sql, text, params![hash, row])?;
+            if *comes { &mut insert } else { &mut delete }.execute([hash, row])?;
         }
         if end == i64::MAX {
             sql::execute(sql, "UPDATE ids_known_to SET delivery = ?", [self.last_before])?;
