@@ -9,18 +9,21 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use rusqlite::Connection;
 use rusqlite::functions::FunctionFlags;
+use rusqlite::{Connection, TransactionBehavior};
 use sha2::{Digest as _, Sha256};
 
 use super::{JournalError, sql};
 
 type Result<T> = std::result::Result<T, JournalError>;
 
-/// Into how many stretches the hashes are parted.
+/// Into how many stretches the hashes are parted: a power of two, so that all are as long.
 const STRETCHES: u64 = 256;
-/// After how many ids that came or went the next stretch has its turn: so about half of `STRETCHES` times as many wait.
+/// After how many ids that came or went the next stretch has its turn, one with a commit at most. So about half of
+/// `STRETCHES` times as many wait, or times as many as a commit has if that is more.
 const PER_STRETCH: usize = 256;
+
+const KNOWN_TO: &str = "UPDATE ids_known_to SET delivery = ?";
 
 /// The row of a delivery.
 pub(super) type DeliveryRow = i64;
@@ -41,6 +44,10 @@ pub(super) struct Ids {
     waiting: BTreeMap<Entry, bool>,
     /// How many have come and gone since a stretch had its turn.
     moved: usize,
+    /// How many hashes a stretch has, less one.
+    width: u64,
+    /// After how many that moved the next one has its turn.
+    per_stretch: usize,
     /// Where the next stretch begins.
     at: i64,
     /// The last row of a delivery.
@@ -78,11 +85,19 @@ impl Ids {
             let behind = "INSERT OR IGNORE INTO ids
                 SELECT hash_of_delivery(source, delivery_id) AS hash, id FROM deliveries WHERE id > ? ORDER BY hash";
             sql::execute(&transaction, behind, [known])?;
-            sql::execute(&transaction, "UPDATE ids_known_to SET delivery = ?", [last])?;
+            sql::execute(&transaction, KNOWN_TO, [last])?;
         }
         transaction.commit()?;
         sql.remove_function("hash_of_delivery", 2)?;
-        Ok(Self { waiting: BTreeMap::new(), moved: 0, at: i64::MIN, last, last_before: last })
+        Ok(Self {
+            waiting: BTreeMap::new(),
+            moved: 0,
+            width: u64::MAX / STRETCHES,
+            per_stretch: PER_STRETCH,
+            at: i64::MIN,
+            last,
+            last_before: last,
+        })
     }
 
     /// What the table has of these hashes: seldom anything.
@@ -115,22 +130,36 @@ impl Ids {
 
     /// Writes the next stretch, if it has its turn.
     pub(super) fn write(&self, sql: &Connection, moves: &mut Moves) -> Result<()> {
-        if self.moved + moves.came.len() + moves.went.len() < PER_STRETCH {
+        if self.moved + moves.came.len() + moves.went.len() < self.per_stretch {
             return Ok(());
         }
-        let end = self.at.saturating_add_unsigned(u64::MAX / STRETCHES);
-        let stretch = (self.at, DeliveryRow::MIN)..=(end, DeliveryRow::MAX);
-        let mut insert = sql.prepare_cached("INSERT OR IGNORE INTO ids VALUES (?, ?)")?;
-        let mut delete = sql.prepare_cached("DELETE FROM ids WHERE hash = ? AND delivery = ?")?;
-        for ((hash, row), comes) in self.waiting.range(stretch.clone()) {
-            if *comes { &mut insert } else { &mut delete }.execute([hash, row])?;
-        }
+        let end = self.at.saturating_add_unsigned(self.width);
+        let entries = self.write_between(sql, self.at, end)?;
         if end == i64::MAX {
-            sql::execute(sql, "UPDATE ids_known_to SET delivery = ?", [self.last_before])?;
+            sql::execute(sql, KNOWN_TO, [self.last_before])?;
         }
-        let entries = self.waiting.range(stretch).map(|(entry, _)| *entry).collect();
         moves.written = Some(Written { entries, end });
         Ok(())
+    }
+
+    /// Writes all that wait, so that no id of a delivery that is gone stays in the table.
+    pub(super) fn write_all(&self, sql: &mut Connection) -> Result<()> {
+        let transaction = sql.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        self.write_between(&transaction, i64::MIN, i64::MAX)?;
+        sql::execute(&transaction, KNOWN_TO, [self.last])?;
+        Ok(transaction.commit()?)
+    }
+
+    /// Writes those that wait with hashes from one to another: these.
+    fn write_between(&self, sql: &Connection, from: i64, to: i64) -> Result<Vec<Entry>> {
+        let mut insert = sql.prepare_cached("INSERT OR IGNORE INTO ids VALUES (?, ?)")?;
+        let mut delete = sql.prepare_cached("DELETE FROM ids WHERE hash = ? AND delivery = ?")?;
+        let mut written = Vec::new();
+        for (entry, comes) in self.waiting.range((from, DeliveryRow::MIN)..=(to, DeliveryRow::MAX)) {
+            if *comes { &mut insert } else { &mut delete }.execute([entry.0, entry.1])?;
+            written.push(*entry);
+        }
+        Ok(written)
     }
 
     /// Takes up what a commit has moved.
@@ -158,5 +187,127 @@ impl Moves {
     /// A delivery was pruned.
     pub(super) fn remove(&mut self, hash: i64, row: DeliveryRow) {
         self.went.push((hash, row));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use fastrand::Rng;
+
+    use super::*;
+
+    /// Few hashes, so that many deliveries have the same.
+    fn small_hash(id: u64) -> i64 {
+        // All over the range, its ends too.
+        [i64::MIN, -7, 0, 7, i64::MAX][usize::try_from(id % 5).expect("small")]
+    }
+
+    fn journal() -> Connection {
+        let sql = Connection::open_in_memory().expect("memory");
+        let tables = "CREATE TABLE deliveries (id INTEGER PRIMARY KEY, source TEXT, delivery_id TEXT);
+            CREATE TABLE ids (hash INTEGER, delivery INTEGER, PRIMARY KEY (hash, delivery)) WITHOUT ROWID;
+            CREATE TABLE ids_known_to (delivery INTEGER); INSERT INTO ids_known_to VALUES (0);";
+        sql.execute_batch(tables).expect("tables");
+        sql
+    }
+
+    /// Of few stretches, each of which has its turn often.
+    fn opened(sql: &mut Connection) -> Ids {
+        Ids { width: u64::MAX / 4, per_stretch: 3, ..Ids::take_up(sql).expect("taken up") }
+    }
+
+    fn rows_of(ids: &Ids, sql: &Connection, moves: &Moves, hash: i64) -> BTreeSet<DeliveryRow> {
+        let in_table = Ids::in_table(sql, &[hash]).expect("read");
+        ids.rows(&in_table, moves, hash).into_iter().collect()
+    }
+
+    /// Whatever comes, goes, fails or crashes: all rows that there are are found by their hashes.
+    #[test]
+    fn every_row_is_found_by_its_hash_whatever_was_written_failed_or_was_cut_off() {
+        for seed in 0..40 {
+            let mut rng = Rng::with_seed(seed);
+            let mut sql = journal();
+            let mut ids = opened(&mut sql);
+            // The rows, and the hashes of their ids.
+            let mut there: BTreeMap<DeliveryRow, i64> = BTreeMap::new();
+            let (mut number, mut ends) = (0_u64, 0);
+            for step in 0..400 {
+                if rng.u8(..20) == 0 {
+                    // Closed in order, or crashed.
+                    if rng.bool() {
+                        ids.write_all(&mut sql).expect("written");
+                    }
+                    ids = opened(&mut sql);
+                }
+                let transaction = sql.transaction().expect("begun");
+                let (mut moves, mut next) = (Moves::default(), there.clone());
+                for _ in 0..rng.usize(..6) {
+                    number += 1;
+                    let hash = hash("s", &number.to_string());
+                    let row = ids.add(&mut moves, hash);
+                    let insert = "INSERT INTO deliveries VALUES (?, 's', ?)";
+                    sql::execute(&transaction, insert, (row, number.to_string())).expect("a new row");
+                    next.insert(row, hash);
+                    assert!(rows_of(&ids, &transaction, &moves, hash).contains(&row));
+                }
+                for (row, hash) in there.iter().filter(|_| rng.u8(..12) == 0) {
+                    sql::execute(&transaction, "DELETE FROM deliveries WHERE id = ?", [row]).expect("gone");
+                    moves.remove(*hash, *row);
+                    next.remove(row);
+                }
+                ids.write(&transaction, &mut moves).expect("written");
+                if rng.u8(..8) == 0 {
+                    drop(transaction);
+                } else {
+                    ends +=
+                        usize::from(moves.written.as_ref().is_some_and(|written| written.end == i64::MAX));
+                    transaction.commit().expect("committed");
+                    ids.apply(moves);
+                    there = next;
+                }
+                for (row, hash) in &there {
+                    let found = rows_of(&ids, &sql, &Moves::default(), *hash);
+                    assert!(found.contains(row), "seed {seed}, step {step}: row {row}");
+                }
+                let lasts = there.keys().next_back().copied().unwrap_or(0);
+                assert!(ids.last >= lasts, "a number that is taken is not given again");
+            }
+            assert!(ends > 5, "the stretches came to their end: {ends}");
+        }
+    }
+
+    #[test]
+    fn those_of_one_hash_are_all_found_at_the_ends_of_the_range_too() {
+        let mut sql = journal();
+        let mut ids = opened(&mut sql);
+        for id in 0..100 {
+            let mut moves = Moves::default();
+            ids.add(&mut moves, small_hash(id));
+            ids.write(&sql, &mut moves).expect("written");
+            ids.apply(moves);
+        }
+        for id in 0..5 {
+            let expected: BTreeSet<_> = (1..=100).filter(|row| (row - 1) % 5 == id).collect();
+            let hash = small_hash(u64::try_from(id).expect("small"));
+            assert_eq!(rows_of(&ids, &sql, &Moves::default(), hash), expected);
+        }
+    }
+
+    #[test]
+    fn what_closes_in_order_leaves_no_id_of_what_is_gone() {
+        let mut sql = journal();
+        let mut ids = opened(&mut sql);
+        let mut moves = Moves::default();
+        let row = ids.add(&mut moves, 7);
+        ids.apply(moves);
+        ids.write_all(&mut sql).expect("written");
+        let mut ids = Ids { waiting: BTreeMap::new(), ..ids };
+        let mut moves = Moves::default();
+        moves.remove(7, row);
+        ids.apply(moves);
+        ids.write_all(&mut sql).expect("written");
+        assert_eq!(sql::value::<i64>(&sql, "SELECT COUNT(*) FROM ids", []).expect("a count"), 0);
     }
 }

@@ -7,7 +7,8 @@
 //! * It belongs to one process. A lock on it and on a file beside it says so; a second process is refused.
 //! * One that is damaged, or that lacks what was acknowledged, is refused: the file beside it remembers the number
 //!   of the last acknowledged change.
-//! * A delivery is named (source, delivery id), and that unique key is the only memory of duplicates.
+//! * A delivery is named (source, delivery id), and the rows of deliveries are the only memory of duplicates: `ids` finds
+//!   them.
 //! * A change goes from `pending` to one ending; an attempt's outcome, its changes' endings and the marks
 //!   that move are one transaction.
 //!

@@ -69,8 +69,8 @@ impl Pending {
     }
 
     /// All of a flow.
-    pub(super) fn of(&self, flow: &FlowId) -> Vec<Seq> {
-        self.behind(flow, Seq::MIN, usize::MAX)
+    pub(super) fn of(&self, flow: &FlowId) -> BTreeSet<Seq> {
+        self.flows().get(flow).cloned().unwrap_or_default()
     }
 
     /// How many each flow has.

@@ -133,7 +133,7 @@ impl ChangeFilter {
             Some(flow) if self.state.is_some() => {
                 sql.push(" AND c.flow = ").push_bind(flow.as_str().to_owned());
             }
-            // One index has those that are pending, another those that have ended.
+            // One index has all that are pending, in the order of arrival; another those of a flow that have ended.
             Some(flow) => {
                 sql.push(" AND c.seq IN (SELECT seq FROM changes WHERE state = 'pending' AND flow = ");
                 sql.push_bind(flow.as_str().to_owned());

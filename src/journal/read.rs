@@ -123,6 +123,8 @@ impl Read for Reader {
     async fn ready(&self, flow: &FlowId, at_most: usize, bytes: usize) -> Result<Ready> {
         let (flow, pending) = (flow.clone(), self.pending.clone());
         self.ask(move |sql| {
+            // One look, however many statements.
+            let sql = &*sql.unchecked_transaction()?;
             let (mut ready, mut taken) = (Ready { changes: Vec::new(), more: false }, 0);
             let mut after = Seq::MIN;
             loop {

@@ -1,11 +1,12 @@
 //! The connections that answer questions beside the writer, each on a thread of its own: reading waits for the disk.
 
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
-use rusqlite::Connection;
+use rusqlite::{Connection, InterruptHandle};
 use tokio::sync::{mpsc, oneshot};
 
 use super::JournalError;
@@ -18,8 +19,9 @@ type Question = Box<dyn FnOnce(&Connection) + Send>;
 pub(super) struct Readers {
     /// None once they are to close.
     questions: Arc<Mutex<Option<Sender<Question>>>>,
-    /// Says when all of them have closed.
-    open: Arc<tokio::sync::Mutex<mpsc::Receiver<()>>>,
+    /// Ends when all of them have closed.
+    closing: Arc<tokio::sync::Mutex<mpsc::Receiver<()>>>,
+    interrupts: Arc<[InterruptHandle]>,
 }
 
 impl Readers {
@@ -27,7 +29,8 @@ impl Readers {
     pub(super) fn over(connections: Vec<Connection>) -> std::io::Result<Self> {
         let (questions, asked) = channel();
         let asked = Arc::new(Mutex::new(asked));
-        let (closes, open) = mpsc::channel(1);
+        let (closes, closing) = mpsc::channel(1);
+        let interrupts = connections.iter().map(Connection::get_interrupt_handle).collect();
         for connection in connections {
             let (asked, closes) = (Arc::clone(&asked), closes.clone());
             thread::Builder::new().name("journal-read".to_owned()).spawn(move || {
@@ -38,7 +41,8 @@ impl Readers {
         }
         Ok(Self {
             questions: Arc::new(Mutex::new(Some(questions))),
-            open: Arc::new(tokio::sync::Mutex::new(open)),
+            closing: Arc::new(tokio::sync::Mutex::new(closing)),
+            interrupts,
         })
     }
 
@@ -54,17 +58,19 @@ impl Readers {
                 _ = answer.send(question(connection));
             }
         });
-        if let Some(questions) = &*self.questions.lock().unwrap_or_else(PoisonError::into_inner) {
+        match &*self.questions.lock().unwrap_or_else(PoisonError::into_inner) {
             // It fails only where no thread is left.
-            _ = questions.send(question);
+            Some(questions) => _ = questions.send(question),
+            None => drop(question),
         }
         answered.await.unwrap_or(Err(JournalError::Closed))
     }
 
-    /// Closes the connections, after what they have been asked. What is asked from now on is not answered.
+    /// Closes the connections. What they are at is broken off, and what is asked from now on is not answered.
     pub(super) async fn close(&self) {
         drop(self.questions.lock().unwrap_or_else(PoisonError::into_inner).take());
-        self.open.lock().await.recv().await;
+        self.interrupts.iter().for_each(InterruptHandle::interrupt);
+        self.closing.lock().await.recv().await;
     }
 }
 
@@ -79,6 +85,49 @@ fn answer_all(connection: &Connection, asked: &Mutex<Receiver<Question>>) {
         // One waits for the next question; the others wait for that one to have it.
         let question = asked.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok(question) = question else { return };
-        question(connection);
+        // Whoever asked hears that there is no answer; the next question is to have one.
+        if catch_unwind(AssertUnwindSafe(|| question(connection))).is_err() {
+            tracing::error!("a question to the journal broke down");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::journal::sql;
+
+    #[tokio::test]
+    async fn a_question_that_breaks_down_has_no_answer_and_the_next_one_has() {
+        let readers = Readers::over(vec![Connection::open_in_memory().expect("memory")]).expect("a thread");
+        for _ in 0..3 {
+            let broken =
+                readers.ask(|_| -> Result<(), JournalError> { unreachable!("it breaks down") }).await;
+            assert!(matches!(broken, Err(JournalError::Closed)), "{broken:?}");
+            assert_eq!(readers.ask(|sql| sql::value::<i64>(sql, "SELECT 7", [])).await.expect("read"), 7);
+        }
+        readers.close().await;
+        let late = readers.ask(|sql| sql::value::<i64>(sql, "SELECT 7", [])).await;
+        assert!(matches!(late, Err(JournalError::Closed)), "{late:?}");
+    }
+
+    #[tokio::test]
+    async fn closing_waits_for_no_question_that_takes_for_ever() {
+        let readers = Readers::over(vec![Connection::open_in_memory().expect("memory")]).expect("a thread");
+        let (begun, has_begun) = oneshot::channel();
+        let endless = readers.ask(|sql| {
+            begun.send(()).expect("somebody waits");
+            let text =
+                "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT COUNT(*) FROM n";
+            sql::value::<i64>(sql, text, [])
+        });
+        let close = async {
+            has_begun.await.expect("it has begun");
+            while tokio::time::timeout(Duration::from_millis(20), readers.close()).await.is_err() {}
+        };
+        let (endless, ()) = tokio::join!(endless, close);
+        assert!(matches!(endless, Err(JournalError::Statement(_))), "{endless:?}");
     }
 }

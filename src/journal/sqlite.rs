@@ -86,10 +86,11 @@ impl Journal {
         let last = onlooker(path).and_then(|sql| examine(&sql, path, lock.acknowledged()))?;
         let mut sql = connect(path).map_err(unusable)?;
         sql.pragma_update(None, "journal_mode", "wal").map_err(unusable)?;
+        settle(&sql).map_err(unusable)?;
         migrate(&mut sql).map_err(unusable)?;
         let ids = Ids::take_up(&mut sql)?;
         let pending = Pending::load(&sql)?;
-        settle(&sql).and_then(|()| to_write(&sql)).map_err(unusable)?;
+        to_write(&sql).map_err(unusable)?;
         let readers = (0..READERS).map(|_| {
             // Not `read_only`: the last connection that closes tidies up the WAL, and it may be one of these.
             connect(path).and_then(|sql| sql.pragma_update(None, "query_only", true).map(|()| sql))
@@ -227,12 +228,12 @@ fn is_journal(sql: &Connection, path: &Path) -> Result<bool, JournalError> {
     let unusable = |source| JournalError::unusable(path, source);
     // A first start of an earlier version that was cut off may have left nothing but the empty list of migrations.
     let tables = "SELECT COALESCE(SUM(tbl_name <> '_sqlx_migrations'), 0),
-                         COALESCE(SUM(name IN ('changes', 'deliveries')), 0) FROM sqlite_schema";
+                         COALESCE(SUM(name IN ('attempts', 'changes', 'deliveries', 'gate', 'marks')), 0) FROM sqlite_schema";
     let tables = sql.query_row(tables, [], |row| Ok((row.get(0)?, row.get(1)?))).map_err(unusable)?;
     match (tables, version(sql).map_err(unusable)?) {
         ((0, _), _) => Ok(false),
-        ((_, 2), 1..=NEWEST) => Ok(true),
-        ((_, 2), version) if version > NEWEST => Err(JournalError::Schema { path: path.to_owned(), version }),
+        ((_, 5), 1..=NEWEST) => Ok(true),
+        ((_, 5), version) if version > NEWEST => Err(JournalError::Schema { path: path.to_owned(), version }),
         _ => Err(JournalError::Foreign { path: path.to_owned() }),
     }
 }

@@ -1,7 +1,7 @@
 //! What a node has of changes: who compares it with its source, or with what was applied to it, asks whether anybody
 //! works on it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use rusqlite::{Connection, Row, params};
 
@@ -46,14 +46,14 @@ impl Commit<'_> {
 
 impl Reader {
     pub(super) async fn work_of(&self, flow: &FlowId, node: &NodeId) -> Result<Work> {
-        let (flow, node, pending) = (flow.clone(), node.clone(), self.pending.of(flow));
-        self.ask(move |sql| work_of(sql, &flow, &node, &pending)).await
+        let (flow, node, pending) = (flow.clone(), node.clone(), self.pending.clone());
+        self.ask(move |sql| work_of(sql, &flow, &node, &pending.of(&flow))).await
     }
 
     pub(super) async fn works_of(&self, flow: &FlowId) -> Result<BTreeMap<NodeId, Work>> {
-        let (flow, pending) = (flow.clone(), self.pending.of(flow));
+        let (flow, pending) = (flow.clone(), self.pending.clone());
         self.ask(move |sql| {
-            let works = sql::all(sql, WORKS, params![flow.as_str(), encode(&pending)], |row| {
+            let works = sql::all(sql, WORKS, params![flow.as_str(), encode(&pending.of(&flow))], |row| {
                 Ok((node_id(&row.get::<_, String>("node")?)?, work(row)?))
             })?;
             Ok(works.into_iter().collect())
@@ -62,7 +62,7 @@ impl Reader {
     }
 }
 
-fn work_of(sql: &Connection, flow: &FlowId, node: &NodeId, pending: &[Seq]) -> Result<Work> {
+fn work_of(sql: &Connection, flow: &FlowId, node: &NodeId, pending: &BTreeSet<Seq>) -> Result<Work> {
     let params = params![flow.as_str(), node.as_str(), encode(pending)];
     sql::first(sql, WORK, params, work)?.ok_or_else(|| JournalError::corrupt("nothing", "a node's work"))
 }

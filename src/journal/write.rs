@@ -1,5 +1,7 @@
 //! The one writer, and its commits: begun, filled step by step, and made durable.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 
@@ -11,8 +13,8 @@ use crate::change::{Delivery, FlowId, Seq};
 
 type Result<T> = std::result::Result<T, JournalError>;
 
-/// Commits to the journal. There is one, and one task owns it, which it blocks while it writes and waits for the disk:
-/// that task is to have a thread of its own.
+/// Commits to the journal. There is one, and one task owns it, whose thread it blocks while it writes and waits for the
+/// disk.
 #[derive(Debug)]
 pub struct Writer {
     connection: Connection,
@@ -103,7 +105,10 @@ impl Write for Writer {
     }
 
     /// So that the next start finds no WAL to recover.
-    async fn close(self) {
+    async fn close(mut self) {
+        if let Err(error) = self.ids.write_all(&mut self.connection) {
+            tracing::debug!(error = %error, "what waits of ids was not written; the next start finds it in the deliveries");
+        }
         // Everything committed is durable already; a failure here costs a recovery, nothing else.
         if let Err((_, error)) = self.connection.close() {
             tracing::warn!(error = %error, "the journal was not closed in order; the next start recovers it");
@@ -134,7 +139,7 @@ impl Commit<'_> {
     }
 
     /// The changes of a flow that are pending, and maybe some that have ended by this commit.
-    pub(super) fn pending_of(&self, flow: &FlowId) -> Vec<Seq> {
+    pub(super) fn pending_of(&self, flow: &FlowId) -> BTreeSet<Seq> {
         let mut seqs = self.pending.of(flow);
         seqs.extend(self.moves.of(flow));
         seqs

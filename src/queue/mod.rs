@@ -8,13 +8,12 @@
 //!   [`capacity`](Settings::capacity), and of one flow only part of it, so that a flow that is hot or paused
 //!   leaves room for the others. Room for all changes of a delivery is reserved before it is queued and given
 //!   back if they are not committed.
-//! * Nothing else remembers deliveries: the journal's unique key decides what a duplicate is, inside the
-//!   commit. A twin of a delivery that is not committed yet simply waits its turn behind it.
+//! * Nothing else remembers deliveries: the journal decides what a duplicate is, inside the commit. A twin of a delivery that is not committed yet simply waits its turn behind it.
 //!
 //! # Its life
 //!
 //! [`open`] gives the receiver its [`Queue`], the worker its [`Ledger`], and the [`Writing`] future, which
-//! is to be run as a task. It drains both ends into group commits, tells the worker through [`Wakeups`]
+//! is to be run on a thread of its own: it waits for the disk there. It drains both ends into group commits, tells the worker through [`Wakeups`]
 //! which flows have work, and ends when every `Queue` and `Ledger` is gone and all they held is committed.
 
 mod backlog;

@@ -15,7 +15,7 @@ const DELIVERIES_PER_COMMIT: usize = 1024;
 /// How many steps of the worker share a commit at most.
 const STEPS_PER_COMMIT: usize = 256;
 
-/// The writer's task, to be run.
+/// The writer's loop, to be run where it may block.
 #[derive(Debug)]
 pub struct Writing<W> {
     writer: W,

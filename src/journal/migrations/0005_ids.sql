@@ -28,5 +28,15 @@ CREATE INDEX deliveries_rejected ON deliveries (received_at) WHERE state = 'reje
 DROP INDEX changes_pending;
 CREATE INDEX changes_pending ON changes (seq, flow) WHERE state = 'pending';
 
--- The version stands in `PRAGMA user_version` from here on.
-DROP TABLE IF EXISTS _sqlx_migrations;
+-- The version stands in `PRAGMA user_version` from here on. Earlier versions of flowhook look into this list, and refuse
+-- what it says.
+CREATE TABLE IF NOT EXISTS _sqlx_migrations (
+    version        BIGINT    PRIMARY KEY,
+    description    TEXT      NOT NULL,
+    installed_on   TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP,
+    success        BOOLEAN   NOT NULL,
+    checksum       BLOB      NOT NULL,
+    execution_time BIGINT    NOT NULL
+);
+INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time)
+VALUES (5, 'ids', TRUE, x'', 0);
