@@ -90,7 +90,8 @@ impl Journal {
         migrate(&mut sql).map_err(unusable)?;
         let ids = Ids::take_up(&mut sql)?;
         let pending = Pending::load(&sql)?;
-        to_write(&sql).map_err(unusable)?;
+        // A migration's WAL is as large as what it has made anew.
+        settle(&sql).and_then(|()| to_write(&sql)).map_err(unusable)?;
         let readers = (0..READERS).map(|_| {
             // Not `read_only`: the last connection that closes tidies up the WAL, and it may be one of these.
             connect(path).and_then(|sql| sql.pragma_update(None, "query_only", true).map(|()| sql))
