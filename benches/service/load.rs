@@ -54,9 +54,14 @@ struct Seen {
 
 /// Sends the requests over so many connections, each of them once.
 pub(crate) fn send(address: SocketAddr, connections: usize, requests: Vec<Request>) -> Result<Run> {
+    on_a_thread(move || drive(address, connections, requests))
+}
+
+/// A load on a thread of its own.
+fn on_a_thread<F: Future<Output = Result<Run>>>(load: impl FnOnce() -> F + Send + 'static) -> Result<Run> {
     let driven = std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        LocalSet::new().block_on(&runtime, drive(address, connections, requests))
+        LocalSet::new().block_on(&runtime, load())
     });
     driven.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
@@ -64,11 +69,7 @@ pub(crate) fn send(address: SocketAddr, connections: usize, requests: Vec<Reques
 /// Sends so many deliveries as an ordinary client does: one thread signs each as it goes and sends it by reqwest, which
 /// takes more of the processors than any server here.
 pub(crate) fn send_by_library(address: SocketAddr, connections: usize, deliveries: usize) -> Result<Run> {
-    let driven = std::thread::spawn(move || {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        LocalSet::new().block_on(&runtime, drive_by_library(address, connections, deliveries))
-    });
-    driven.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    on_a_thread(move || drive_by_library(address, connections, deliveries))
 }
 
 async fn drive_by_library(address: SocketAddr, connections: usize, deliveries: usize) -> Result<Run> {

@@ -49,15 +49,18 @@ impl Process {
 
     /// Sends it the requests over so many connections, each of them once.
     pub(crate) fn send(&self, connections: usize, requests: Vec<Request>) -> Result<Run> {
-        let before = self.cpu()?;
-        let run = load::send(self.address, connections, requests)?;
-        Ok(Run { cpu: self.cpu()?.saturating_sub(before), ..run })
+        self.during(|| load::send(self.address, connections, requests))
     }
 
     /// Sends it so many deliveries, as an ordinary client does.
     pub(crate) fn send_by_library(&self, connections: usize, deliveries: usize) -> Result<Run> {
+        self.during(|| load::send_by_library(self.address, connections, deliveries))
+    }
+
+    /// A load, with the processor time that it has cost this process.
+    fn during(&self, load: impl FnOnce() -> Result<Run>) -> Result<Run> {
         let before = self.cpu()?;
-        let run = load::send_by_library(self.address, connections, deliveries)?;
+        let run = load()?;
         Ok(Run { cpu: self.cpu()?.saturating_sub(before), ..run })
     }
 

@@ -15,7 +15,8 @@ type Result<T> = std::result::Result<T, JournalError>;
 
 /// The one way into a journal: commits, one after the other.
 pub trait Write: Send {
-    /// Stores steps and deliveries, in this order and all together. When it returns, they are durable.
+    /// Stores steps and deliveries, in this order and all together. When it returns, they are durable. It may block the
+    /// thread for as long as the disk takes.
     ///
     /// # Errors
     /// When the commit failed: then nothing of it is stored.

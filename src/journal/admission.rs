@@ -138,7 +138,7 @@ impl Commit<'_> {
             row.push(body)?;
             row.push(delivery.received_at.as_millisecond())
         };
-        sql::insert(self.sql(), texts, new, bind, |_, _| Ok(()))?;
+        sql::insert(self.sql(), texts, new, bind, |_, _| {})?;
         let changes = new.drain(..).flat_map(|(row, delivery)| {
             match &delivery.verdict {
                 Verdict::Changes(changes) => changes.as_slice(),
@@ -179,15 +179,13 @@ impl Commit<'_> {
             *last = Some(newest);
             let numbered = || portion.iter().map(|(_, change)| *change).zip(first..);
             moves.came(numbered().map(|(change, seq)| (change.flow.clone(), seq)));
-            taken.extend(numbered().filter(|(change, _)| matches!(change.values, Values::Taken { .. })));
-            Ok(())
+            taken.extend(numbered().filter_map(|(change, seq)| {
+                let Values::Taken { taken, .. } = &change.values else { return None };
+                Some((change, text_of(taken, change.mode)?, seq))
+            }));
         })?;
-        for (change, seq) in taken {
-            if let Values::Taken { taken, .. } = &change.values
-                && let Some(value) = text_of(taken, change.mode)
-            {
-                self.take((&*change.route, change.flow.as_str(), change.node.as_str()), seq, &value)?;
-            }
+        for (change, value, seq) in taken {
+            self.take((&*change.route, change.flow.as_str(), change.node.as_str()), seq, &value)?;
         }
         Ok(())
     }

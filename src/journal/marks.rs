@@ -79,7 +79,7 @@ impl Commit<'_> {
                 row.push(mark.seq)?;
                 row.push(&mark.value)
             },
-            |_, _| Ok(()),
+            |_, _| {},
         )
     }
 }

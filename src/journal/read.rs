@@ -116,36 +116,12 @@ impl Read for Reader {
                 wanted: wanted.collect(),
             })
         };
-        let found = self.ask(move |sql| sql::first(sql, text, [flow.as_str()], outset)).await?;
-        found.ok_or_else(|| JournalError::corrupt("nothing", "a flow's outset"))
+        self.ask(move |sql| sql::one(sql, text, [flow.as_str()], outset)).await
     }
 
     async fn ready(&self, flow: &FlowId, at_most: usize, bytes: usize) -> Result<Ready> {
         let (flow, pending) = (flow.clone(), self.pending.clone());
-        self.ask(move |sql| {
-            // One look, however many statements.
-            let sql = &*sql.unchecked_transaction()?;
-            let (mut ready, mut taken) = (Ready { changes: Vec::new(), more: false }, 0);
-            let mut after = Seq::MIN;
-            loop {
-                // Some of them may wait for their values, and then it takes another look.
-                let seqs = pending.behind(&flow, after, at_most.saturating_add(1));
-                let Some(last) = seqs.last() else { return Ok(ready) };
-                after = *last;
-                for seq in seqs {
-                    let read = |row: &Row<'_>| Ok((change(row, &flow)?, row.get::<_, i64>("bytes")?));
-                    let Some((change, bytes_of)) = sql::first(sql, READY, [seq], read)? else { continue };
-                    let is_full = ready.changes.len() >= at_most || taken >= bytes;
-                    if is_full && !ready.changes.is_empty() {
-                        ready.more = true;
-                        return Ok(ready);
-                    }
-                    taken += usize::try_from(bytes_of).unwrap_or(0);
-                    ready.changes.push(change);
-                }
-            }
-        })
-        .await
+        self.ask(move |sql| ready(sql, &pending, &flow, at_most, bytes)).await
     }
 
     async fn is_paused(&self, flow: &FlowId) -> Result<bool> {
@@ -242,6 +218,38 @@ impl Read for Reader {
             )
         })
         .await
+    }
+}
+
+fn ready(sql: &Connection, pending: &Pending, flow: &FlowId, at_most: usize, bytes: usize) -> Result<Ready> {
+    // One look, however many statements.
+    let sql = &*sql.unchecked_transaction()?;
+    let (mut ready, mut taken) = (Ready { changes: Vec::new(), more: false }, 0);
+    let mut after = Seq::MIN;
+    loop {
+        // Some of them may wait for their values, and then it takes another look.
+        let seqs = pending.behind(flow, after, at_most.saturating_add(1));
+        let Some(last) = seqs.last() else { return Ok(ready) };
+        after = *last;
+        for seq in seqs {
+            let has_room = ready.changes.is_empty() || (ready.changes.len() < at_most && taken < bytes);
+            let read = |row: &Row<'_>| {
+                let read = || Ok((change(row, flow)?, row.get::<_, i64>("bytes")?));
+                has_room.then(read).transpose()
+            };
+            match sql::first(sql, READY, [seq], read)? {
+                // It is pending no more, or waits for its values.
+                None => {}
+                Some(None) => {
+                    ready.more = true;
+                    return Ok(ready);
+                }
+                Some(Some((change, bytes_of))) => {
+                    taken += usize::try_from(bytes_of).unwrap_or(0);
+                    ready.changes.push(change);
+                }
+            }
+        }
     }
 }
 

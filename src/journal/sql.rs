@@ -1,7 +1,7 @@
 //! Statements, each prepared once and kept, and what they bring.
 
-use rusqlite::types::{ToSql, Value};
-use rusqlite::{Connection, OptionalExtension as _, Params, Row, Statement, params_from_iter};
+use rusqlite::types::{FromSql, ToSql, Value};
+use rusqlite::{Connection, Params, Row, Statement, params_from_iter};
 
 use super::JournalError;
 
@@ -37,22 +37,28 @@ pub(super) fn first<T>(
     sql.prepare_cached(text)?.query(params)?.next()?.map(read).transpose()
 }
 
-/// The one value that a statement brings.
-pub(super) fn value<T: rusqlite::types::FromSql>(
+/// The one row that a statement brings.
+pub(super) fn one<T>(
     sql: &Connection,
     text: &str,
     params: impl Params,
+    read: impl FnOnce(&Row<'_>) -> Result<T>,
 ) -> Result<T> {
-    Ok(sql.prepare_cached(text)?.query_row(params, |row| row.get(0))?)
+    first(sql, text, params, read)?.ok_or_else(|| rusqlite::Error::QueryReturnedNoRows.into())
 }
 
-/// The one value that a statement brings, if it brings any.
-pub(super) fn value_if_any<T: rusqlite::types::FromSql>(
+/// The one value that a statement brings.
+pub(super) fn value<T: FromSql>(sql: &Connection, text: &str, params: impl Params) -> Result<T> {
+    one(sql, text, params, |row| Ok(row.get(0)?))
+}
+
+/// The first value that a statement brings, if it brings any.
+pub(super) fn value_if_any<T: FromSql>(
     sql: &Connection,
     text: &str,
     params: impl Params,
 ) -> Result<Option<T>> {
-    Ok(sql.prepare_cached(text)?.query_row(params, |row| row.get(0)).optional()?)
+    first(sql, text, params, |row| Ok(row.get(0)?))
 }
 
 /// Inserts rows, in few statements: `row` is what stands in parentheses for one of them, and `bind` gives it its values
@@ -62,7 +68,7 @@ pub(super) fn insert<T>(
     [into, row, ending]: [&str; 3],
     mut rows: &[T],
     mut bind: impl FnMut(&mut Binding<'_, '_>, &T) -> rusqlite::Result<()>,
-    mut done: impl FnMut(&[T], usize) -> Result<()>,
+    mut done: impl FnMut(&[T], usize),
 ) -> Result<()> {
     while let Some(size) = AT_ONCE.into_iter().find(|size| *size <= rows.len()) {
         let (portion, rest) = rows.split_at(size);
@@ -73,7 +79,7 @@ pub(super) fn insert<T>(
             bind(&mut binding, row)?;
         }
         let new = statement.raw_execute()?;
-        done(portion, new)?;
+        done(portion, new);
         rows = rest;
     }
     Ok(())

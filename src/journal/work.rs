@@ -64,7 +64,7 @@ impl Reader {
 
 fn work_of(sql: &Connection, flow: &FlowId, node: &NodeId, pending: &BTreeSet<Seq>) -> Result<Work> {
     let params = params![flow.as_str(), node.as_str(), encode(pending)];
-    sql::first(sql, WORK, params, work)?.ok_or_else(|| JournalError::corrupt("nothing", "a node's work"))
+    sql::one(sql, WORK, params, work)
 }
 
 fn work(row: &Row<'_>) -> Result<Work> {

@@ -12,9 +12,10 @@
 //!
 //! # Its life
 //!
-//! [`open`] gives the receiver its [`Queue`], the worker its [`Ledger`], and the [`Writing`] future, which
-//! is to be run on a thread of its own: it waits for the disk there. It drains both ends into group commits, tells the worker through [`Wakeups`]
-//! which flows have work, and ends when every `Queue` and `Ledger` is gone and all they held is committed.
+//! [`open`] gives the receiver its [`Queue`], the worker its [`Ledger`], and the [`Writing`] future, which is
+//! to be run on a thread of its own: it waits for the disk there. It drains both ends into group commits, tells
+//! the worker through [`Wakeups`] which flows have work, and ends when every `Queue` and `Ledger` is gone and
+//! all they held is committed.
 
 mod backlog;
 mod wakeups;
