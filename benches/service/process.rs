@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, bail, ensure};
 use flowhook::sandbox::Sandbox;
 
 use crate::delivery::{Request, SECRET, Signer};
@@ -157,6 +157,8 @@ impl Service {
             .env("FLOWHOOK_JOURNAL", format!("sqlite:{}", journal::in_folder(folder).display()))
             .env("FLOWHOOK_QUEUE_CAPACITY", "10000000")
             .stderr(File::create(folder.join("log"))?);
+        // What earlier runs have left to write, or to take away, would come between its commits.
+        ensure!(Command::new("sync").status()?.success(), "`sync` failed");
         let begun = Instant::now();
         let process = Process::spawn(address, &mut command)?;
         let service = Self { process, admin, http: reqwest::blocking::Client::new() };

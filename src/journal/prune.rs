@@ -11,8 +11,8 @@ use super::{Commit, Effect, JournalError, ids, sql};
 type Result<T> = std::result::Result<T, JournalError>;
 
 /// How many rows of each table go at a time, and how long a commit may take for it: senders wait for that commit too.
-const PORTION: u32 = 50;
-const AT_LONGEST: Duration = Duration::from_millis(5);
+const PORTION: u32 = 25;
+const AT_LONGEST: Duration = Duration::from_millis(2);
 
 impl Commit<'_> {
     /// Drops settled changes, then deliveries that have none left. `failed` changes stay until someone

@@ -97,11 +97,12 @@ impl Reservation {
     /// The commit made these changes pending: usually those that were reserved; none for a duplicate; and for
     /// a delivery whose failed changes get another chance, those that had failed.
     pub(super) fn keep(mut self, changes: &Tally) {
-        let mut pending = self.backlog.pending();
-        pending.add(changes);
-        pending.remove(&self.changes);
-        drop(pending);
-        self.changes = Tally::default();
+        let reserved = std::mem::take(&mut self.changes);
+        if reserved != *changes {
+            let mut pending = self.backlog.pending();
+            pending.add(changes);
+            pending.remove(&reserved);
+        }
     }
 }
 

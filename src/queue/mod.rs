@@ -77,7 +77,7 @@ pub struct Ledger {
 struct Submission {
     delivery: Delivery,
     room: Reservation,
-    _bytes: OwnedSemaphorePermit,
+    bytes: OwnedSemaphorePermit,
     answer: oneshot::Sender<Result<Admission, NotStored>>,
 }
 
@@ -148,7 +148,7 @@ impl Queue {
             .try_acquire_many_owned(weight)
             .map_err(|_none_left| NotTaken::QueueFull)?;
         let (answer, receipt) = oneshot::channel();
-        let submission = Submission { delivery, room, _bytes: bytes, answer };
+        let submission = Submission { delivery, room, bytes, answer };
         self.deliveries.try_send(submission).map_err(|refused| match refused {
             mpsc::error::TrySendError::Full(_) => NotTaken::QueueFull,
             mpsc::error::TrySendError::Closed(_) => NotTaken::Closed,

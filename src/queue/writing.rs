@@ -129,15 +129,23 @@ impl<W: Write> Writing<W> {
             _ = entry.answer.send(Ok(effect));
         }
         let mut flows = Vec::new();
+        let mut answers = Vec::with_capacity(batch.deliveries.len());
         for (submission, admitted) in batch.deliveries.into_iter().zip(committed.admitted) {
-            submission.room.keep(&admitted.flows.iter().collect());
+            let Submission { delivery, room, bytes, answer } = submission;
+            room.keep(&admitted.flows.iter().collect());
             flows.extend(admitted.flows);
-            // A sender that has hung up by now finds a duplicate when it comes again.
-            _ = submission.answer.send(Ok(admitted.admission));
+            answers.push((answer, admitted.admission, delivery, bytes));
         }
         if !flows.is_empty() {
             self.wakeups.add(flows);
         }
+        // From within the runtime, which wakes its tasks there for less, and while the next commit is on its way.
+        tokio::spawn(async move {
+            for (answer, admission, ..) in answers {
+                // A sender that has hung up by now finds a duplicate when it comes again.
+                _ = answer.send(Ok(admission));
+            }
+        });
     }
 }
 

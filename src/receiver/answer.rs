@@ -1,7 +1,7 @@
 //! What a sender is told when all is well.
 
 use axum::Json;
-use axum::response::{IntoResponse, Response};
+use axum::response::IntoResponse as _;
 use hyper::StatusCode;
 use serde::Serialize;
 
@@ -33,30 +33,27 @@ pub(super) enum Answer {
     Ignored,
 }
 
-impl IntoResponse for Answer {
-    fn into_response(self) -> Response {
-        let (status, sentence, reason) = match &self {
-            Self::Accepted { status, .. } => (*status, "the delivery was accepted", None),
-            Self::Duplicate { .. } => (StatusCode::OK, "the delivery had been accepted before", None),
-            Self::Rejected { reason, .. } => (
+impl From<Answer> for Told {
+    fn from(answer: Answer) -> Self {
+        let (status, sentence, reason) = match &answer {
+            Answer::Accepted { status, .. } => (*status, "the delivery was accepted", None),
+            Answer::Duplicate { .. } => (StatusCode::OK, "the delivery had been accepted before", None),
+            Answer::Rejected { reason, .. } => (
                 StatusCode::OK,
                 "the delivery was rejected, which its sender is not to mind",
                 Some(shorten(reason)),
             ),
-            Self::Ignored => (StatusCode::OK, "the delivery was ignored, as no route wants it", None),
+            Answer::Ignored => (StatusCode::OK, "the delivery was ignored, as no route wants it", None),
         };
-        let mut response = (status, Json(self)).into_response();
-        response.extensions_mut().insert(Told { sentence, reason });
-        response
+        Self { response: (status, Json(answer)).into_response(), sentence, reason }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use axum::response::IntoResponse as _;
     use hyper::StatusCode;
 
-    use super::Answer;
+    use super::{Answer, Told};
 
     #[test]
     fn an_answer_is_small_json() {
@@ -80,7 +77,7 @@ mod tests {
     fn an_accepted_delivery_is_answered_as_its_scheme_wants() {
         for status in [StatusCode::OK, StatusCode::ACCEPTED] {
             let answer = Answer::Accepted { id: "msg_1".to_owned(), changes: 1, status };
-            assert_eq!(answer.into_response().status(), status);
+            assert_eq!(Told::from(answer).response.status(), status);
         }
     }
 

@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::Json;
-use axum::response::{IntoResponse, Response};
+use axum::response::{IntoResponse as _, Response};
 use hyper::StatusCode;
 use hyper::header::{ALLOW, HeaderMap, HeaderName, HeaderValue};
 use serde_json::json;
@@ -21,7 +21,7 @@ use crate::source::HandshakeReply;
 pub(super) const HANDSHAKES_PER_MINUTE: u32 = 60;
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// Why there is no delivery for the handler.
+/// Why there is no delivery.
 #[derive(Debug)]
 pub(super) enum NoDelivery {
     Refused(Refusal),
@@ -34,17 +34,9 @@ impl From<Refusal> for NoDelivery {
     }
 }
 
-impl IntoResponse for NoDelivery {
-    fn into_response(self) -> Response {
-        match self {
-            Self::Refused(refusal) => refusal.into_response(),
-            Self::Handshake(reply) => {
-                let mut response = said(reply);
-                let told = Told { sentence: "a handshake was answered", reason: None };
-                response.extensions_mut().insert(told);
-                response
-            }
-        }
+impl From<HandshakeReply> for Told {
+    fn from(reply: HandshakeReply) -> Self {
+        Self { response: said(reply), sentence: "a handshake was answered", reason: None }
     }
 }
 

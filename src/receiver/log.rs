@@ -4,83 +4,83 @@
 //! it is anybody's word), `http.status`, `http.path` without its query, `http.took_us`, `client.address`, and
 //! `refusal.reason` for what was refused. Never a header or a body.
 
-use std::sync::{Arc, OnceLock};
+use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Instant;
 
-use axum::extract::Request;
-use axum::middleware::Next;
+use axum::http::request::Parts;
 use axum::response::Response;
+use hyper::Uri;
 
 use crate::change::{SourceName, shorten};
 use crate::server::Peer;
 
-/// What becomes known of a request on its way in: an extension of the request.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Trail(Arc<Known>);
-
-#[derive(Debug, Default)]
-struct Known {
-    source: OnceLock<SourceName>,
-    delivery: OnceLock<String>,
+/// A line as it takes shape.
+#[derive(Debug)]
+pub(super) struct Line {
+    begun: Instant,
+    peer: Option<SocketAddr>,
+    uri: Uri,
+    source: Option<SourceName>,
+    delivery: Option<String>,
 }
 
-impl Trail {
-    /// The trail of `request`; one that nobody follows, if it came past the log.
-    pub(super) fn of(request: &Request) -> Self {
-        request.extensions().get().cloned().unwrap_or_default()
-    }
-
-    pub(super) fn leads_to(&self, source: &SourceName) {
-        self.0.source.get_or_init(|| Arc::clone(source));
-    }
-
-    pub(super) fn verified_as(&self, id: &str) {
-        self.0.delivery.get_or_init(|| shorten(id));
-    }
-}
-
-/// What there is to say of an answer: an extension of the response.
-#[derive(Clone, Debug)]
+/// An answer, and what there is to say of it.
+#[derive(Debug)]
 pub(super) struct Told {
+    pub(super) response: Response,
     pub(super) sentence: &'static str,
+    /// Why it was refused, if it was.
     pub(super) reason: Option<String>,
 }
 
-/// Lets the request pass and logs what became of it.
-pub(super) async fn each_request(mut request: Request, next: Next) -> Response {
-    let trail = Trail::default();
-    request.extensions_mut().insert(trail.clone());
-    let peer = request.extensions().get().map(|Peer(addr)| tracing::field::display(*addr));
-    let path = shorten(request.uri().path());
-    let begun = Instant::now();
-
-    let response = next.run(request).await;
-
-    let source = trail.0.source.get().map(AsRef::as_ref);
-    let delivery = trail.0.delivery.get().map(String::as_str);
-    let status = response.status().as_u16();
-    let took_us = begun.elapsed().as_micros();
-    match response.extensions().get::<Told>() {
-        Some(Told { sentence, reason: Some(reason) }) => tracing::warn!(
-            source.name = source,
-            delivery.id = delivery,
-            http.status = status,
-            refusal.reason = reason,
-            http.path = path,
-            http.took_us = took_us,
-            client.address = peer,
-            "{sentence}"
-        ),
-        told => tracing::info!(
-            source.name = source,
-            delivery.id = delivery,
-            http.status = status,
-            http.path = path,
-            http.took_us = took_us,
-            client.address = peer,
-            "{}",
-            told.map_or("the request was answered", |told| told.sentence)
-        ),
+impl Line {
+    /// The line of a request with this head.
+    pub(super) fn of(head: &Parts) -> Self {
+        let peer = head.extensions.get().map(|Peer(address)| *address);
+        Self { begun: Instant::now(), peer, uri: head.uri.clone(), source: None, delivery: None }
     }
-    response
+
+    /// The request is for this source.
+    pub(super) fn leads_to(&mut self, source: &SourceName) {
+        self.source = Some(Arc::clone(source));
+    }
+
+    /// It is a delivery, and this is its id.
+    pub(super) fn verified_as(&mut self, id: &str) {
+        self.delivery = Some(shorten(id));
+    }
+
+    /// Writes it.
+    pub(super) fn end(self, told: impl Into<Told>) -> Response {
+        let Told { response, sentence, reason } = told.into();
+        let source = self.source.as_deref();
+        let delivery = self.delivery;
+        let status = response.status().as_u16();
+        let path = shorten(self.uri.path());
+        let took_us = self.begun.elapsed().as_micros();
+        let peer = self.peer.map(tracing::field::display);
+        match reason {
+            Some(reason) => tracing::warn!(
+                source.name = source,
+                delivery.id = delivery,
+                http.status = status,
+                refusal.reason = reason,
+                http.path = path,
+                http.took_us = took_us,
+                client.address = peer,
+                "{sentence}"
+            ),
+            None => tracing::info!(
+                source.name = source,
+                delivery.id = delivery,
+                http.status = status,
+                http.path = path,
+                http.took_us = took_us,
+                client.address = peer,
+                "{sentence}"
+            ),
+        }
+        response
+    }
 }

@@ -1,8 +1,8 @@
 //! The receiver: `POST /hooks/{source}`, from a request to an answer that can be relied on.
 //!
 //! The gates are in [`mod@verified`], in the order of the contract; what passes them is a
-//! [`Verified`], which is the handler's parameter, so a handler without verification does not
-//! compile. Then the routes judge, the queue stores, and only what is on disk is answered with 2xx.
+//! [`Verified`], and nothing else can be judged or stored. Then the routes judge, the queue stores, and only what
+//! is on disk is answered with 2xx.
 //!
 //! | status | when |
 //! |---|---|
@@ -16,7 +16,6 @@
 //! Never 410 or 3xx: senders take the first as "disable the hook", and some take the second as success.
 
 mod answer;
-mod at_arrival;
 mod body;
 mod handshake;
 mod log;
@@ -24,14 +23,17 @@ mod refusal;
 mod verified;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::State;
-use axum::middleware;
+use axum::body::Body;
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, Request, State};
+use axum::http::request::Parts;
+use axum::response::Response;
 use axum::routing::any;
 use hyper::StatusCode;
-use tokio_util::sync::CancellationToken;
 
 use crate::change::{Admission, Delivery, NewChange, Verdict};
 use crate::clock::Clock;
@@ -42,8 +44,8 @@ use crate::server::places::Places;
 use crate::source::{OnRejected, Sources, Verified};
 
 use answer::Answer;
-use at_arrival::AtArrival;
-use handshake::Handshakes;
+use handshake::{Handshakes, NoDelivery};
+use log::Line;
 use refusal::{Refusal, Unavailable};
 
 /// A body of at most so many bytes is short, and each connection may have one: 8 KiB.
@@ -124,16 +126,15 @@ pub struct Receiver {
     pub clock: Clock,
     /// What a request may cost.
     pub settings: Settings,
-    /// Once cancelled, new deliveries are refused while those under way finish.
-    pub shutting_down: CancellationToken,
+    /// Once set, new deliveries are refused while those under way finish.
+    pub shutting_down: Arc<AtomicBool>,
 }
 
 /// The public listener's paths.
 pub fn router(receiver: Receiver) -> Router {
     Router::new()
-        .route("/hooks/{source}", any(deliver))
-        .fallback(async || Refusal::NoSuchPath)
-        .layer(middleware::from_fn(log::each_request))
+        .route("/hooks/{source}", any(hook))
+        .fallback(async |request: Request| Line::of(&request.into_parts().0).end(Refusal::NoSuchPath))
         .with_state(Shared(Arc::new(Open {
             pieces: Places::new("pieces of long bodies", receiver.settings.pieces),
             handshakes: Handshakes::default(),
@@ -154,26 +155,54 @@ struct Open {
     handshakes: Handshakes,
 }
 
-async fn deliver(
+/// Answers whatever is sent to the path of a source, and logs what became of it.
+async fn hook(
     State(Shared(open)): State<Shared>,
-    AtArrival(intake): AtArrival,
-    delivery: Verified,
-) -> Result<Answer, Refusal> {
-    let receiver = &open.receiver;
-    let event = Event {
-        source: delivery.source(),
-        headers: delivery.headers(),
-        body: delivery.body(),
-        at: delivery.received_at(),
-    };
-    match intake.routes.judge(&event) {
-        Judgement::Changes(changes) => receiver.accept(&delivery, changes).await,
-        Judgement::Ignored => Ok(Answer::Ignored),
-        Judgement::NotJson(_) if delivery.is_form() => {
-            receiver.reject(&delivery, FORM.to_owned(), Refusal::NotJson).await
+    name: Result<Path<String>, PathRejection>,
+    request: Request,
+) -> Response {
+    let (head, body) = request.into_parts();
+    let mut line = Line::of(&head);
+    let name = name.ok().map(|Path(name)| name);
+    match open.answer(name.as_deref(), head, body, &mut line).await {
+        Ok(answer) => line.end(answer),
+        Err(NoDelivery::Refused(refusal)) => line.end(refusal),
+        Err(NoDelivery::Handshake(reply)) => line.end(reply),
+    }
+}
+
+impl Open {
+    async fn answer(
+        &self,
+        name: Option<&str>,
+        head: Parts,
+        body: Body,
+        line: &mut Line,
+    ) -> Result<Answer, NoDelivery> {
+        let receiver = &self.receiver;
+        if receiver.shutting_down.load(Ordering::Relaxed) {
+            return Err(Refusal::unavailable(Unavailable::ShuttingDown).into());
         }
-        Judgement::NotJson(reason) => receiver.reject(&delivery, reason, Refusal::NotJson).await,
-        Judgement::Refused(reason) => receiver.reject(&delivery, reason, Refusal::ByRoute).await,
+        // As the settings are now, whatever becomes of them while the body comes.
+        let intake = receiver.intake.get();
+        let source = name.and_then(|name| intake.sources.find(name)).ok_or(Refusal::NoSuchSource)?;
+        let delivery = self.verified(source, head, body, line).await?;
+        let event = Event {
+            source: delivery.source(),
+            headers: delivery.headers(),
+            body: delivery.body(),
+            at: delivery.received_at(),
+        };
+        let answer = match intake.routes.judge(&event) {
+            Judgement::Changes(changes) => receiver.accept(&delivery, changes).await?,
+            Judgement::Ignored => Answer::Ignored,
+            Judgement::NotJson(_) if delivery.is_form() => {
+                receiver.reject(&delivery, FORM.to_owned(), Refusal::NotJson).await?
+            }
+            Judgement::NotJson(reason) => receiver.reject(&delivery, reason, Refusal::NotJson).await?,
+            Judgement::Refused(reason) => receiver.reject(&delivery, reason, Refusal::ByRoute).await?,
+        };
+        Ok(answer)
     }
 }
 

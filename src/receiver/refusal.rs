@@ -6,7 +6,6 @@
 use std::borrow::Cow;
 use std::ops::RangeInclusive;
 
-use axum::response::{IntoResponse, Response};
 use hyper::StatusCode;
 use hyper::header::{
     ACCEPT_ENCODING, ALLOW, CONNECTION, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE,
@@ -122,13 +121,11 @@ impl Refusal {
     }
 }
 
-impl IntoResponse for Refusal {
-    fn into_response(self) -> Response {
-        let mut response = problem(self.status(), &self.detail());
-        response.headers_mut().extend(self.header());
-        let told = Told { sentence: "the request was refused", reason: Some(self.to_string()) };
-        response.extensions_mut().insert(told);
-        response
+impl From<Refusal> for Told {
+    fn from(refusal: Refusal) -> Self {
+        let mut response = problem(refusal.status(), &refusal.detail());
+        response.headers_mut().extend(refusal.header());
+        Self { response, sentence: "the request was refused", reason: Some(refusal.to_string()) }
     }
 }
 
@@ -138,12 +135,11 @@ mod tests {
     use std::io;
     use std::iter::successors;
 
-    use axum::response::IntoResponse as _;
     use http_body_util::BodyExt as _;
     use hyper::StatusCode;
     use serde_json::{Value, json};
 
-    use super::{Refusal, Unavailable, WWW_AUTHENTICATE};
+    use super::{Refusal, Told, Unavailable, WWW_AUTHENTICATE};
     use crate::receiver::STATUSES;
     use crate::source::VerifyError;
 
@@ -166,14 +162,15 @@ mod tests {
 
     #[test]
     fn the_refusals_have_the_statuses_that_are_told_and_no_others() {
-        let refusals = successors(Some(Refusal::NoSuchPath), next);
-        let given: BTreeSet<StatusCode> = refusals.map(|refusal| refusal.into_response().status()).collect();
+        let refusals = successors(Some(Refusal::NoSuchPath), next).map(Told::from);
+        let given: BTreeSet<StatusCode> = refusals.map(|told| told.response.status()).collect();
         let told = STATUSES.into_iter().filter(|status| !status.is_success()).collect();
         assert_eq!(given, told);
     }
 
     async fn problem(refusal: Refusal) -> (Vec<u8>, Value) {
-        let body = refusal.into_response().into_body().collect().await.expect("it is in memory").to_bytes();
+        let body =
+            Told::from(refusal).response.into_body().collect().await.expect("it is in memory").to_bytes();
         (body.to_vec(), serde_json::from_slice(&body).expect("it is JSON"))
     }
 

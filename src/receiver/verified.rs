@@ -4,36 +4,29 @@
 //! A handshake that comes unsigned is the one thing that is read without having been verified: only where the
 //! source's scheme has one, only a short body that its headers announce, and nothing of it is kept.
 
-use axum::RequestExt as _;
-use axum::extract::{FromRequest, Path, Request};
+use axum::body::Body;
+use axum::http::request::Parts;
 use hyper::header::{CONTENT_ENCODING, TRANSFER_ENCODING};
 use hyper::{HeaderMap, Method};
 
-use super::at_arrival::AtArrival;
 use super::handshake::NoDelivery;
-use super::log::Trail;
-use super::refusal::{Refusal, Unavailable};
-use super::{Shared, body};
-use crate::source::Verified;
+use super::log::Line;
+use super::refusal::Refusal;
+use super::{Open, body};
+use crate::source::{Source, Verified};
 
-impl FromRequest<Shared> for Verified {
-    type Rejection = NoDelivery;
-
-    async fn from_request(mut request: Request, Shared(open): &Shared) -> Result<Self, NoDelivery> {
-        let receiver = &open.receiver;
-        if receiver.shutting_down.is_cancelled() {
-            return Err(Refusal::unavailable(Unavailable::ShuttingDown).into());
-        }
-        let path: Result<Path<String>, _> = request.extract_parts().await;
-        let AtArrival(intake) = AtArrival::of(request.extensions_mut(), receiver);
-        let source = path.ok().and_then(|Path(name)| intake.sources.find(&name));
-        let source = source.ok_or(Refusal::NoSuchSource)?;
-        let trail = Trail::of(&request);
-        trail.leads_to(source.name());
-
-        let (head, body) = request.into_parts();
+impl Open {
+    /// The delivery that a request to a source is, if it is one.
+    pub(super) async fn verified(
+        &self,
+        source: &Source,
+        head: Parts,
+        body: Body,
+        line: &mut Line,
+    ) -> Result<Verified, NoDelivery> {
+        line.leads_to(source.name());
         if let Some(reply) = source.handshake_by_method(&head.method, &head.headers) {
-            open.handshakes.admit(source.name())?;
+            self.handshakes.admit(source.name())?;
             return Err(NoDelivery::Handshake(reply));
         }
         let terms = source.terms();
@@ -45,16 +38,16 @@ impl FromRequest<Shared> for Verified {
         }
         // What a GET's body means, nobody has ever said.
         let limit = if head.method == Method::GET { 0 } else { terms.body_bytes };
-        let body = body::read(body, limit, &receiver.settings, &open.pieces).await?;
+        let body = body::read(body, limit, &self.receiver.settings, &self.pieces).await?;
         if source.may_be_handshake(&head.headers)
             && let Some(reply) = source.unsigned_handshake(&body)
         {
-            open.handshakes.admit(source.name())?;
+            self.handshakes.admit(source.name())?;
             return Err(NoDelivery::Handshake(reply));
         }
-        let verified =
-            source.verify(head.headers, body, receiver.clock.now()).map_err(Refusal::Unverified)?;
-        trail.verified_as(verified.id());
+        let now = self.receiver.clock.now();
+        let verified = source.verify(head.headers, body, now).map_err(Refusal::Unverified)?;
+        line.verified_as(verified.id());
         match source.signed_handshake(&verified) {
             Some(reply) => Err(NoDelivery::Handshake(reply)),
             None => Ok(verified),

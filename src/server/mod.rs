@@ -130,22 +130,20 @@ pub async fn serve(
 ) -> Ended {
     let listener = Listener { socket: listener, places: Places::new("connections", limits.connections) };
     let connections = TaskTracker::new();
-    let cut = CancellationToken::new();
     while let Some(guest) = shutdown.run_until_cancelled(listener.next()).await {
         let place = Arc::clone(&guest.place);
-        let conversation = converse(guest, router.clone(), limits, shutdown.clone());
-        let cut = cut.clone();
-        connections.spawn(async move {
-            cut.run_until_cancelled(place.until_shown_out(conversation)).await;
-        });
+        // Each has a token of its own to look at, at every turn: the one they share has one lock.
+        let conversation = converse(guest, router.clone(), limits, shutdown.child_token());
+        connections.spawn(async move { place.until_shown_out(conversation).await });
     }
-    drop(listener);
+    let Listener { socket, places } = listener;
+    drop(socket);
     connections.close();
     if tokio::time::timeout(limits.drain, connections.wait()).await.is_ok() {
         return Ended::Drained;
     }
     let left = connections.len();
-    cut.cancel();
+    places.show_all_out();
     connections.wait().await;
     Ended::Cut { connections: left }
 }

@@ -122,6 +122,14 @@ impl Places {
         freed.expect("the semaphore is never closed")
     }
 
+    /// Shows out all that there are, whatever we are at for them.
+    pub fn show_all_out(&self) {
+        let mut line = lock(&self.line);
+        let guests = std::mem::take(&mut line.guests);
+        line.leaving += guests.len();
+        guests.values().for_each(|guest| guest.shown_out.cancel());
+    }
+
     /// Shows out the first of the line, if there is one that can be.
     fn show_out(&self) -> ShowingOut {
         let shown_out = lock(&self.line).show_out();

@@ -54,8 +54,7 @@ impl Row {
             None => (1..=DELIVERY_ID_MAX_BYTES).contains(&id.len()),
         };
         let graphic = id.bytes().all(|b| b.is_ascii_graphic());
-        // The first place where the end is found must be the end: not one within the id, nor one that begins in it.
-        let ends = end.is_none_or(|end| format!("{id}{end}").find(end) == Some(id.len()));
+        let ends = end.is_none_or(|end| is_ended_by(id.as_bytes(), end.as_bytes()));
         if fits && graphic && ends {
             Ok(())
         } else {
@@ -70,5 +69,30 @@ impl Row {
             [Part::Id, Part::Literal(text)] => Some(text.as_str()),
             _ => None,
         })
+    }
+}
+
+/// Whether an end that follows an id is first found where it begins: not within the id, nor from within it.
+fn is_ended_by(id: &[u8], end: &[u8]) -> bool {
+    let is_found = |rest: &[u8]| {
+        let of_both = || end.strip_prefix(rest).is_some_and(|more| end.starts_with(more));
+        rest.starts_with(end) || of_both()
+    };
+    !(0..id.len()).any(|from| is_found(&id[from..]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_ended_by;
+
+    #[test]
+    fn an_id_is_ended_by_what_is_first_found_behind_it() {
+        let alphabet = ["", "a", "b", "ab", "aa", "aab", "aba", "abab", "abaab", "bab"];
+        for id in alphabet {
+            for end in &alphabet[1..] {
+                let expected = format!("{id}{end}").find(end) == Some(id.len());
+                assert_eq!(is_ended_by(id.as_bytes(), end.as_bytes()), expected, "{id:?}, {end:?}");
+            }
+        }
     }
 }
