@@ -6,7 +6,7 @@
 use rusqlite::Row;
 use serde::Serialize;
 
-use super::row::{flow_id, time};
+use super::row::time;
 use super::{Acted, Commit, JournalError, Reader, sql};
 use crate::change::FlowId;
 
@@ -93,10 +93,7 @@ impl Commit<'_> {
         }
         match reach {
             Reach::Flow(flow) => _ = acted.flows.insert(flow.clone()),
-            Reach::AllFlows => {
-                let text = "SELECT DISTINCT flow FROM changes WHERE state = 'pending'";
-                acted.flows.extend(sql::all(self.sql(), text, (), |row| flow_id(&row.get::<_, String>(0)?))?);
-            }
+            Reach::AllFlows => acted.flows.extend(self.flows_with_pending()),
         }
         Ok(acted)
     }

@@ -44,8 +44,16 @@ impl Moves {
 
     /// Those of a flow that have become pending, whether or not they still are.
     pub(super) fn of(&self, flow: &FlowId) -> impl Iterator<Item = Seq> {
-        let came = self.0.iter().filter(move |(of, _, moved)| of == flow && *moved == Move::Came);
-        came.map(|(_, seq, _)| *seq)
+        self.all_that_came().filter(move |(of, _)| *of == flow).map(|(_, seq)| seq)
+    }
+
+    /// The flows of those that have become pending, whether or not they still are.
+    pub(super) fn flows(&self) -> impl Iterator<Item = &FlowId> {
+        self.all_that_came().map(|(flow, _)| flow)
+    }
+
+    fn all_that_came(&self) -> impl Iterator<Item = (&FlowId, Seq)> {
+        self.0.iter().filter(|(_, _, moved)| *moved == Move::Came).map(|(flow, seq, _)| (flow, *seq))
     }
 }
 
@@ -57,32 +65,37 @@ impl Pending {
 
     /// Reads them anew.
     pub(super) fn reload(&self, sql: &Connection) -> Result<(), JournalError> {
-        *self.flows() = read(sql)?;
+        *self.lock() = read(sql)?;
         Ok(())
     }
 
     /// The first ones of a flow behind that number, at most so many.
     pub(super) fn behind(&self, flow: &FlowId, after: Seq, at_most: usize) -> Vec<Seq> {
-        let flows = self.flows();
+        let flows = self.lock();
         let Some(seqs) = flows.get(flow) else { return Vec::new() };
         seqs.range((Bound::Excluded(after), Bound::Unbounded)).take(at_most).copied().collect()
     }
 
     /// All of a flow.
     pub(super) fn of(&self, flow: &FlowId) -> BTreeSet<Seq> {
-        self.flows().get(flow).cloned().unwrap_or_default()
+        self.lock().get(flow).cloned().unwrap_or_default()
+    }
+
+    /// The flows that have any.
+    pub(super) fn flows(&self) -> Vec<FlowId> {
+        self.lock().keys().cloned().collect()
     }
 
     /// How many each flow has.
     pub(super) fn tally(&self) -> Tally {
         let mut tally = Tally::default();
-        self.flows().iter().for_each(|(flow, seqs)| tally.add(flow, seqs.len()));
+        self.lock().iter().for_each(|(flow, seqs)| tally.add(flow, seqs.len()));
         tally
     }
 
     /// Takes up what a commit has moved.
     pub(super) fn apply(&self, moves: Moves) {
-        let mut flows = self.flows();
+        let mut flows = self.lock();
         for (flow, seq, moved) in moves.0 {
             match moved {
                 Move::Came => _ = flows.entry(flow).or_default().insert(seq),
@@ -98,7 +111,7 @@ impl Pending {
         }
     }
 
-    fn flows(&self) -> MutexGuard<'_, Flows> {
+    fn lock(&self) -> MutexGuard<'_, Flows> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -138,6 +138,13 @@ impl Commit<'_> {
         &self.transaction
     }
 
+    /// The flows that have pending changes, and maybe some whose last one has ended by this commit.
+    pub(super) fn flows_with_pending(&self) -> BTreeSet<FlowId> {
+        let mut flows = BTreeSet::from_iter(self.pending.flows());
+        flows.extend(self.moves.flows().cloned());
+        flows
+    }
+
     /// The changes of a flow that are pending, and maybe some that have ended by this commit.
     pub(super) fn pending_of(&self, flow: &FlowId) -> BTreeSet<Seq> {
         let mut seqs = self.pending.of(flow);
