@@ -172,6 +172,14 @@ impl JournalError {
         Self::Unusable { path, source }
     }
 
+    /// What failed as the file was opened names it.
+    pub(super) fn of(self, path: &Path) -> Self {
+        if let Self::Statement(source) | Self::Malformed(source) = self {
+            return Self::unusable(path, source);
+        }
+        self
+    }
+
     pub(super) fn damaged(path: &Path, found: String) -> Self {
         Self::Damaged { path: path.to_owned(), source: Finding(found) }
     }

@@ -88,8 +88,8 @@ impl Journal {
         sql.pragma_update(None, "journal_mode", "wal").map_err(unusable)?;
         settle(&sql).map_err(unusable)?;
         migrate(&mut sql).map_err(unusable)?;
-        let ids = Ids::take_up(&mut sql)?;
-        let pending = Pending::load(&sql)?;
+        let ids = Ids::take_up(&mut sql).map_err(|error| error.of(path))?;
+        let pending = Pending::load(&sql).map_err(|error| error.of(path))?;
         // A migration's WAL is as large as what it has made anew.
         settle(&sql).and_then(|()| to_write(&sql)).map_err(unusable)?;
         let readers = (0..READERS).map(|_| {

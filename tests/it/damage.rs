@@ -7,6 +7,7 @@ use std::io::{Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 
 use flowhook::journal::{Found, Journal, JournalError, Location, Write as _};
+use rusqlite::Connection;
 use tempfile::TempDir;
 
 use crate::deliveries::{change_of, delivery, now};
@@ -227,6 +228,17 @@ async fn a_page_that_was_overwritten_is_found_at_the_start_whatever_it_held() {
         }
     }
     println!("{pages} pages");
+}
+
+#[tokio::test]
+async fn a_journal_that_somebody_took_a_table_from_is_refused_by_its_name() {
+    let (_folder, path) = Left::behind().await.put();
+    admit(&path, 0, 0).await.close().await;
+    let sql = Connection::open(&path).expect("nobody has it");
+    sql.execute_batch("DROP TABLE ids_known_to").expect("it is there");
+    drop(sql);
+    let refused = Journal::open(&Location::sqlite(&path)).await.expect_err("it lacks a table").to_string();
+    assert!(refused.contains(&format!("`{}`", path.display())), "{refused}");
 }
 
 #[tokio::test]
