@@ -108,7 +108,9 @@ impl Reservation {
 
 impl Drop for Reservation {
     fn drop(&mut self) {
-        self.backlog.release(&self.changes);
+        if !self.changes.is_empty() {
+            self.backlog.release(&self.changes);
+        }
     }
 }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::sync::mpsc;
+use tokio_util::task::TaskTracker;
 
 use super::backlog::Backlog;
 use super::{Entry, NotStored, Submission, Wakeups};
@@ -26,6 +27,9 @@ pub struct Writing<W> {
     wakeups: Wakeups,
     from_receiver: mpsc::Receiver<Submission>,
     from_worker: mpsc::Receiver<Entry>,
+    /// Senders are answered by tasks, while the next commit is on its way: within the runtime one task wakes another for
+    /// less than a thread from outside.
+    answering: TaskTracker,
 }
 
 /// What shares one commit.
@@ -44,7 +48,16 @@ impl<W: Write> Writing<W> {
         from_receiver: mpsc::Receiver<Submission>,
         from_worker: mpsc::Receiver<Entry>,
     ) -> Self {
-        Self { writer, clock, backlog, failing, wakeups: Wakeups::default(), from_receiver, from_worker }
+        Self {
+            writer,
+            clock,
+            backlog,
+            failing,
+            wakeups: Wakeups::default(),
+            from_receiver,
+            from_worker,
+            answering: TaskTracker::new(),
+        }
     }
 
     /// Where the flows with new work are announced.
@@ -52,7 +65,8 @@ impl<W: Write> Writing<W> {
         self.wakeups.clone()
     }
 
-    /// Commits until both ends are closed and drained, then closes the journal.
+    /// Commits until both ends are closed and drained, and all are answered, then closes the journal. It runs within a
+    /// runtime, which has the tasks that answer.
     pub async fn run(mut self) {
         while let Some(batch) = self.next_batch().await {
             if batch.is_empty() {
@@ -73,6 +87,8 @@ impl<W: Write> Writing<W> {
                 }
             }
         }
+        self.answering.close();
+        self.answering.wait().await;
         self.writer.close().await;
     }
 
@@ -136,16 +152,18 @@ impl<W: Write> Writing<W> {
             flows.extend(admitted.flows);
             answers.push((answer, admitted.admission, delivery, bytes));
         }
+        if !answers.is_empty() {
+            self.answering.spawn(async move {
+                // What was answered is freed there too, and the room that it took in the queue.
+                for (answer, admission, _delivery, _bytes) in answers {
+                    // A sender that has hung up by now finds a duplicate when it comes again.
+                    _ = answer.send(Ok(admission));
+                }
+            });
+        }
         if !flows.is_empty() {
             self.wakeups.add(flows);
         }
-        // From within the runtime, which wakes its tasks there for less, and while the next commit is on its way.
-        tokio::spawn(async move {
-            for (answer, admission, ..) in answers {
-                // A sender that has hung up by now finds a duplicate when it comes again.
-                _ = answer.send(Ok(admission));
-            }
-        });
     }
 }
 

@@ -34,9 +34,14 @@ impl From<Refusal> for NoDelivery {
     }
 }
 
-impl From<HandshakeReply> for Told {
-    fn from(reply: HandshakeReply) -> Self {
-        Self { response: said(reply), sentence: "a handshake was answered", reason: None }
+impl From<NoDelivery> for Told {
+    fn from(no_delivery: NoDelivery) -> Self {
+        match no_delivery {
+            NoDelivery::Refused(refusal) => refusal.into(),
+            NoDelivery::Handshake(reply) => {
+                Self { response: said(reply), sentence: "a handshake was answered", reason: None }
+            }
+        }
     }
 }
 

@@ -30,7 +30,7 @@ pub(super) struct Line {
 pub(super) struct Told {
     pub(super) response: Response,
     pub(super) sentence: &'static str,
-    /// Why it was refused, if it was.
+    /// What is wrong with the request, if anything is.
     pub(super) reason: Option<String>,
 }
 

@@ -61,7 +61,7 @@ struct Line {
     what: &'static str,
     next_number: u64,
     guests: BTreeMap<u64, Guest>,
-    /// How many were shown out.
+    /// How many have had to give way.
     count: u64,
     /// How many of them still have their places.
     leaving: usize,
@@ -332,6 +332,28 @@ mod tests {
         for guest in &guests {
             assert!(is_held(guest).await);
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn all_are_shown_out_whatever_we_are_at_for_them_and_none_is_counted_twice() {
+        let places = Places::new("tests", 3);
+        let mut guests = [places.take().await, places.take().await, places.take().await].map(Some);
+        tokio::time::advance(GRACE).await;
+        let fourth = places.take();
+        // The first is shown out for it, and slow to go.
+        let all = async {
+            guests[0].as_ref().expect("it came").until_shown_out(pending::<()>()).await;
+            guests[1].as_ref().expect("it came").waits_for_us();
+            places.show_all_out();
+            for guest in guests.iter_mut().filter_map(Option::take) {
+                guest.waits(Turn::Last);
+                gave_way(guest).await;
+            }
+        };
+        let (fourth, ()) = tokio::join!(fourth, all);
+        assert!(is_held(&fourth).await);
+        let line = super::lock(&places.line);
+        assert_eq!((line.leaving, line.guests.len()), (0, 1));
     }
 
     #[tokio::test(start_paused = true)]

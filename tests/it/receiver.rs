@@ -429,6 +429,48 @@ async fn each_request_is_logged_once_without_what_it_carried() {
 }
 
 #[tokio::test]
+async fn whatever_comes_is_logged_once() {
+    let log = Log::of_this_thread();
+    let service = Service::start(Settings::default()).await;
+    for line in [
+        "POST /?secret=x HTTP/1.1",
+        "POST /hooks/other?secret=x HTTP/1.1",
+        "POST /hooks/%ff HTTP/1.1",
+        "PUT /hooks/config HTTP/1.1",
+    ] {
+        service.send(post(line)).await;
+    }
+    for _ in 0..2 {
+        service.deliver("msg_1", WANTED).await;
+    }
+    service.deliver("msg_2", UNFIT).await;
+    service.shutting_down.store(true, Ordering::Relaxed);
+    service.deliver("msg_3", WANTED).await;
+
+    let text = log.text();
+    let lines: Vec<&str> = text.lines().filter(|line| line.contains("http.status")).collect();
+    let expected = [
+        (404, "/", "there is no such path"),
+        (404, "/hooks/other", "there is no such source"),
+        (404, "/hooks/%ff", "there is no such source"),
+        (405, "/hooks/config", "a method that its source does not use"),
+        (202, "/hooks/config", "the delivery was accepted"),
+        (200, "/hooks/config", "the delivery had been accepted before"),
+        (422, "/hooks/config", "its route refused it"),
+        (503, "/hooks/config", "the service is shutting down"),
+    ];
+    assert_eq!(lines.len(), expected.len(), "{lines:#?}");
+    for (line, (status, path, why)) in lines.into_iter().zip(expected) {
+        let status = format!("http.status={status} ");
+        let path = format!("http.path=\"{path}\" ");
+        for part in [&status, &path, why, "http.took_us=", "client.address=127.0.0.1:"] {
+            assert!(line.contains(part), "no {part} in {line}");
+        }
+        assert!(!line.contains("secret"), "{line}");
+    }
+}
+
+#[tokio::test]
 async fn while_shutting_down_everything_is_to_come_back() {
     let service = Service::start(Settings::default()).await;
     service.shutting_down.store(true, Ordering::Relaxed);
