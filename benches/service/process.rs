@@ -158,7 +158,7 @@ impl Service {
             .env("FLOWHOOK_QUEUE_CAPACITY", "10000000")
             .stderr(File::create(folder.join("log"))?);
         // What earlier runs have left to write, or to take away, would come between its commits.
-        ensure!(Command::new("sync").status()?.success(), "`sync` failed");
+        ensure!(Command::new("sync").status().context("`sync` does not start")?.success(), "`sync` failed");
         let begun = Instant::now();
         let process = Process::spawn(address, &mut command)?;
         let service = Self { process, admin, http: reqwest::blocking::Client::new() };

@@ -65,11 +65,11 @@ const FIRST_FETCH_WAIT: Duration = Duration::from_secs(1);
 const LONGEST_FETCH_WAIT: Duration = Duration::from_secs(300);
 /// How long turns in flight may take to finish when the service stops.
 const DRAIN: Duration = Duration::from_secs(10);
-/// How often the journal is looked at for what is old; and when there is much of it, how many rows of each table go in
-/// one commit, and how long others have the disk to themselves until the next: 4,000 rows a second, which is more than
-/// any tenant takes, and little beside what a disk takes.
+/// How often the journal is looked at for what is old; how many rows of each table go in one commit at most, and how long
+/// others have the disk to themselves until the next. So at most 2,000 rows go in a second: a journal into which more come
+/// for days keeps them for longer than it was told to.
 const PRUNE_EVERY: Duration = Duration::from_secs(5);
-const PRUNE_AT_MOST: u32 = 100;
+const PRUNE_AT_MOST: u32 = 50;
 const PRUNE_PAUSE: Duration = Duration::from_millis(25);
 
 /// The worker's own settings.
@@ -293,7 +293,7 @@ impl<R: Read> Worker<R> {
         let before = self.rooms.clock.now() - self.settings.retention;
         self.jobs.spawn(async move {
             let prune = || ledger.record(Step::Prune { before, at_most: PRUNE_AT_MOST });
-            // A commit that fails has been logged, and the next tick tries again.
+            // It ends, as nothing becomes older than a time that stands still. A commit that fails has been logged, and the next tick tries again.
             while let Ok(Effect::Pruned { more: true }) = prune().await {
                 if shutdown.run_until_cancelled(tokio::time::sleep(PRUNE_PAUSE)).await.is_none() {
                     break;

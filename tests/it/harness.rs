@@ -15,6 +15,7 @@ use flowhook::route::{self, Definition, Route};
 use flowhook::sandbox::{self, Call, Hold, SAMPLE_NODE, Sandbox, sample_flow};
 use flowhook::service::{Service, StartError};
 use flowhook::settings::{Layers, Settings};
+use rusqlite::Connection;
 use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -290,6 +291,19 @@ impl World {
     pub(crate) async fn has_been_pruned(&self) {
         let before = Clock::system().now() + Duration::from_secs(1);
         self.write(&Step::Prune { before, at_most: u32::MAX }).await;
+    }
+
+    /// While the service is stopped: makes all that is in its journal so much older.
+    pub(crate) fn has_aged(&self, by: Duration) {
+        let by_ms = i64::try_from(by.as_millis()).expect("a few days");
+        let sql = Connection::open(self.folder.path().join("journal.db")).expect("nobody has it");
+        for text in [
+            "UPDATE deliveries SET received_at = received_at - ?",
+            "UPDATE changes SET settled_at = settled_at - ?",
+            "UPDATE attempts SET started_at = started_at - ?1, ended_at = ended_at - ?1",
+        ] {
+            sql.execute(text, [by_ms]).expect("it is a journal");
+        }
     }
 
     /// Writes a step into the journal of a service that is stopped.

@@ -61,6 +61,7 @@ mod reconcile;
 mod reload;
 mod replay;
 mod restart;
+mod retention;
 mod rollback;
 mod routes;
 mod sandbox_alone;
