@@ -10,7 +10,6 @@ use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::net::TcpListener;
@@ -59,23 +58,14 @@ pub struct Service {
     ledger: Ledger,
     clock: Clock,
     reader: Reader,
-    ends: Ends,
+    shutting_down: CancellationToken,
+    /// Cancelled when nobody brings deliveries any more.
+    no_more_deliveries: CancellationToken,
     listeners: [JoinHandle<Ended>; 2],
     worker: JoinHandle<()>,
     reconciler: JoinHandle<()>,
     writing: JoinHandle<()>,
     beside: Option<AbortOnDropHandle<()>>,
-}
-
-/// What ends, in this order.
-#[derive(Debug, Default)]
-struct Ends {
-    /// Set when new deliveries are refused. Each delivery looks at it, so it has no lock.
-    intake: Arc<AtomicBool>,
-    /// Cancelled when nobody new is served.
-    listeners: CancellationToken,
-    /// Cancelled when nobody brings deliveries any more.
-    deliveries: CancellationToken,
 }
 
 /// The service did not start.
@@ -134,7 +124,7 @@ impl Service {
         let (queue, ledger, writing) = queue::open(settings.queue, writer, clock.clone(), pending);
         let wakeups = writing.wakeups();
         wakeups.add(reader.flows_with_work().await?);
-        let ends = Ends::default();
+        let [shutting_down, no_more_deliveries] = std::array::from_fn(|_| CancellationToken::new());
 
         let routes = Routes::new(settings.routes);
         let reloading = Reloading {
@@ -154,16 +144,16 @@ impl Service {
             wakeups,
             clock.clone(),
         );
-        let worker = tokio::spawn(worker.run(ends.deliveries.clone()));
+        let worker = tokio::spawn(worker.run(no_more_deliveries.clone()));
         let reconciler = reconciler(&tenant, api, &reloading.routes, &reader, &queue, &ledger, &clock);
         let look = look(reconciler.checker());
-        let reconciler = tokio::spawn(reconciler.run(ends.listeners.clone()));
+        let reconciler = tokio::spawn(reconciler.run(shutting_down.clone()));
         let receiver = receiver::router(Receiver {
             intake: reloading.intake.clone(),
             queue,
             clock: clock.clone(),
             settings: settings.receiver,
-            shutting_down: Arc::clone(&ends.intake),
+            shutting_down: shutting_down.clone(),
         });
         let admin = admin::router(Admin {
             reader: reader.clone(),
@@ -173,9 +163,9 @@ impl Service {
             token: reloading.token.clone(),
             webhooks: address,
             purpose: settings.purpose,
-            shutting_down: ends.listeners.clone(),
+            shutting_down: shutting_down.clone(),
         });
-        let listeners = listeners([(public, receiver), (private, admin)], &ends.listeners);
+        let listeners = listeners([(public, receiver), (private, admin)], &shutting_down);
         tell_ready([address, admin_address], &settings.journal, waiting);
         Ok(Self {
             address,
@@ -185,7 +175,8 @@ impl Service {
             ledger,
             clock,
             reader,
-            ends,
+            shutting_down,
+            no_more_deliveries,
             listeners,
             worker,
             reconciler,
@@ -245,8 +236,7 @@ impl Service {
     /// the next start, everything written is committed.
     pub async fn stop(self) {
         tracing::info!("stopping: new deliveries are refused");
-        self.ends.intake.store(true, Ordering::Relaxed);
-        self.ends.listeners.cancel();
+        self.shutting_down.cancel();
         for listener in self.listeners {
             match listener.await {
                 Ok(Ended::Drained) => {}
@@ -256,7 +246,7 @@ impl Service {
                 Err(error) => tracing::error!(error = %error, "a listener broke down"),
             }
         }
-        self.ends.deliveries.cancel();
+        self.no_more_deliveries.cancel();
         drop(self.beside);
         let close = async {
             // Whoever closed it, and whether or not that is kept already.

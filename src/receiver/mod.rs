@@ -27,7 +27,6 @@ mod refusal;
 mod verified;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::Router;
@@ -38,6 +37,7 @@ use axum::http::request::Parts;
 use axum::response::Response;
 use axum::routing::any;
 use hyper::StatusCode;
+use tokio_util::sync::CancellationToken;
 
 use crate::change::{Admission, Delivery, NewChange, Verdict};
 use crate::clock::Clock;
@@ -130,8 +130,8 @@ pub struct Receiver {
     pub clock: Clock,
     /// What a request may cost.
     pub settings: Settings,
-    /// Once set, new deliveries are refused while those under way finish.
-    pub shutting_down: Arc<AtomicBool>,
+    /// Once cancelled, new deliveries are refused while those under way finish.
+    pub shutting_down: CancellationToken,
 }
 
 /// The public listener's paths.
@@ -179,7 +179,7 @@ impl Open {
         line: &mut Line,
     ) -> Result<Answer, NoDelivery> {
         let receiver = &self.receiver;
-        if receiver.shutting_down.load(Ordering::Relaxed) {
+        if receiver.shutting_down.is_cancelled() {
             return Err(Refusal::unavailable(Unavailable::ShuttingDown).into());
         }
         // As the settings are now, whatever becomes of them while the body comes.

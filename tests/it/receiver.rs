@@ -1,8 +1,6 @@
 //! `POST /hooks/{source}`, as a sender sees it.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use flowhook::clock::Clock;
@@ -41,7 +39,7 @@ fn now() -> Timestamp {
 /// A receiver on a socket, and the journal behind it.
 struct Service {
     addr: SocketAddr,
-    shutting_down: Arc<AtomicBool>,
+    shutting_down: CancellationToken,
     journal: Reader,
     _file: TempDir,
     _serving: DropGuard,
@@ -81,7 +79,7 @@ impl Service {
         let Journal { writer, reader } = Journal::open(&location).await.expect("a new journal");
         let clock = Clock::from_fn(now);
         let (queue, _ledger, writing) = queue::open(bounds, writer, clock.clone(), Tally::default());
-        let shutting_down = Arc::new(AtomicBool::new(false));
+        let shutting_down = CancellationToken::new();
         let router = receiver::router(Receiver {
             intake: Live::new(Intake {
                 sources: Sources::new([source]).expect("one source"),
@@ -90,7 +88,7 @@ impl Service {
             queue,
             clock,
             settings,
-            shutting_down: Arc::clone(&shutting_down),
+            shutting_down: shutting_down.clone(),
         });
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let addr = listener.local_addr().expect("it is bound");
@@ -444,7 +442,7 @@ async fn whatever_comes_is_logged_once() {
         service.deliver("msg_1", WANTED).await;
     }
     service.deliver("msg_2", UNFIT).await;
-    service.shutting_down.store(true, Ordering::Relaxed);
+    service.shutting_down.cancel();
     service.deliver("msg_3", WANTED).await;
 
     let text = log.text();
@@ -473,7 +471,7 @@ async fn whatever_comes_is_logged_once() {
 #[tokio::test]
 async fn while_shutting_down_everything_is_to_come_back() {
     let service = Service::start(Settings::default()).await;
-    service.shutting_down.store(true, Ordering::Relaxed);
+    service.shutting_down.cancel();
     let signed = service.deliver("msg_1", UNWANTED).await;
     let unknown = service.send(post("GET /hooks/other HTTP/1.1")).await;
     for answer in [signed, unknown] {
