@@ -8,7 +8,8 @@
 //!   [`capacity`](Settings::capacity), and of one flow only part of it, so that a flow that is hot or paused
 //!   leaves room for the others. Room for all changes of a delivery is reserved before it is queued and given
 //!   back if they are not committed.
-//! * Nothing else remembers deliveries: the journal decides what a duplicate is, inside the commit. A twin of a delivery that is not committed yet simply waits its turn behind it.
+//! * Nothing else remembers deliveries: the journal decides what a duplicate is, inside the commit. A twin of a
+//!   delivery that is not committed yet simply waits its turn behind it.
 //!
 //! # Its life
 //!

@@ -11,6 +11,7 @@ use std::time::Instant;
 use axum::http::request::Parts;
 use axum::response::Response;
 use hyper::Uri;
+use tracing::Level;
 
 use crate::change::{SourceName, shorten};
 use crate::server::Peer;
@@ -60,26 +61,26 @@ impl Line {
         let path = shorten(self.uri.path());
         let took_us = self.begun.elapsed().as_micros();
         let peer = self.peer.map(tracing::field::display);
-        match reason {
-            Some(reason) => tracing::warn!(
-                source.name = source,
-                delivery.id = delivery,
-                http.status = status,
-                refusal.reason = reason,
-                http.path = path,
-                http.took_us = took_us,
-                client.address = peer,
-                "{sentence}"
-            ),
-            None => tracing::info!(
-                source.name = source,
-                delivery.id = delivery,
-                http.status = status,
-                http.path = path,
-                http.took_us = took_us,
-                client.address = peer,
-                "{sentence}"
-            ),
+        // Each level needs a place of its own to log from.
+        macro_rules! write_at {
+            ($level:expr) => {
+                tracing::event!(
+                    $level,
+                    source.name = source,
+                    delivery.id = delivery,
+                    http.status = status,
+                    refusal.reason = reason,
+                    http.path = path,
+                    http.took_us = took_us,
+                    client.address = peer,
+                    "{sentence}"
+                )
+            };
+        }
+        if reason.is_some() {
+            write_at!(Level::WARN);
+        } else {
+            write_at!(Level::INFO);
         }
         response
     }
