@@ -99,6 +99,10 @@ impl BadId {
 /// At most the first 80 characters of `text`, control characters escaped: fit for a message, between backticks.
 pub fn shorten(text: &str) -> String {
     const SHOWN: usize = 80;
+    let is_plain = |b: u8| matches!(b, b' '..=b'~');
+    if text.len() <= SHOWN && text.bytes().all(is_plain) {
+        return text.to_owned(); // as nearly everything that is logged
+    }
     let end = text.char_indices().nth(SHOWN).map_or(text.len(), |(end, _)| end);
     let mut shown = String::with_capacity(end);
     for c in text[..end].chars() {

@@ -24,11 +24,11 @@ use crate::config_api::ConfigApi;
 use crate::journal::{Journal, JournalError, Location, Purpose, Reader, Tally};
 use crate::live::Live;
 use crate::queue::{self, Ledger, Queue};
-use crate::receiver::{self, Intake, Receiver};
+use crate::receiver::{Hooks, Receiver};
 use crate::reconcile::{self, Checked, Checker, Reconciler};
 use crate::route::Routes;
 use crate::server::descriptors::{affordable, raise};
-use crate::server::{self, CONNECTIONS, Ended, Limits};
+use crate::server::{self, Answers, CONNECTIONS, Ended, Limits};
 use crate::settings::Settings;
 use crate::tenant::{self, Gate, Tenant};
 use crate::worker::{Fetcher, Worker, keep_gate, restore_gate};
@@ -126,13 +126,8 @@ impl Service {
         wakeups.add(reader.flows_with_work().await?);
         let [shutting_down, no_more_deliveries] = std::array::from_fn(|_| CancellationToken::new());
 
-        let routes = Routes::new(settings.routes);
-        let reloading = Reloading {
-            routes: Live::new(routes.clone()),
-            intake: Live::new(Intake { sources: settings.sources, routes }),
-            token: Live::new(settings.admin.token),
-            tenant: Arc::clone(&tenant),
-        };
+        let token = settings.admin.token;
+        let reloading = Reloading::new(settings.sources, settings.routes, token, &tenant);
         let api = ConfigApi::new()?;
         let writing = on_a_thread(writing.run());
         let worker = Worker::new(
@@ -148,7 +143,7 @@ impl Service {
         let reconciler = reconciler(&tenant, api, &reloading.routes, &reader, &queue, &ledger, &clock);
         let look = look(reconciler.checker());
         let reconciler = tokio::spawn(reconciler.run(shutting_down.clone()));
-        let receiver = receiver::router(Receiver {
+        let hooks = Hooks::new(Receiver {
             intake: reloading.intake.clone(),
             queue,
             clock: clock.clone(),
@@ -165,7 +160,8 @@ impl Service {
             purpose: settings.purpose,
             shutting_down: shutting_down.clone(),
         });
-        let listeners = listeners([(public, receiver), (private, admin)], &shutting_down);
+        let senders = listener(public, hooks, places_for_senders(), &shutting_down);
+        let operators = listener(private, admin, ADMIN_CONNECTIONS, &shutting_down);
         tell_ready([address, admin_address], &settings.journal, waiting);
         Ok(Self {
             address,
@@ -177,7 +173,7 @@ impl Service {
             reader,
             shutting_down,
             no_more_deliveries,
-            listeners,
+            listeners: [senders, operators],
             worker,
             reconciler,
             writing,
@@ -265,16 +261,15 @@ impl Service {
     }
 }
 
-/// Serves senders and operators.
-fn listeners(
-    [(public, receiver), (private, admin)]: [(TcpListener, axum::Router); 2],
+/// Serves so many peers at once.
+fn listener(
+    socket: TcpListener,
+    answers: impl Answers,
+    connections: usize,
     shutting_down: &CancellationToken,
-) -> [JoinHandle<Ended>; 2] {
-    let serve = |listener, router, connections| {
-        let limits = Limits { connections, ..Limits::default() };
-        tokio::spawn(server::serve(listener, router, limits, shutting_down.clone()))
-    };
-    [serve(public, receiver, places_for_senders()), serve(private, admin, ADMIN_CONNECTIONS)]
+) -> JoinHandle<Ended> {
+    let limits = Limits { connections, ..Limits::default() };
+    tokio::spawn(server::serve(socket, answers, limits, shutting_down.clone()))
 }
 
 /// What compares sources and flows, in the same rooms as the worker.

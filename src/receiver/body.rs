@@ -1,9 +1,9 @@
 //! Reading a body within bounds.
 
-use axum::body::Body;
+use axum::BoxError;
 use bytes::Bytes;
 use http_body_util::BodyExt as _;
-use hyper::body::Body as _;
+use hyper::body::Body;
 
 use super::refusal::{Refusal, Unavailable};
 use super::{PIECE_BYTES, Settings};
@@ -18,7 +18,7 @@ const GROWTH: usize = 4;
 /// For what is beyond a few KiB it takes one of `pieces` after the other, as it comes: they bound what those bodies
 /// take together that nobody has verified.
 pub(super) async fn read(
-    body: Body,
+    body: impl Body<Data = Bytes, Error: Into<BoxError>> + Unpin,
     limit: usize,
     settings: &Settings,
     pieces: &Places,
@@ -32,8 +32,8 @@ pub(super) async fn read(
 }
 
 /// A body, and as much of it as has come.
-struct Gathering {
-    body: Body,
+struct Gathering<B> {
+    body: B,
     bytes: Vec<u8>,
     limit: usize,
 }
@@ -44,7 +44,7 @@ enum So {
     Far,
 }
 
-impl Gathering {
+impl<B: Body<Data = Bytes, Error: Into<BoxError>> + Unpin> Gathering<B> {
     async fn whole(mut self, short_bytes: usize, pieces: &Places) -> Result<Bytes, Refusal> {
         if let So::Far = self.beyond(short_bytes).await? {
             // Of all its places this one is the first in the line: who loses it gives back the others too.
@@ -70,7 +70,7 @@ impl Gathering {
     async fn beyond(&mut self, bytes: usize) -> Result<So, Refusal> {
         while self.bytes.len() <= bytes {
             let Some(frame) = self.body.frame().await else { return Ok(So::Whole) };
-            let frame = frame.map_err(Refusal::Interrupted)?;
+            let frame = frame.map_err(|error| Refusal::Interrupted(error.into()))?;
             let Some(piece) = frame.data_ref() else { continue }; // trailers say nothing to us
             if self.bytes.len() + piece.len() > self.limit {
                 return Err(Refusal::TooLarge { limit: self.limit });

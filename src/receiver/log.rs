@@ -8,19 +8,17 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
-use axum::http::request::Parts;
 use axum::response::Response;
 use hyper::Uri;
 use tracing::Level;
 
 use crate::change::{SourceName, shorten};
-use crate::server::Peer;
 
 /// A line as it takes shape.
 #[derive(Debug)]
 pub(super) struct Line {
     begun: Instant,
-    peer: Option<SocketAddr>,
+    peer: SocketAddr,
     uri: Uri,
     source: Option<SourceName>,
     delivery: Option<String>,
@@ -36,10 +34,9 @@ pub(super) struct Told {
 }
 
 impl Line {
-    /// The line of a request with this head.
-    pub(super) fn of(head: &Parts) -> Self {
-        let peer = head.extensions.get().map(|Peer(address)| *address);
-        Self { begun: Instant::now(), peer, uri: head.uri.clone(), source: None, delivery: None }
+    /// The line of a request that this peer has sent there.
+    pub(super) fn of(uri: Uri, peer: SocketAddr) -> Self {
+        Self { begun: Instant::now(), peer, uri, source: None, delivery: None }
     }
 
     /// The request is for this source.
@@ -60,7 +57,7 @@ impl Line {
         let status = response.status().as_u16();
         let path = shorten(self.uri.path());
         let took_us = self.begun.elapsed().as_micros();
-        let peer = self.peer.map(tracing::field::display);
+        let peer = tracing::field::display(self.peer);
         // Each level needs a place of its own to log from.
         macro_rules! write_at {
             ($level:expr) => {

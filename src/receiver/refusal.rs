@@ -6,6 +6,7 @@
 use std::borrow::Cow;
 use std::ops::RangeInclusive;
 
+use axum::BoxError;
 use hyper::StatusCode;
 use hyper::header::{
     ACCEPT_ENCODING, ALLOW, CONNECTION, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE,
@@ -36,7 +37,7 @@ pub(super) enum Refusal {
     #[error("its body did not arrive in time")]
     TooSlow,
     #[error("its body ended early")]
-    Interrupted(#[source] axum::Error),
+    Interrupted(#[source] BoxError),
     #[error("it was not verified: {0}")]
     Unverified(VerifyError),
     #[error("no route can read it: {}", shorten(.0))]
@@ -151,7 +152,7 @@ mod tests {
             Refusal::Method { .. } => Some(Refusal::Encoded),
             Refusal::Encoded => Some(Refusal::TooLarge { limit: 1 }),
             Refusal::TooLarge { .. } => Some(Refusal::TooSlow),
-            Refusal::TooSlow => Some(Refusal::Interrupted(axum::Error::new(io::Error::other("it broke")))),
+            Refusal::TooSlow => Some(Refusal::Interrupted(io::Error::other("it broke").into())),
             Refusal::Interrupted(_) => Some(Refusal::Unverified(VerifyError::WrongSignature)),
             Refusal::Unverified(_) => Some(Refusal::NotJson(String::new())),
             Refusal::NotJson(_) => Some(Refusal::ByRoute(String::new())),

@@ -4,15 +4,14 @@
 //! A handshake that comes unsigned is the one thing that is read without having been verified: only where the
 //! source's scheme has one, only a short body that its headers announce, and nothing of it is kept.
 
-use axum::body::Body;
-use axum::http::request::Parts;
 use hyper::header::{CONTENT_ENCODING, TRANSFER_ENCODING};
-use hyper::{HeaderMap, Method};
+use hyper::{HeaderMap, Method, Request};
 
 use super::handshake::NoDelivery;
 use super::log::Line;
 use super::refusal::Refusal;
 use super::{Open, body};
+use crate::server::Arriving;
 use crate::source::{Source, Verified};
 
 impl Open {
@@ -20,11 +19,11 @@ impl Open {
     pub(super) async fn verified(
         &self,
         source: &Source,
-        head: Parts,
-        body: Body,
+        request: Request<Arriving>,
         line: &mut Line,
     ) -> Result<Verified, NoDelivery> {
         line.leads_to(source.name());
+        let (head, body) = request.into_parts();
         if let Some(reply) = source.handshake_by_method(&head.method, &head.headers) {
             self.handshakes.admit(source.name())?;
             return Err(NoDelivery::Handshake(reply));

@@ -10,7 +10,8 @@ use hyper::body::{Body, Frame, Incoming, SizeHint};
 use super::places::Place;
 
 /// A body that tells the peer's place when it is whole: from then on it is we who keep the peer waiting.
-pub(super) struct Arriving {
+#[derive(Debug)]
+pub struct Arriving {
     body: Incoming,
     place: Arc<Place>,
 }

@@ -13,6 +13,7 @@
 //! When all places are taken, who has kept us waiting longest gives way to whoever comes ([`places`]): so slow
 //! peers, however many, keep nobody out. While we are at work on a whole request its peer need not fear that.
 
+mod answers;
 mod arriving;
 pub mod descriptors;
 pub mod places;
@@ -25,18 +26,17 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use hyper::Request;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
-use hyper::service::{Service as _, service_fn};
+use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use arriving::Arriving;
+pub use answers::{Answers, Peer};
+pub use arriving::Arriving;
 use places::{Place, Places, Turn};
 pub use problem::problem;
 use socket::Socket;
@@ -92,10 +92,6 @@ impl Default for Limits {
     }
 }
 
-/// Who sent a request: an extension of each request that comes in through [`serve`].
-#[derive(Clone, Copy, Debug)]
-pub struct Peer(pub SocketAddr);
-
 /// How serving ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ended {
@@ -120,11 +116,11 @@ pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     socket.listen(BACKLOG)
 }
 
-/// Serves `router` on `listener` until `shutdown`, then stops accepting, lets requests in flight
+/// Has `answers` answer what comes to `listener` until `shutdown`, then stops accepting, lets requests in flight
 /// finish and closes. When it returns no task of it is left.
 pub async fn serve(
     listener: TcpListener,
-    router: Router,
+    answers: impl Answers,
     limits: Limits,
     shutdown: CancellationToken,
 ) -> Ended {
@@ -133,7 +129,7 @@ pub async fn serve(
     while let Some(guest) = shutdown.run_until_cancelled(listener.next()).await {
         let place = Arc::clone(&guest.place);
         // Each has a token of its own to look at, at every turn: the one they share has one lock.
-        let conversation = converse(guest, router.clone(), limits, shutdown.child_token());
+        let conversation = converse(guest, answers.clone(), limits, shutdown.child_token());
         connections.spawn(async move { place.until_shown_out(conversation).await });
     }
     let Listener { socket, places } = listener;
@@ -197,19 +193,19 @@ fn after(error: &io::Error) -> AcceptError {
 
 /// Speaks HTTP/1.1 with one peer until either has had enough or `shutdown` comes: then the request
 /// in flight is the last.
-async fn converse(guest: Guest, router: Router, limits: Limits, shutdown: CancellationToken) {
+async fn converse(guest: Guest, answers: impl Answers, limits: Limits, shutdown: CancellationToken) {
     let Guest { stream, peer, place } = guest;
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, client.address = %peer, "the connection broke before it began");
         return;
     }
-    let router = TowerToHyperService::new(router);
-    let service = service_fn(move |mut request: Request<Incoming>| {
-        request.extensions_mut().insert(Peer(peer));
-        let place = Arc::clone(&place);
-        let answer = router.call(request.map(|body| Arriving::new(body, Arc::clone(&place))));
+    // One for the connection, so that its requests do not all count at the one that connections share.
+    let answers = Arc::new(answers);
+    let service = service_fn(move |request: Request<Incoming>| {
+        let (answers, place) = (Arc::clone(&answers), Arc::clone(&place));
         async move {
-            let answer = answer.await?;
+            let request = request.map(|body| Arriving::new(body, Arc::clone(&place)));
+            let answer = answers.answer(request, peer).await;
             // Success is for who knows a secret. Whatever else is asked for, however often, makes nobody younger.
             place.waits(if answer.status().is_success() { Turn::Last } else { Turn::AsBefore });
             Ok::<_, Infallible>(answer)

@@ -6,8 +6,9 @@ use secrecy::SecretString;
 
 use crate::live::Live;
 use crate::receiver::Intake;
-use crate::route::Routes;
+use crate::route::{self, Routes};
 use crate::settings::Settings;
+use crate::source::Sources;
 use crate::tenant::Tenant;
 
 /// What of a running service new settings replace.
@@ -21,6 +22,22 @@ pub struct Reloading {
 }
 
 impl Reloading {
+    /// What the settings at the start say of it.
+    pub(super) fn new(
+        sources: Sources,
+        routes: route::Settings,
+        token: Option<SecretString>,
+        tenant: &Arc<Tenant>,
+    ) -> Self {
+        let routes = Routes::new(routes);
+        Self {
+            routes: Live::new(routes.clone()),
+            intake: Live::new(Intake { sources, routes }),
+            token: Live::new(token),
+            tenant: Arc::clone(tenant),
+        }
+    }
+
     /// Takes the sources, the routes, the admin token, the tenant's client and the pace of its calls. Everything else
     /// of the settings stays as it was at the start.
     pub fn reload(&self, settings: Settings) {

@@ -7,7 +7,7 @@ use flowhook::clock::Clock;
 use flowhook::journal::{DeliveryView, Journal, Location, Reader, Tally, Writer};
 use flowhook::live::Live;
 use flowhook::queue::{self, Writing};
-use flowhook::receiver::{self, Intake, Receiver, SHORT_BODY_BYTES, Settings};
+use flowhook::receiver::{Hooks, Intake, Receiver, SHORT_BODY_BYTES, Settings};
 use flowhook::route::{self, Routes};
 use flowhook::server::{self, Limits};
 use flowhook::source::{Scheme, Secret, Source, Sources, Terms};
@@ -80,7 +80,7 @@ impl Service {
         let clock = Clock::from_fn(now);
         let (queue, _ledger, writing) = queue::open(bounds, writer, clock.clone(), Tally::default());
         let shutting_down = CancellationToken::new();
-        let router = receiver::router(Receiver {
+        let hooks = Hooks::new(Receiver {
             intake: Live::new(Intake {
                 sources: Sources::new([source]).expect("one source"),
                 routes: Routes::new(route::Settings::default()),
@@ -93,7 +93,7 @@ impl Service {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let addr = listener.local_addr().expect("it is bound");
         let stop = CancellationToken::new();
-        tokio::spawn(server::serve(listener, router, Limits::default(), stop.clone()));
+        tokio::spawn(server::serve(listener, hooks, Limits::default(), stop.clone()));
         let service = Self { addr, shutting_down, journal: reader, _file: file, _serving: stop.drop_guard() };
         (service, writing)
     }
