@@ -35,7 +35,7 @@ impl Commit<'_> {
             self.sql(),
             "DELETE FROM changes WHERE seq IN (
                  SELECT seq FROM changes
-                 WHERE settled_at < ? AND state IN ('published', 'unchanged', 'superseded', 'discarded')
+                 WHERE settled_at < ? AND state <> 'pending' AND state <> 'failed'
                  ORDER BY settled_at LIMIT ?)
              RETURNING delivery",
             params![before, at_most],

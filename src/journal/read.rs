@@ -208,11 +208,11 @@ impl Read for Reader {
     async fn others_were_served(&self, than: &FlowId, since: Timestamp) -> Result<bool> {
         let than = than.clone();
         self.ask(move |sql| {
-            // All the states that SQLite must see to prove that its partial index applies, then those in question.
+            // What SQLite must see to prove that its partial index applies, then those in question.
             sql::value(
                 sql,
                 "SELECT EXISTS (SELECT 1 FROM changes
-                 WHERE settled_at >= ? AND state IN ('published', 'unchanged', 'superseded', 'discarded')
+                 WHERE settled_at >= ? AND state <> 'pending' AND state <> 'failed'
                  AND state IN ('published', 'unchanged') AND flow != ?)",
                 params![since.as_millisecond(), than.as_str()],
             )

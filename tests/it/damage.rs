@@ -231,6 +231,19 @@ async fn a_page_that_was_overwritten_is_found_at_the_start_whatever_it_held() {
 }
 
 #[tokio::test]
+async fn a_journal_with_a_state_that_no_change_can_have_is_refused() {
+    let (_folder, path) = Left::behind().await.put();
+    admit(&path, 0, 0).await.close().await;
+    let sql = Connection::open(&path).expect("nobody has it");
+    // As our own writer does, which trusts itself.
+    sql.pragma_update(None, "ignore_check_constraints", true).expect("a setting");
+    sql.execute_batch("UPDATE changes SET state = 'lost' WHERE seq = 7").expect("it is there");
+    drop(sql);
+    let message = refusal(&path).await;
+    assert!(message.contains("restore it from a backup"), "{message}");
+}
+
+#[tokio::test]
 async fn a_journal_that_somebody_took_a_table_from_is_refused_by_its_name() {
     let (_folder, path) = Left::behind().await.put();
     admit(&path, 0, 0).await.close().await;
