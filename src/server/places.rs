@@ -9,7 +9,7 @@
 
 use std::collections::BTreeMap;
 use std::pin::pin;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -24,6 +24,7 @@ pub const GRACE: Duration = Duration::from_millis(100);
 const SPARE_OF: usize = 16;
 /// How often it is logged at most that somebody was shown out.
 const TELL_EVERY: Duration = Duration::from_secs(10);
+const NS_PER_MS: u64 = 1_000_000;
 
 /// So many places.
 #[derive(Debug)]
@@ -32,16 +33,14 @@ pub struct Places {
     /// So many are kept free as long as somebody can be shown out, so that newcomers in a rush need not wait one
     /// by one for others to be gone.
     spare: usize,
-    line: Arc<Mutex<Line>>,
+    shared: Arc<Shared>,
 }
 
 /// A place, until it is dropped.
 #[derive(Debug)]
 pub struct Place {
-    /// Its number in the line: who has a lower one came earlier.
-    number: AtomicU64,
-    shown_out: CancellationToken,
-    line: Arc<Mutex<Line>>,
+    guest: Arc<Guest>,
+    shared: Arc<Shared>,
     _held: OwnedSemaphorePermit,
 }
 
@@ -54,13 +53,36 @@ pub enum Turn {
     Last,
 }
 
-/// Those that have places.
+/// What all that have places share.
 #[derive(Debug)]
-struct Line {
+struct Shared {
     /// What the places are for, as the log says it.
     what: &'static str,
-    next_number: u64,
-    guests: BTreeMap<u64, Guest>,
+    made_at: Instant,
+    /// When somebody last went to the end, as [`Guest::since`].
+    last: AtomicU64,
+    line: Mutex<Line>,
+}
+
+/// Who has a place. Each delivery sends its peer to the end, which takes no lock: the line hears of it when somebody is
+/// to be shown out.
+#[derive(Debug)]
+struct Guest {
+    /// When it came, or was last sent to the end: nothing else that it asks for begins its grace anew. In nanoseconds
+    /// since the places were made, and no two have the same.
+    since: AtomicU64,
+    /// The same, as the line knows it: moved under its lock.
+    in_line: AtomicU64,
+    /// Whether we are at work for it.
+    is_served: AtomicBool,
+    shown_out: CancellationToken,
+}
+
+/// Those that have places, in the order in which they came.
+#[derive(Debug, Default)]
+struct Line {
+    /// Each by when it came, as far as the line knows: it may have gone to the end since.
+    guests: BTreeMap<u64, Arc<Guest>>,
     /// How many have had to give way.
     count: u64,
     /// How many of them still have their places.
@@ -68,22 +90,12 @@ struct Line {
     told_at: Option<Instant>,
 }
 
-#[derive(Debug)]
-struct Guest {
-    /// When it came, or was last sent to the end. Nothing else that it asks for begins its grace anew.
-    since: Instant,
-    /// Whether we are at work for it.
-    is_served: bool,
-    shown_out: CancellationToken,
-}
-
 impl Places {
     /// `count` places for `what`.
     pub fn new(what: &'static str, count: usize) -> Self {
-        let line =
-            Line { what, next_number: 0, guests: BTreeMap::new(), count: 0, leaving: 0, told_at: None };
-        let (free, line) = (Arc::new(Semaphore::new(count)), Arc::new(Mutex::new(line)));
-        Self { free, spare: count / SPARE_OF, line }
+        let shared =
+            Shared { what, made_at: Instant::now(), last: AtomicU64::new(0), line: Mutex::default() };
+        Self { free: Arc::new(Semaphore::new(count)), spare: count / SPARE_OF, shared: Arc::new(shared) }
     }
 
     /// A place: a free one, or that of the first of the line, or the next that becomes free.
@@ -92,20 +104,14 @@ impl Places {
             Ok(held) => held,
             Err(_) => self.make_room().await,
         };
-        let place = Place {
-            number: AtomicU64::new(0),
-            shown_out: CancellationToken::new(),
-            line: Arc::clone(&self.line),
-            _held: held,
-        };
-        place.waits(Turn::Last);
+        let place = Place { guest: self.shared.join(), shared: Arc::clone(&self.shared), _held: held };
         while self.is_short_of(self.spare) && matches!(self.show_out(), ShowingOut::Done { .. }) {}
         place
     }
 
     /// Whether fewer places than that are free, or about to be.
     fn is_short_of(&self, places: usize) -> bool {
-        self.free.available_permits() + lock(&self.line).leaving < places
+        self.free.available_permits() + self.shared.line().leaving < places
     }
 
     async fn make_room(&self) -> OwnedSemaphorePermit {
@@ -124,7 +130,7 @@ impl Places {
 
     /// Shows out all that there are, whatever we are at for them.
     pub fn show_all_out(&self) {
-        let mut line = lock(&self.line);
+        let mut line = self.shared.line();
         let guests = std::mem::take(&mut line.guests);
         line.leaving += guests.len();
         guests.values().for_each(|guest| guest.shown_out.cancel());
@@ -132,10 +138,10 @@ impl Places {
 
     /// Shows out the first of the line, if there is one that can be.
     fn show_out(&self) -> ShowingOut {
-        let shown_out = lock(&self.line).show_out();
-        if let ShowingOut::Done { news: Some(Crowd { what, count }) } = shown_out {
+        let shown_out = self.shared.line().show_out(self.shared.now());
+        if let ShowingOut::Done { news: Some(count) } = shown_out {
             tracing::warn!(
-                place.kind = what,
+                place.kind = self.shared.what,
                 place.shown_out = count,
                 "all places are taken, so who keeps us waiting longest gives way"
             );
@@ -147,40 +153,64 @@ impl Places {
 impl Place {
     /// The peer waits for us: nobody shows it out.
     pub fn waits_for_us(&self) {
-        lock(&self.line).serve(self.number.load(Ordering::Relaxed), true);
+        self.guest.is_served.store(true, Ordering::Release);
     }
 
     /// We wait for the peer.
     pub fn waits(&self, turn: Turn) {
-        let mut line = lock(&self.line);
-        if self.shown_out.is_cancelled() {
-            return; // it was counted as a place that becomes free, and must not be counted twice
-        }
         match turn {
-            Turn::AsBefore => line.serve(self.number.load(Ordering::Relaxed), false),
-            Turn::Last => {
-                line.next_number += 1;
-                let number = line.next_number;
-                line.guests.remove(&self.number.swap(number, Ordering::Relaxed));
-                let shown_out = self.shown_out.clone();
-                line.guests.insert(number, Guest { since: Instant::now(), is_served: false, shown_out });
-            }
+            Turn::AsBefore => {}
+            Turn::Last => self.guest.since.store(self.shared.next(), Ordering::Release),
         }
+        // Last, so that who sees this sees where it stands.
+        self.guest.is_served.store(false, Ordering::Release);
     }
 
     /// What `work` comes to, unless its place is needed before that.
     pub async fn until_shown_out<T>(&self, work: impl Future<Output = T>) -> Option<T> {
-        self.shown_out.run_until_cancelled(work).await
+        self.guest.shown_out.run_until_cancelled(work).await
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let mut line = lock(&self.line);
-        line.guests.remove(&self.number.load(Ordering::Relaxed));
-        if self.shown_out.is_cancelled() {
+        let mut line = self.shared.line();
+        line.guests.remove(&self.guest.in_line.load(Ordering::Relaxed));
+        if self.guest.shown_out.is_cancelled() {
             line.leaving -= 1;
         }
+    }
+}
+
+impl Shared {
+    /// Has somebody join the line.
+    fn join(&self) -> Arc<Guest> {
+        let since = self.next();
+        let guest = Arc::new(Guest {
+            since: AtomicU64::new(since),
+            in_line: AtomicU64::new(since),
+            is_served: AtomicBool::new(false),
+            shown_out: CancellationToken::new(),
+        });
+        self.line().guests.insert(since, Arc::clone(&guest));
+        guest
+    }
+
+    /// Now, or a little later: behind all that have come before.
+    fn next(&self) -> u64 {
+        let now = self.now();
+        let behind = |last: u64| now.max(last + 1);
+        let last = self.last.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |last| Some(behind(last)));
+        behind(last.unwrap_or_else(|last| last))
+    }
+
+    /// In nanoseconds since the places were made.
+    fn now(&self) -> u64 {
+        u64::try_from(self.made_at.elapsed().as_nanos()).unwrap_or(u64::MAX)
+    }
+
+    fn line(&self) -> MutexGuard<'_, Line> {
+        self.line.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -188,46 +218,55 @@ impl Drop for Place {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum ShowingOut {
     /// A place becomes free.
-    Done { news: Option<Crowd> },
+    Done {
+        /// So many have had to give way, if it is time to tell.
+        news: Option<u64>,
+    },
     /// Nobody waits, or nobody has had its grace.
     Nobody,
 }
 
-/// So many have had to give way.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Crowd {
-    what: &'static str,
-    count: u64,
-}
-
 impl Line {
-    /// Whether we are at work for the guest with this number, who may have been shown out.
-    fn serve(&mut self, number: u64, is_served: bool) {
-        if let Some(guest) = self.guests.get_mut(&number) {
-            guest.is_served = is_served;
+    /// Shows out the first that has had its grace, if there is one.
+    fn show_out(&mut self, now: u64) -> ShowingOut {
+        let mut from = 0;
+        while let Some((&known, guest)) = self.guests.range(from..).next() {
+            let guest = Arc::clone(guest);
+            // In this order: where we are done with it, we see that it has gone to the end.
+            let is_served = guest.is_served.load(Ordering::Acquire);
+            let since = guest.since.load(Ordering::Acquire);
+            if since != known {
+                guest.in_line.store(since, Ordering::Relaxed);
+                self.guests.remove(&known);
+                self.guests.insert(since, guest);
+            } else if !has_had_grace(since, now) {
+                break; // nor has who stands behind it
+            } else if !is_served {
+                self.guests.remove(&known);
+                guest.shown_out.cancel();
+                return ShowingOut::Done { news: self.one_more() };
+            }
+            from = known + 1;
         }
+        ShowingOut::Nobody
     }
 
-    /// Shows out the first that has had its grace, if there is one.
-    fn show_out(&mut self) -> ShowingOut {
-        let may_go = |(_, guest): &(&u64, &Guest)| !guest.is_served && guest.since.elapsed() >= GRACE;
-        let number = self.guests.iter().find(may_go).map(|(number, _)| *number);
-        let Some(first) = number.and_then(|number| self.guests.remove(&number)) else {
-            return ShowingOut::Nobody;
-        };
-        first.shown_out.cancel();
+    /// One more has had to give way: how many it are, if it is time to tell.
+    fn one_more(&mut self) -> Option<u64> {
         self.count += 1;
         self.leaving += 1;
         let is_news = self.told_at.is_none_or(|at| at.elapsed() >= TELL_EVERY);
         if is_news {
             self.told_at = Some(Instant::now());
         }
-        ShowingOut::Done { news: is_news.then_some(Crowd { what: self.what, count: self.count }) }
+        is_news.then_some(self.count)
     }
 }
 
-fn lock(line: &Mutex<Line>) -> MutexGuard<'_, Line> {
-    line.lock().unwrap_or_else(PoisonError::into_inner)
+/// Whether who stands in the line since then may be shown out now. To the millisecond, as clocks are in tests.
+fn has_had_grace(since: u64, now: u64) -> bool {
+    let since = Duration::from_millis(since / NS_PER_MS);
+    Duration::from_nanos(now).saturating_sub(since) >= GRACE
 }
 
 #[cfg(test)]
@@ -352,7 +391,7 @@ mod tests {
         };
         let (fourth, ()) = tokio::join!(fourth, all);
         assert!(is_held(&fourth).await);
-        let line = super::lock(&places.line);
+        let line = places.shared.line();
         assert_eq!((line.leaving, line.guests.len()), (0, 1));
     }
 
