@@ -1,19 +1,24 @@
 //! How many changes there are, flow by flow.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 
 use crate::change::FlowId;
 
 /// A count of changes for each flow that has any; none of them is zero.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Tally(BTreeMap<FlowId, usize>);
+pub struct Tally(HashMap<FlowId, usize>);
 
 impl Tally {
-    /// So many changes of a flow come to it.
-    pub fn add(&mut self, flow: &FlowId, changes: usize) {
-        if changes > 0 {
-            *self.0.entry(flow.clone()).or_default() += changes;
+    /// So many changes of a flow come to it: how many it has then.
+    pub fn add(&mut self, flow: &FlowId, changes: usize) -> usize {
+        if let Some(there) = self.0.get_mut(flow) {
+            *there += changes;
+            return *there;
         }
+        if changes > 0 {
+            self.0.insert(flow.clone(), changes);
+        }
+        changes
     }
 
     /// So many changes of a flow leave it, as far as they are there: how many did.
@@ -42,7 +47,7 @@ impl Tally {
         self.0.is_empty()
     }
 
-    /// The flows that have any, each with its count.
+    /// The flows that have any, each with its count, in no order.
     pub fn iter(&self) -> impl Iterator<Item = (&FlowId, usize)> {
         self.0.iter().map(|(flow, changes)| (flow, *changes))
     }
@@ -52,7 +57,7 @@ impl<'f> FromIterator<&'f FlowId> for Tally {
     /// Counts one change for each time that a flow is named.
     fn from_iter<I: IntoIterator<Item = &'f FlowId>>(flows: I) -> Self {
         let mut tally = Self::default();
-        flows.into_iter().for_each(|flow| tally.add(flow, 1));
+        flows.into_iter().for_each(|flow| _ = tally.add(flow, 1));
         tally
     }
 }

@@ -74,8 +74,8 @@ impl<'a> Value<'a> {
     }
 
     /// Its text, if it is a string and Unicode.
-    pub(crate) fn text(&self) -> Option<String> {
-        serde_json::from_str(self.text).ok()
+    pub(crate) fn text(&self) -> Option<Cow<'a, str>> {
+        unescaped(self.text)
     }
 
     /// Its members, if it is an object.
@@ -150,17 +150,12 @@ pub(crate) fn find<'b>(body: &'b [u8], pointer: &Pointer) -> Option<&'b RawValue
     whole.at(pointer).ok()?.map(Value::raw)
 }
 
-/// The text of a JSON string.
-pub(crate) fn string(raw: &RawValue) -> Option<String> {
-    serde_json::from_str(raw.get()).ok()
-}
-
-/// The text of a name. Most have no escapes and are taken from where they stand.
-fn name(raw: &RawValue) -> Option<Cow<'_, str>> {
-    let plain = raw.get().strip_prefix('"').and_then(|raw| raw.strip_suffix('"'));
+/// What a value says if it is a string and Unicode. Most have no escapes and are taken from where they stand.
+fn unescaped(json: &str) -> Option<Cow<'_, str>> {
+    let plain = json.strip_prefix('"').and_then(|json| json.strip_suffix('"'));
     match plain.filter(|plain| !plain.contains('\\')) {
         Some(plain) => Some(Cow::Borrowed(plain)),
-        None => string(raw).map(Cow::Owned),
+        None => serde_json::from_str(json).ok().map(Cow::Owned),
     }
 }
 
@@ -180,7 +175,7 @@ impl<'de> Visitor<'de> for Parts {
             if members.len() == PARTS_MAX {
                 return Err(A::Error::custom(Unclear::Crowded));
             }
-            members.push((name(key), Value::new(value)));
+            members.push((unescaped(key.get()), Value::new(value)));
         }
         Ok(Inside::Object(members))
     }

@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::NotTaken;
+use crate::change::FlowId;
 use crate::journal::Tally;
 
 /// How many times the room that is left one flow may have. Alone it gets nine tenths of the capacity; a second
@@ -30,7 +31,8 @@ struct Pending {
 #[derive(Debug)]
 pub(super) struct Reservation {
     backlog: Arc<Backlog>,
-    changes: Tally,
+    /// Each as often as it has changes.
+    flows: Vec<FlowId>,
 }
 
 impl Backlog {
@@ -39,23 +41,25 @@ impl Backlog {
         Self { capacity, pending: Mutex::new(Pending { flows: pending, total }) }
     }
 
-    /// Room for these changes more, all or none.
+    /// Room for a change more of each of these flows, for all or none; a flow may be named more than once.
     ///
     /// Asks for room for one even where there is none to take: a full backlog refuses everything, before
     /// anything is looked up.
-    pub(super) fn reserve(this: &Arc<Self>, changes: Tally) -> Result<Reservation, NotTaken> {
+    pub(super) fn reserve(this: &Arc<Self>, flows: Vec<FlowId>) -> Result<Reservation, NotTaken> {
         let mut pending = this.pending();
         let left = this.capacity.saturating_sub(pending.total);
-        if left == 0 || changes.total() > left {
+        if left == 0 || flows.len() > left {
             return Err(NotTaken::BacklogFull);
         }
         let at_most = left.saturating_mul(TIMES_THE_ROOM_LEFT);
-        if changes.iter().any(|(flow, more)| pending.flows.of(flow).saturating_add(more) > at_most) {
-            return Err(NotTaken::FlowFull);
+        for (taken, flow) in (1..).zip(&flows) {
+            if pending.add(flow, 1) > at_most {
+                flows.iter().take(taken).for_each(|flow| pending.remove(flow, 1));
+                return Err(NotTaken::FlowFull);
+            }
         }
-        pending.add(&changes);
         drop(pending);
-        Ok(Reservation { backlog: Arc::clone(this), changes })
+        Ok(Reservation { backlog: Arc::clone(this), flows })
     }
 
     /// Whether there is room for a flow that has nothing pending.
@@ -65,12 +69,12 @@ impl Backlog {
 
     /// These changes are pending now because a person said so, whatever the bounds.
     pub(super) fn revive(&self, revived: &Tally) {
-        self.pending().add(revived);
+        self.pending().add_all(revived);
     }
 
     /// These changes are not pending any more.
     pub(super) fn release(&self, ended: &Tally) {
-        self.pending().remove(ended);
+        self.pending().remove_all(ended);
     }
 
     fn pending(&self) -> MutexGuard<'_, Pending> {
@@ -79,37 +83,43 @@ impl Backlog {
 }
 
 impl Pending {
-    fn add(&mut self, changes: &Tally) {
-        for (flow, changes) in changes.iter() {
-            self.flows.add(flow, changes);
-            self.total += changes;
-        }
+    /// How many a flow has with so many more.
+    fn add(&mut self, flow: &FlowId, changes: usize) -> usize {
+        self.total += changes;
+        self.flows.add(flow, changes)
     }
 
-    fn remove(&mut self, changes: &Tally) {
-        for (flow, changes) in changes.iter() {
-            self.total -= self.flows.remove(flow, changes);
-        }
+    fn remove(&mut self, flow: &FlowId, changes: usize) {
+        self.total -= self.flows.remove(flow, changes);
+    }
+
+    fn add_all(&mut self, changes: &Tally) {
+        changes.iter().for_each(|(flow, changes)| _ = self.add(flow, changes));
+    }
+
+    fn remove_all(&mut self, changes: &Tally) {
+        changes.iter().for_each(|(flow, changes)| self.remove(flow, changes));
     }
 }
 
 impl Reservation {
-    /// The commit made these changes pending: usually those that were reserved; none for a duplicate; and for
-    /// a delivery whose failed changes get another chance, those that had failed.
-    pub(super) fn keep(mut self, changes: &Tally) {
-        let reserved = std::mem::take(&mut self.changes);
-        if reserved != *changes {
+    /// The commit made a change of each of these flows pending: usually those that were reserved; none for a duplicate;
+    /// and for a delivery whose failed changes get another chance, those that had failed.
+    pub(super) fn keep(mut self, flows: &[FlowId]) {
+        let reserved = std::mem::take(&mut self.flows);
+        if reserved != flows {
             let mut pending = self.backlog.pending();
-            pending.add(changes);
-            pending.remove(&reserved);
+            flows.iter().for_each(|flow| _ = pending.add(flow, 1));
+            reserved.iter().for_each(|flow| pending.remove(flow, 1));
         }
     }
 }
 
 impl Drop for Reservation {
     fn drop(&mut self) {
-        if !self.changes.is_empty() {
-            self.backlog.release(&self.changes);
+        if !self.flows.is_empty() {
+            let mut pending = self.backlog.pending();
+            self.flows.iter().for_each(|flow| pending.remove(flow, 1));
         }
     }
 }
@@ -117,13 +127,18 @@ impl Drop for Reservation {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::change::FlowId;
 
     /// So many changes of each of these flows.
     fn of(flows: &[(&str, usize)]) -> Tally {
         let mut tally = Tally::default();
-        flows.iter().for_each(|(id, changes)| tally.add(&FlowId::parse(id).expect("an id"), *changes));
+        flows.iter().for_each(|(id, changes)| _ = tally.add(&FlowId::parse(id).expect("an id"), *changes));
         tally
+    }
+
+    /// The same, each named so many times.
+    fn named(flows: &[(&str, usize)]) -> Vec<FlowId> {
+        let id = |id| FlowId::parse(id).expect("an id");
+        flows.iter().flat_map(|(flow, changes)| std::iter::repeat_n(id(flow), *changes)).collect()
     }
 
     fn backlog(capacity: usize, pending: &[(&str, usize)]) -> Arc<Backlog> {
@@ -132,7 +147,7 @@ mod tests {
 
     /// Takes room and keeps it; whether there was any.
     fn take(backlog: &Arc<Backlog>, flows: &[(&str, usize)]) -> Result<(), NotTaken> {
-        Backlog::reserve(backlog, of(flows)).map(|room| room.keep(&of(flows)))
+        Backlog::reserve(backlog, named(flows)).map(|room| room.keep(&named(flows)))
     }
 
     /// How many changes, one at a time, are taken for a flow.
@@ -148,7 +163,7 @@ mod tests {
     #[test]
     fn a_delivery_gets_room_for_all_its_changes_or_none() {
         let backlog = backlog(3, &[]);
-        let two = Backlog::reserve(&backlog, of(&[("a", 1), ("b", 1)])).expect("two fit into three");
+        let two = Backlog::reserve(&backlog, named(&[("a", 1), ("b", 1)])).expect("two fit into three");
         assert_eq!(take(&backlog, &[("a", 1), ("c", 1)]), Err(NotTaken::BacklogFull));
         assert_pending(&backlog, &[("a", 1), ("b", 1)]);
         drop(two);
@@ -166,11 +181,11 @@ mod tests {
     #[test]
     fn what_the_commit_did_not_make_pending_is_given_back() {
         let backlog = backlog(9, &[]);
-        let three = || Backlog::reserve(&backlog, of(&[("a", 2), ("b", 1)])).expect("three fit");
-        three().keep(&of(&[]));
+        let three = || Backlog::reserve(&backlog, named(&[("a", 2), ("b", 1)])).expect("three fit");
+        three().keep(&named(&[]));
         assert_pending(&backlog, &[]);
-        three().keep(&of(&[("a", 2), ("b", 1)]));
-        three().keep(&of(&[("a", 1)]));
+        three().keep(&named(&[("a", 2), ("b", 1)]));
+        three().keep(&named(&[("a", 1)]));
         assert_pending(&backlog, &[("a", 3), ("b", 1)]);
     }
 

@@ -139,11 +139,11 @@ impl Queue {
     /// # Errors
     /// [`NotTaken`]: nothing was stored, and the sender should come back later.
     pub fn submit(&self, delivery: Delivery) -> Result<Receipt, NotTaken> {
-        let changes = match &delivery.verdict {
-            Verdict::Changes(changes) => changes.iter().map(|change| &change.flow).collect(),
-            Verdict::Rejected { .. } => Tally::default(),
+        let flows = match &delivery.verdict {
+            Verdict::Changes(changes) => changes.iter().map(|change| change.flow.clone()).collect(),
+            Verdict::Rejected { .. } => Vec::new(),
         };
-        let room = Backlog::reserve(&self.backlog, changes)?;
+        let room = Backlog::reserve(&self.backlog, flows)?;
         let weight = u32::try_from(delivery.weight() + DELIVERY_OVERHEAD_BYTES).unwrap_or(u32::MAX);
         let bytes = Arc::clone(&self.bytes)
             .try_acquire_many_owned(weight)

@@ -148,7 +148,7 @@ impl<W: Write> Writing<W> {
         let mut answers = Vec::with_capacity(batch.deliveries.len());
         for (submission, admitted) in batch.deliveries.into_iter().zip(committed.admitted) {
             let Submission { delivery, room, bytes, answer } = submission;
-            room.keep(&admitted.flows.iter().collect());
+            room.keep(&admitted.flows);
             flows.extend(admitted.flows);
             answers.push((answer, admitted.admission, delivery, bytes));
         }

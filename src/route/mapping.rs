@@ -156,7 +156,7 @@ fn there<'v, 'a>(pointer: &Pointer, what: &str, value: &'v Value<'a>) -> Result<
 
 /// The value that a text holds; its spelling is the text's.
 fn held_in(value: &Value<'_>) -> Option<Box<RawValue>> {
-    RawValue::from_string(value.text()?).ok()
+    RawValue::from_string(value.text()?.into_owned()).ok()
 }
 
 impl Named {

@@ -1,6 +1,8 @@
 //! The body by which a git host tells of a push. It is the same from GitHub, Gitea and Forgejo.
 //! <https://docs.github.com/en/webhooks/webhook-events-and-payloads#push>
 
+use std::borrow::Cow;
+
 use jiff::Timestamp;
 
 use super::Revision;
@@ -21,10 +23,12 @@ pub(super) struct Pushed {
 /// The push to the default branch, if that is what the body tells of. A push to another branch, a tag, a
 /// branch that was deleted, or a body that could be read in two ways is none.
 pub(super) fn pushed(body: &Value<'_>) -> Option<Pushed> {
-    let text = |of: &Value<'_>, name| of.get(name).ok().flatten().and_then(Value::text);
+    fn text<'a>(of: &Value<'a>, name: &str) -> Option<Cow<'a, str>> {
+        of.get(name).ok().flatten().and_then(Value::text)
+    }
     let repository = body.get("repository").ok().flatten()?;
     let default_branch = text(repository, "default_branch")?;
-    if text(body, "ref")?.strip_prefix(BRANCHES) != Some(default_branch.as_str()) {
+    if text(body, "ref")?.strip_prefix(BRANCHES) != Some(&*default_branch) {
         return None;
     }
     let seconds = repository.get("pushed_at").ok()?.and_then(|value| value.raw().get().parse().ok());
