@@ -2,7 +2,7 @@
 
 use rusqlite::params;
 
-use super::ids::{self, DeliveryRow, Ids};
+use super::ids::{self, DeliveryRow};
 use super::row::flow_id;
 use super::write::encode;
 use super::{Commit, JournalError, sql};
@@ -58,10 +58,7 @@ impl Commit<'_> {
     pub fn admit_all(&mut self, deliveries: &[&Delivery]) -> Result<Vec<Admitted>> {
         let mut admitted = Vec::with_capacity(deliveries.len());
         let mut new = Vec::with_capacity(deliveries.len());
-        let hashes: Vec<_> =
-            deliveries.iter().map(|delivery| ids::hash(&delivery.source, &delivery.id)).collect();
-        let in_table = Ids::in_table(self.sql(), &hashes)?;
-        for (delivery, hash) in deliveries.iter().zip(hashes) {
+        for delivery in deliveries {
             // What rests on what was seen looks at what those before it have stored.
             if rests_on_seen(delivery) {
                 self.store(&mut new)?;
@@ -70,7 +67,8 @@ impl Commit<'_> {
                     continue;
                 }
             }
-            let rows = self.ids.rows(&in_table, &self.ids_moved, hash);
+            let hash = ids::hash(&delivery.source, &delivery.id);
+            let rows = self.ids.rows(self.sql(), &self.ids_moved, hash)?;
             if !rows.is_empty() {
                 // One of them may be a twin that came just before.
                 self.store(&mut new)?;

@@ -5,7 +5,8 @@
 //! what waits in the next stretch of it goes into the table together: as many ids into each page as there are to be had.
 //! What the table lacks after a crash stands in the rows of the deliveries, and is taken from there at the next opening.
 //!
-//! The table has nothing but hashes: whether an id is known is decided by the row that it leads to.
+//! The table has nothing but hashes: whether an id is known is decided by the row that it leads to. Nearly all ids are
+//! new, and of most of those a filter in memory says that no look is needed.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,6 +14,7 @@ use rusqlite::functions::FunctionFlags;
 use rusqlite::{Connection, TransactionBehavior};
 use sha2::{Digest as _, Sha256};
 
+use super::bloom::Bloom;
 use super::{JournalError, sql};
 
 type Result<T> = std::result::Result<T, JournalError>;
@@ -40,6 +42,8 @@ pub(super) fn hash(source: &str, id: &str) -> i64 {
 /// The ids that the table does not have yet, or still has.
 #[derive(Debug)]
 pub(super) struct Ids {
+    /// The hashes of all that the table has, that wait, or that came by the commit under way; and of some more.
+    known: Bloom,
     /// Whether they come into it; or, as their deliveries have been pruned, go out of it.
     waiting: BTreeMap<Entry, bool>,
     /// How many have come and gone since a stretch had its turn.
@@ -89,7 +93,13 @@ impl Ids {
         }
         transaction.commit()?;
         sql.remove_function("hash_of_delivery", 2)?;
+        let mut known = Bloom::new();
+        sql::all(sql, "SELECT hash FROM ids", [], |row| {
+            known.add(row.get(0)?);
+            Ok(())
+        })?;
         Ok(Self {
+            known,
             waiting: BTreeMap::new(),
             moved: 0,
             width: u64::MAX / STRETCHES,
@@ -100,31 +110,25 @@ impl Ids {
         })
     }
 
-    /// What the table has of these hashes: seldom anything.
-    pub(super) fn in_table(sql: &Connection, hashes: &[i64]) -> Result<BTreeSet<Entry>> {
-        let mut found = BTreeSet::new();
-        let mut statement = sql.prepare_cached("SELECT delivery FROM ids WHERE hash = ?")?;
-        for hash in hashes {
-            let mut rows = statement.query([hash])?;
-            while let Some(row) = rows.next()? {
-                found.insert((*hash, row.get(0)?));
-            }
+    /// The rows that a delivery of this hash may be in, by what the table has, what waits, and what a commit moves:
+    /// seldom any.
+    pub(super) fn rows(&self, sql: &Connection, moves: &Moves, hash: i64) -> Result<Vec<DeliveryRow>> {
+        if !self.known.may_have(hash) {
+            return Ok(Vec::new());
         }
-        Ok(found)
-    }
-
-    /// The rows that a delivery of this hash may be in, by what the table has, what waits, and what a commit moves.
-    pub(super) fn rows(&self, in_table: &BTreeSet<Entry>, moves: &Moves, hash: i64) -> Vec<DeliveryRow> {
+        let in_table = "SELECT delivery FROM ids WHERE hash = ?";
+        let mut rows = sql::all(sql, in_table, [hash], |row| Ok(row.get(0)?))?;
         let all = (hash, DeliveryRow::MIN)..=(hash, DeliveryRow::MAX);
         let waiting = self.waiting.range(all.clone()).filter(|(_, comes)| **comes).map(|(entry, _)| entry);
-        let entries = in_table.range(all.clone()).chain(waiting).chain(moves.came.range(all));
-        entries.map(|(_, row)| *row).collect()
+        rows.extend(waiting.chain(moves.came.range(all)).map(|(_, row)| *row));
+        Ok(rows)
     }
 
     /// A row for a new delivery of this hash.
-    pub(super) fn add(&self, moves: &mut Moves, hash: i64) -> DeliveryRow {
+    pub(super) fn add(&mut self, moves: &mut Moves, hash: i64) -> DeliveryRow {
         let row = self.last + 1 + DeliveryRow::try_from(moves.came.len()).unwrap_or(DeliveryRow::MAX);
         moves.came.insert((hash, row));
+        self.known.add(hash);
         row
     }
 
@@ -219,8 +223,7 @@ mod tests {
     }
 
     fn rows_of(ids: &Ids, sql: &Connection, moves: &Moves, hash: i64) -> BTreeSet<DeliveryRow> {
-        let in_table = Ids::in_table(sql, &[hash]).expect("read");
-        ids.rows(&in_table, moves, hash).into_iter().collect()
+        ids.rows(sql, moves, hash).expect("read").into_iter().collect()
     }
 
     /// Whatever comes, goes, fails or crashes: all rows that there are are found by their hashes.
@@ -309,5 +312,15 @@ mod tests {
         ids.apply(moves);
         ids.write_all(&mut sql).expect("written");
         assert_eq!(sql::value::<i64>(&sql, "SELECT COUNT(*) FROM ids", []).expect("a count"), 0);
+    }
+
+    #[test]
+    fn what_is_new_is_not_looked_for() {
+        let mut sql = journal();
+        let mut ids = opened(&mut sql);
+        ids.add(&mut Moves::default(), 7);
+        sql.execute_batch("DROP TABLE ids").expect("it is there");
+        assert!(ids.rows(&sql, &Moves::default(), 8).expect("nothing is read").is_empty());
+        ids.rows(&sql, &Moves::default(), 7).expect_err("the table is asked, and is not there");
     }
 }

@@ -19,6 +19,7 @@
 
 mod access;
 mod admission;
+mod bloom;
 mod deliveries;
 mod drift;
 mod error;
