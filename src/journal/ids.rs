@@ -1,14 +1,12 @@
 //! The ids of deliveries: which are known, and in which rows.
 //!
 //! Ids are random, so in an index of their own each that arrives would write a page of its own. So the new ones are
-//! kept in memory first, in the order of their hashes; with the commits that order is gone through, again and again, and
-//! what waits in the next stretch of it goes into the table together: as many ids into each page as there are to be had.
+//! kept in memory first, by stretches of their hashes; with the commits these are gone through, again and again, and
+//! what waits in the next one goes into the table together: as many ids into each page as there are to be had.
 //! What the table lacks after a crash stands in the rows of the deliveries, and is taken from there at the next opening.
 //!
 //! The table has nothing but hashes: whether an id is known is decided by the row that it leads to. Nearly all ids are
 //! new, and of most of those a filter in memory says that no look is needed.
-
-use std::collections::{BTreeMap, BTreeSet};
 
 use rusqlite::functions::FunctionFlags;
 use rusqlite::{Connection, TransactionBehavior};
@@ -19,8 +17,8 @@ use super::{JournalError, sql};
 
 type Result<T> = std::result::Result<T, JournalError>;
 
-/// Into how many stretches the hashes are parted: a power of two, so that all are as long.
-const STRETCHES: u64 = 256;
+/// Into how many stretches the hashes are parted, by the first byte of each.
+const STRETCHES: usize = 256;
 /// After how many ids that came or went the next stretch has its turn, one with a commit at most. So about half of
 /// `STRETCHES` times as many wait, or times as many as a commit has if that is more.
 const PER_STRETCH: usize = 256;
@@ -44,16 +42,14 @@ pub(super) fn hash(source: &str, id: &str) -> i64 {
 pub(super) struct Ids {
     /// The hashes of all that the table has, that wait, or that came by the commit under way; and of some more.
     known: Bloom,
-    /// Whether they come into it; or, as their deliveries have been pruned, go out of it.
-    waiting: BTreeMap<Entry, bool>,
+    /// What waits, stretch by stretch: `STRETCHES` of them.
+    waiting: Vec<Stretch>,
     /// How many have come and gone since a stretch had its turn.
     moved: usize,
-    /// How many hashes a stretch has, less one.
-    width: u64,
     /// After how many that moved the next one has its turn.
     per_stretch: usize,
-    /// Where the next stretch begins.
-    at: i64,
+    /// The next stretch.
+    at: usize,
     /// The last row of a delivery.
     last: DeliveryRow,
     /// The last row as these stretches were begun: at their end the table has all up to it.
@@ -63,16 +59,19 @@ pub(super) struct Ids {
 /// What a commit moves of them.
 #[derive(Debug, Default)]
 pub(super) struct Moves {
-    came: BTreeSet<Entry>,
+    came: Vec<Entry>,
     went: Vec<Entry>,
-    written: Option<Written>,
+    /// The stretch that was written.
+    written: Option<usize>,
 }
 
-/// A stretch that was written.
-#[derive(Debug)]
-struct Written {
-    entries: Vec<Entry>,
-    end: i64,
+/// What waits in a stretch, in no order: it is seldom looked into, and short enough to be gone through then.
+#[derive(Clone, Debug, Default)]
+struct Stretch {
+    /// What comes into the table.
+    come: Vec<Entry>,
+    /// What goes out of it, as the deliveries have been pruned.
+    go: Vec<Entry>,
 }
 
 impl Ids {
@@ -100,11 +99,10 @@ impl Ids {
         })?;
         Ok(Self {
             known,
-            waiting: BTreeMap::new(),
+            waiting: vec![Stretch::default(); STRETCHES],
             moved: 0,
-            width: u64::MAX / STRETCHES,
             per_stretch: PER_STRETCH,
-            at: i64::MIN,
+            at: 0,
             last,
             last_before: last,
         })
@@ -118,72 +116,95 @@ impl Ids {
         }
         let in_table = "SELECT delivery FROM ids WHERE hash = ?";
         let mut rows = sql::all(sql, in_table, [hash], |row| Ok(row.get(0)?))?;
-        let all = (hash, DeliveryRow::MIN)..=(hash, DeliveryRow::MAX);
-        let waiting = self.waiting.range(all.clone()).filter(|(_, comes)| **comes).map(|(entry, _)| entry);
-        rows.extend(waiting.chain(moves.came.range(all)).map(|(_, row)| *row));
+        let in_memory = self.waiting[self.stretch_of(hash)].come.iter().chain(&moves.came);
+        rows.extend(in_memory.filter(|(of, _)| *of == hash).map(|(_, row)| *row));
         Ok(rows)
     }
 
     /// A row for a new delivery of this hash.
     pub(super) fn add(&mut self, moves: &mut Moves, hash: i64) -> DeliveryRow {
         let row = self.last + 1 + DeliveryRow::try_from(moves.came.len()).unwrap_or(DeliveryRow::MAX);
-        moves.came.insert((hash, row));
+        moves.came.push((hash, row));
         self.known.add(hash);
         row
     }
 
     /// Writes the next stretch, if it has its turn.
-    pub(super) fn write(&self, sql: &Connection, moves: &mut Moves) -> Result<()> {
+    pub(super) fn write(&mut self, sql: &Connection, moves: &mut Moves) -> Result<()> {
         if self.moved + moves.came.len() + moves.went.len() < self.per_stretch {
             return Ok(());
         }
-        let end = self.at.saturating_add_unsigned(self.width);
-        let entries = self.write_between(sql, self.at, end)?;
-        if end == i64::MAX {
+        self.waiting[self.at].write(sql)?;
+        if self.at + 1 == self.waiting.len() {
             sql::execute(sql, KNOWN_TO, [self.last_before])?;
         }
-        moves.written = Some(Written { entries, end });
+        moves.written = Some(self.at);
         Ok(())
     }
 
     /// Writes all that wait, so that no id of a delivery that is gone stays in the table.
-    pub(super) fn write_all(&self, sql: &mut Connection) -> Result<()> {
+    pub(super) fn write_all(&mut self, sql: &mut Connection) -> Result<()> {
         let transaction = sql.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        self.write_between(&transaction, i64::MIN, i64::MAX)?;
+        for stretch in &mut self.waiting {
+            stretch.write(&transaction)?;
+        }
         sql::execute(&transaction, KNOWN_TO, [self.last])?;
         Ok(transaction.commit()?)
-    }
-
-    /// Writes those that wait with hashes from one to another: these.
-    fn write_between(&self, sql: &Connection, from: i64, to: i64) -> Result<Vec<Entry>> {
-        let mut insert = sql.prepare_cached("INSERT OR IGNORE INTO ids VALUES (?, ?)")?;
-        let mut delete = sql.prepare_cached("DELETE FROM ids WHERE hash = ? AND delivery = ?")?;
-        let mut written = Vec::new();
-        for (entry, comes) in self.waiting.range((from, DeliveryRow::MIN)..=(to, DeliveryRow::MAX)) {
-            if *comes { &mut insert } else { &mut delete }.execute([entry.0, entry.1])?;
-            written.push(*entry);
-        }
-        Ok(written)
     }
 
     /// Takes up what a commit has moved.
     pub(super) fn apply(&mut self, moves: Moves) {
         let Moves { came, went, written } = moves;
         self.moved += came.len() + went.len();
-        if let Some(Written { entries, end }) = written {
-            entries.iter().for_each(|entry| _ = self.waiting.remove(entry));
+        if let Some(written) = written {
+            self.waiting[written] = Stretch::default();
             self.moved = 0;
-            (self.at, self.last_before) =
-                end.checked_add(1).map_or((i64::MIN, self.last), |next| (next, self.last_before));
-        }
-        self.last += DeliveryRow::try_from(came.len()).unwrap_or(0);
-        self.waiting.extend(came.into_iter().map(|entry| (entry, true)));
-        for entry in went {
-            // What has not come into the table needs not go out of it.
-            if self.waiting.remove(&entry) != Some(true) {
-                self.waiting.insert(entry, false);
+            self.at = written + 1;
+            if self.at == self.waiting.len() {
+                (self.at, self.last_before) = (0, self.last);
             }
         }
+        self.last += DeliveryRow::try_from(came.len()).unwrap_or(0);
+        for entry in came {
+            let stretch = self.stretch_of(entry.0);
+            self.waiting[stretch].come.push(entry);
+        }
+        for entry in went {
+            let stretch = self.stretch_of(entry.0);
+            self.waiting[stretch].remove(entry);
+        }
+    }
+
+    /// In which stretch a hash is.
+    fn stretch_of(&self, hash: i64) -> usize {
+        let [first, ..] = hash.to_be_bytes();
+        usize::from(first) * self.waiting.len() / STRETCHES
+    }
+}
+
+impl Stretch {
+    /// A delivery was pruned.
+    fn remove(&mut self, entry: Entry) {
+        // What has not come into the table needs not go out of it.
+        match self.come.iter().position(|comes| *comes == entry) {
+            Some(at) => _ = self.come.swap_remove(at),
+            None => self.go.push(entry),
+        }
+    }
+
+    /// Writes all of it, in the order of the table's pages. It waits on: the commit may fail.
+    fn write(&mut self, sql: &Connection) -> Result<()> {
+        self.come.sort_unstable();
+        self.go.sort_unstable();
+        let mut insert = sql.prepare_cached("INSERT OR IGNORE INTO ids VALUES (?, ?)")?;
+        for (hash, delivery) in &self.come {
+            insert.execute([hash, delivery])?;
+        }
+        let mut delete = sql.prepare_cached("DELETE FROM ids WHERE hash = ? AND delivery = ?")?;
+        for (hash, delivery) in &self.go {
+            delete.execute([hash, delivery])?;
+        }
+        Ok(())
     }
 }
 
@@ -196,7 +217,7 @@ impl Moves {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
+    use std::collections::{BTreeMap, BTreeSet};
 
     use fastrand::Rng;
 
@@ -219,7 +240,11 @@ mod tests {
 
     /// Of few stretches, each of which has its turn often.
     fn opened(sql: &mut Connection) -> Ids {
-        Ids { width: u64::MAX / 4, per_stretch: 3, ..Ids::take_up(sql).expect("taken up") }
+        Ids { waiting: nothing_waits(), per_stretch: 3, ..Ids::take_up(sql).expect("taken up") }
+    }
+
+    fn nothing_waits() -> Vec<Stretch> {
+        vec![Stretch::default(); 4]
     }
 
     fn rows_of(ids: &Ids, sql: &Connection, moves: &Moves, hash: i64) -> BTreeSet<DeliveryRow> {
@@ -264,8 +289,7 @@ mod tests {
                 if rng.u8(..8) == 0 {
                     drop(transaction);
                 } else {
-                    ends +=
-                        usize::from(moves.written.as_ref().is_some_and(|written| written.end == i64::MAX));
+                    ends += usize::from(moves.written == Some(ids.waiting.len() - 1));
                     transaction.commit().expect("committed");
                     ids.apply(moves);
                     there = next;
@@ -306,7 +330,7 @@ mod tests {
         let row = ids.add(&mut moves, 7);
         ids.apply(moves);
         ids.write_all(&mut sql).expect("written");
-        let mut ids = Ids { waiting: BTreeMap::new(), ..ids };
+        let mut ids = Ids { waiting: nothing_waits(), ..ids };
         let mut moves = Moves::default();
         moves.remove(7, row);
         ids.apply(moves);
