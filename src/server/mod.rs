@@ -229,6 +229,9 @@ async fn converse(guest: Guest, answers: impl Answers, limits: Limits, shutdown:
 fn http(limits: Limits) -> http1::Builder {
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new())
+        // Who has closed its side waits for its answer all the same. And to look whether somebody has, while we are at
+        // work, would take a system call and a new read buffer for each request.
+        .half_close(true)
         .header_read_timeout(limits.header_read)
         .max_header_size(limits.header_bytes)
         .max_buf_size(READ_BUFFER_BYTES);

@@ -83,6 +83,18 @@ async fn a_connection_carries_many_requests() {
 }
 
 #[tokio::test]
+async fn who_has_closed_its_side_is_answered_all_the_same_and_let_go_then() {
+    let serving = Serving::under(Limits { header_read: NEVER, ..Limits::default() }).await;
+    let mut wire = serving.connect().await;
+    wire.send(GATED).await;
+    serving.arrival().await;
+    wire.finish().await;
+    serving.gate.add_permits(1);
+    assert_eq!(wire.answer().await.body, "through");
+    assert!(wire.is_closed().await);
+}
+
+#[tokio::test]
 async fn a_handler_can_know_the_peer() {
     let serving = Serving::under(Limits::default()).await;
     let mut wire = serving.connect().await;

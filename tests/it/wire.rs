@@ -53,6 +53,11 @@ impl Wire {
         patiently(self.stream.write_all(bytes.as_ref())).await.expect("the service reads");
     }
 
+    /// Closes our side: nothing more is sent.
+    pub(crate) async fn finish(&mut self) {
+        patiently(self.stream.shutdown()).await.expect("it is open");
+    }
+
     /// Sends what the service may no longer read.
     pub(crate) async fn try_send(&mut self, bytes: impl AsRef<[u8]>) -> io::Result<()> {
         patiently(self.stream.write_all(bytes.as_ref())).await
