@@ -1,12 +1,14 @@
 //! Deliveries on their way into a commit: which are new, and which are known.
 
+use std::ops::RangeInclusive;
+
 use rusqlite::params;
 
 use super::ids::{self, DeliveryRow};
 use super::row::flow_id;
 use super::write::encode;
 use super::{Commit, JournalError, sql};
-use crate::change::{Admission, Delivery, FlowId, Mode, NewChange, Values, Verdict};
+use crate::change::{Admission, Delivery, FlowId, Mode, NewChange, Seq, Values, Verdict};
 
 type Result<T> = std::result::Result<T, JournalError>;
 
@@ -106,7 +108,8 @@ impl Commit<'_> {
         let is_taken_over = self.take_over(row, delivery)?;
         match &delivery.verdict {
             Verdict::Changes(changes) if is_taken_over => {
-                self.insert(&changes.iter().map(|change| (row, change)).collect::<Vec<_>>())?;
+                let numbers = self.insert(&changes.iter().map(|change| (row, change)).collect::<Vec<_>>())?;
+                self.has_changes(row, numbers)?;
                 Ok(Admitted::new(&delivery.verdict))
             }
             Verdict::Changes(_) => self.readmit(row),
@@ -121,31 +124,39 @@ impl Commit<'_> {
     /// `OR ROLLBACK`: what cannot be undone alone need not note what each page was like before it; and where a
     /// statement fails, the commit is dropped anyway.
     fn store(&mut self, new: &mut Vec<(DeliveryRow, &Delivery)>) -> Result<()> {
+        let changes =
+            new.iter().flat_map(|(row, delivery)| changes_of(delivery).iter().map(|change| (*row, change)));
+        let mut next = *self.insert(&changes.collect::<Vec<_>>())?.start();
         let texts = [
-            "INSERT OR ROLLBACK INTO deliveries (id, source, delivery_id, state, reason, body, received_at)",
-            "(?, ?, ?, ?, ?, ?, ?)",
+            "INSERT OR ROLLBACK INTO deliveries
+                 (id, source, delivery_id, state, reason, body, received_at, first_change, last_change)",
+            "(?, ?, ?, ?, ?, ?, ?, ?, ?)",
             "",
         ];
         let bind = |row: &mut sql::Binding<'_, '_>, (id, delivery): &(DeliveryRow, &Delivery)| {
             let (state, reason, body) = standing(&delivery.verdict);
+            let numbers = following(next, changes_of(delivery).len());
+            next = numbers.end() + 1;
             row.push(id)?;
             row.push(&*delivery.source)?;
             row.push(&delivery.id)?;
             row.push(state)?;
             row.push(reason)?;
             row.push(body)?;
-            row.push(delivery.received_at.as_millisecond())
+            row.push(delivery.received_at.as_millisecond())?;
+            row.push((!numbers.is_empty()).then_some(numbers.start()))?;
+            row.push((!numbers.is_empty()).then_some(numbers.end()))
         };
         sql::insert(self.sql(), texts, new, bind, |_, _| {})?;
-        let changes = new.drain(..).flat_map(|(row, delivery)| {
-            match &delivery.verdict {
-                Verdict::Changes(changes) => changes.as_slice(),
-                Verdict::Rejected { .. } => &[],
-            }
-            .iter()
-            .map(move |change| (row, change))
-        });
-        self.insert(&changes.collect::<Vec<_>>())
+        new.clear();
+        Ok(())
+    }
+
+    /// A delivery that was stored before has changes with these numbers now, and no others.
+    pub(super) fn has_changes(&self, row: DeliveryRow, numbers: RangeInclusive<Seq>) -> Result<()> {
+        let text = "UPDATE deliveries SET first_change = ?, last_change = ? WHERE id = ?";
+        sql::execute(self.sql(), text, params![numbers.start(), numbers.end(), row])?;
+        Ok(())
     }
 
     /// A delivery that is known as rejected is judged anew, and is now as this one says; whether it is one.
@@ -160,8 +171,8 @@ impl Commit<'_> {
         Ok(taken > 0)
     }
 
-    /// Stores changes of deliveries, in this order.
-    pub(super) fn insert(&mut self, changes: &[(DeliveryRow, &NewChange)]) -> Result<()> {
+    /// Stores changes of deliveries, in this order: the numbers that they have got.
+    pub(super) fn insert(&mut self, changes: &[(DeliveryRow, &NewChange)]) -> Result<RangeInclusive<Seq>> {
         let texts = [
             "INSERT OR ROLLBACK INTO changes
                  (delivery, route, flow, node, mode, variables, fetch_url, order_key, undo, state)",
@@ -185,7 +196,9 @@ impl Commit<'_> {
         for (change, value, seq) in taken {
             self.take((&*change.route, change.flow.as_str(), change.node.as_str()), seq, &value)?;
         }
-        Ok(())
+        // All of them follow each other, since nobody else writes.
+        let end = self.last.unwrap_or(0);
+        Ok(end + 1 - Seq::try_from(changes.len()).unwrap_or(0)..=end)
     }
 
     /// Whether a change of the delivery rests on what has moved since it was made.
@@ -205,7 +218,9 @@ impl Commit<'_> {
         let revived = sql::all(
             self.sql(),
             "UPDATE changes SET state = 'pending', reason = NULL, held_ms = 0, settled_at = NULL
-             WHERE state = 'failed' AND delivery = ? RETURNING flow, seq",
+             WHERE seq BETWEEN (SELECT first_change FROM deliveries WHERE id = ?1)
+                 AND (SELECT last_change FROM deliveries WHERE id = ?1)
+             AND state = 'failed' AND delivery = ?1 RETURNING flow, seq",
             [row],
             |row| Ok((flow_id(&row.get::<_, String>(0)?)?, row.get(1)?)),
         )?;
@@ -216,6 +231,19 @@ impl Commit<'_> {
         self.moves.came(revived);
         Ok(Admitted { admission: Admission::Accepted { changes: flows.len() }, flows })
     }
+}
+
+/// The changes that follow from a delivery.
+fn changes_of(delivery: &Delivery) -> &[NewChange] {
+    match &delivery.verdict {
+        Verdict::Changes(changes) => changes,
+        Verdict::Rejected { .. } => &[],
+    }
+}
+
+/// So many numbers, from this one on.
+fn following(first: Seq, count: usize) -> RangeInclusive<Seq> {
+    first..=first - 1 + Seq::try_from(count).unwrap_or(0)
 }
 
 /// Gives a row of `changes` its values.

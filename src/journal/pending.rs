@@ -89,7 +89,7 @@ impl Pending {
     /// How many each flow has.
     pub(super) fn tally(&self) -> Tally {
         let mut tally = Tally::default();
-        self.lock().iter().for_each(|(flow, seqs)| _ = tally.add(flow, seqs.len()));
+        self.lock().iter().for_each(|(flow, seqs)| tally.add(flow, seqs.len()));
         tally
     }
 

@@ -43,7 +43,8 @@ impl Commit<'_> {
         )?;
         self.drop_deliveries(
             "DELETE FROM deliveries WHERE id IN (SELECT value FROM json_each(?))
-             AND NOT EXISTS (SELECT 1 FROM changes WHERE delivery = deliveries.id)
+             AND NOT EXISTS (
+                 SELECT 1 FROM changes WHERE seq BETWEEN first_change AND last_change AND delivery = deliveries.id)
              RETURNING id, source, delivery_id",
             [encode(&changes)],
         )?;

@@ -204,7 +204,8 @@ impl Reader {
                 },
             )?;
             let Some((row, mut delivery)) = found else { return Ok(None) };
-            delivery.changes = sql::all(sql, &format!("{CHANGE}c.delivery = ? ORDER BY c.seq"), [row], view)?;
+            let changes = "c.seq BETWEEN d.first_change AND d.last_change AND d.id = ? ORDER BY c.seq";
+            delivery.changes = sql::all(sql, &format!("{CHANGE}{changes}"), [row], view)?;
             Ok(Some(delivery))
         })
         .await

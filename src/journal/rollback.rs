@@ -58,6 +58,9 @@ impl Commit<'_> {
             acted.revived.add(&change.flow, 1);
             acted.flows.insert(change.flow);
         }
+        if let (Some(delivery), [first, ..]) = (delivery, &*acted.made) {
+            self.has_changes(delivery, *first..=self.last.unwrap_or(*first))?;
+        }
         Ok(acted)
     }
 

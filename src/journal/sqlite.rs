@@ -20,8 +20,9 @@ const READERS: usize = 4;
 /// How long another process may have the journal until it counts as its, and how often that is looked at.
 const LOCK_WAIT: Duration = Duration::from_millis(500);
 const LOCK_LOOK_EVERY: Duration = Duration::from_millis(10);
-/// What the writer keeps of the file in memory at most, in KiB: random ids are looked up all over their index.
-const WRITER_CACHE_KIB: i64 = 16 * 1024;
+/// What the writer keeps of the file in memory at most, in KiB. It writes where it has just written; and SQLite goes
+/// through all of it at the end of nearly every commit.
+const WRITER_CACHE_KIB: i64 = 4 * 1024;
 /// How many bytes of the WAL stay when a commit begins it anew, as one does after each 1,000 pages: SQLite's own measure,
 /// and with more of them the commits that do it take longer, not the others less.
 const WAL_BYTES: i64 = 4 * 1024 * 1024;
@@ -249,7 +250,7 @@ const MIGRATIONS: [&str; 6] = [
     include_str!("migrations/0003_sources.sql"),
     include_str!("migrations/0004_ends.sql"),
     include_str!("migrations/0005_ids.sql"),
-    include_str!("migrations/0006_settled.sql"),
+    include_str!("migrations/0006_lean.sql"),
 ];
 const NEWEST: i64 = MIGRATIONS.len() as i64;
 

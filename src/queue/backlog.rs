@@ -1,5 +1,6 @@
 //! The count of pending changes and its bounds.
 
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::NotTaken;
@@ -21,8 +22,8 @@ pub(super) struct Backlog {
 
 #[derive(Debug)]
 struct Pending {
-    /// No entry for a flow with nothing pending, so that it is bounded by the capacity.
-    flows: Tally,
+    /// How many each flow has. No entry for a flow with nothing pending, so that it is bounded by the capacity.
+    flows: HashMap<FlowId, usize>,
     /// The sum of it.
     total: usize,
 }
@@ -38,7 +39,8 @@ pub(super) struct Reservation {
 impl Backlog {
     pub(super) fn new(capacity: usize, pending: Tally) -> Self {
         let total = pending.total();
-        Self { capacity, pending: Mutex::new(Pending { flows: pending, total }) }
+        let flows = pending.into_iter().collect();
+        Self { capacity, pending: Mutex::new(Pending { flows, total }) }
     }
 
     /// Room for a change more of each of these flows, for all or none; a flow may be named more than once.
@@ -83,14 +85,26 @@ impl Backlog {
 }
 
 impl Pending {
-    /// How many a flow has with so many more.
+    /// How many a flow has with so many more, at least one.
     fn add(&mut self, flow: &FlowId, changes: usize) -> usize {
         self.total += changes;
-        self.flows.add(flow, changes)
+        if let Some(there) = self.flows.get_mut(flow) {
+            *there += changes;
+            return *there;
+        }
+        self.flows.insert(flow.clone(), changes);
+        changes
     }
 
+    /// So many of a flow go, as far as they are there.
     fn remove(&mut self, flow: &FlowId, changes: usize) {
-        self.total -= self.flows.remove(flow, changes);
+        let Some(there) = self.flows.get_mut(flow) else { return };
+        let removed = changes.min(*there);
+        self.total -= removed;
+        *there -= removed;
+        if *there == 0 {
+            self.flows.remove(flow);
+        }
     }
 
     fn add_all(&mut self, changes: &Tally) {
@@ -131,7 +145,7 @@ mod tests {
     /// So many changes of each of these flows.
     fn of(flows: &[(&str, usize)]) -> Tally {
         let mut tally = Tally::default();
-        flows.iter().for_each(|(id, changes)| _ = tally.add(&FlowId::parse(id).expect("an id"), *changes));
+        flows.iter().for_each(|(id, changes)| tally.add(&FlowId::parse(id).expect("an id"), *changes));
         tally
     }
 
@@ -157,7 +171,10 @@ mod tests {
 
     fn assert_pending(backlog: &Backlog, expected: &[(&str, usize)]) {
         let pending = backlog.pending();
-        assert_eq!((&pending.flows, pending.total), (&of(expected), of(expected).total()));
+        let mut flows: Vec<_> =
+            pending.flows.iter().map(|(flow, changes)| (flow.as_str(), *changes)).collect();
+        flows.sort_unstable();
+        assert_eq!((&*flows, pending.total), (expected, of(expected).total()));
     }
 
     #[test]
