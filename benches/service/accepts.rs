@@ -21,9 +21,9 @@ use crate::tenant::Tenant;
 /// Requests of a run over one connection, at most.
 const ALONE: usize = 2_000;
 /// What a commit of one delivery appends to SQLite's log: that many pages with their heads.
-const COMMIT_BYTES: usize = 5 * (4096 + 24);
+const COMMIT_BYTES: usize = 4 * (4096 + 24);
 /// After so many commits the log has its 1,000 pages, and is written anew from its beginning.
-const COMMITS_OF_A_LOG: usize = 200;
+const COMMITS_OF_A_LOG: usize = 250;
 /// Numbers of connections on the curve.
 const CURVE: [usize; 6] = [1, 4, 16, 64, 256, 1024];
 /// How often the backlog grows by what a run sends.

@@ -49,7 +49,8 @@ impl Commit<'_> {
         for ((is_published, state, reason), seqs) in alike {
             ended += sql::execute(
                 self.sql(),
-                "UPDATE changes SET state = ?, reason = ?, version = ?, attempt = ?, settled_at = ?
+                // As for what arrives, no page's state before the statement is noted.
+                "UPDATE OR ROLLBACK changes SET state = ?, reason = ?, version = ?, attempt = ?, settled_at = ?
                  WHERE seq IN (SELECT value FROM json_each(?)) AND state = 'pending'",
                 params![
                     state,
