@@ -35,9 +35,9 @@ const FLOWS: u64 = 1000;
 
 /// So many changes that were published, each of a delivery of its own with a random id.
 const FILL: [&str; 2] = [
-    "INSERT INTO deliveries (source, delivery_id, state, received_at)
+    "INSERT INTO deliveries (source, delivery_id, state, received_at, first_change, last_change)
      WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?1)
-     SELECT 'config', 'msg_' || lower(hex(randomblob(16))), 'accepted', 1780000000000 + i FROM n",
+     SELECT 'config', 'msg_' || lower(hex(randomblob(16))), 'accepted', 1780000000000 + i, i, i FROM n",
     r#"INSERT INTO changes (delivery, route, flow, node, mode, variables, state, settled_at, version, attempt)
      WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?1)
      SELECT i, 'default', 'flow-' || (i * 7919 % 1000), 'node_set_vars', 'merge',

@@ -160,8 +160,9 @@ impl Service {
             purpose: settings.purpose,
             shutting_down: shutting_down.clone(),
         });
-        let senders = listener(public, hooks, places_for_senders(), &shutting_down);
-        let operators = listener(private, admin, ADMIN_CONNECTIONS, &shutting_down);
+        let senders = listener(public, hooks, limits_for_senders(), &shutting_down);
+        let limits = Limits { connections: ADMIN_CONNECTIONS, ..Limits::default() };
+        let operators = listener(private, admin, limits, &shutting_down);
         tell_ready([address, admin_address], &settings.journal, waiting);
         Ok(Self {
             address,
@@ -261,14 +262,12 @@ impl Service {
     }
 }
 
-/// Serves so many peers at once.
 fn listener(
     socket: TcpListener,
     answers: impl Answers,
-    connections: usize,
+    limits: Limits,
     shutting_down: &CancellationToken,
 ) -> JoinHandle<Ended> {
-    let limits = Limits { connections, ..Limits::default() };
     tokio::spawn(server::serve(socket, answers, limits, shutting_down.clone()))
 }
 
@@ -322,6 +321,11 @@ fn told(part: &'static str, ended: Result<(), JoinError>) {
     if let Err(error) = ended {
         tracing::error!(error = %error, service.part = part, "a part of the service broke down");
     }
+}
+
+/// The receiver is at work for a sender as long as a body may take, and then a commit.
+fn limits_for_senders() -> Limits {
+    Limits { connections: places_for_senders(), half_close: true, ..Limits::default() }
 }
 
 /// How many senders there can be at once.

@@ -1,6 +1,6 @@
 //! Deliveries on their way into a commit: which are new, and which are known.
 
-use std::ops::RangeInclusive;
+use std::ops::Range;
 
 use rusqlite::params;
 
@@ -109,7 +109,7 @@ impl Commit<'_> {
         match &delivery.verdict {
             Verdict::Changes(changes) if is_taken_over => {
                 let numbers = self.insert(&changes.iter().map(|change| (row, change)).collect::<Vec<_>>())?;
-                self.has_changes(row, numbers)?;
+                self.note_changes(row, numbers)?;
                 Ok(Admitted::new(&delivery.verdict))
             }
             Verdict::Changes(_) => self.readmit(row),
@@ -126,7 +126,7 @@ impl Commit<'_> {
     fn store(&mut self, new: &mut Vec<(DeliveryRow, &Delivery)>) -> Result<()> {
         let changes =
             new.iter().flat_map(|(row, delivery)| changes_of(delivery).iter().map(|change| (*row, change)));
-        let mut next = *self.insert(&changes.collect::<Vec<_>>())?.start();
+        let mut next = self.insert(&changes.collect::<Vec<_>>())?.start;
         let texts = [
             "INSERT OR ROLLBACK INTO deliveries
                  (id, source, delivery_id, state, reason, body, received_at, first_change, last_change)",
@@ -135,8 +135,9 @@ impl Commit<'_> {
         ];
         let bind = |row: &mut sql::Binding<'_, '_>, (id, delivery): &(DeliveryRow, &Delivery)| {
             let (state, reason, body) = standing(&delivery.verdict);
-            let numbers = following(next, changes_of(delivery).len());
-            next = numbers.end() + 1;
+            let first = next;
+            next += seqs(changes_of(delivery).len());
+            let has_changes = first < next;
             row.push(id)?;
             row.push(&*delivery.source)?;
             row.push(&delivery.id)?;
@@ -144,8 +145,8 @@ impl Commit<'_> {
             row.push(reason)?;
             row.push(body)?;
             row.push(delivery.received_at.as_millisecond())?;
-            row.push((!numbers.is_empty()).then_some(numbers.start()))?;
-            row.push((!numbers.is_empty()).then_some(numbers.end()))
+            row.push(has_changes.then_some(first))?;
+            row.push(has_changes.then_some(next - 1))
         };
         sql::insert(self.sql(), texts, new, bind, |_, _| {})?;
         new.clear();
@@ -153,9 +154,9 @@ impl Commit<'_> {
     }
 
     /// A delivery that was stored before has changes with these numbers now, and no others.
-    pub(super) fn has_changes(&self, row: DeliveryRow, numbers: RangeInclusive<Seq>) -> Result<()> {
+    pub(super) fn note_changes(&self, row: DeliveryRow, numbers: Range<Seq>) -> Result<()> {
         let text = "UPDATE deliveries SET first_change = ?, last_change = ? WHERE id = ?";
-        sql::execute(self.sql(), text, params![numbers.start(), numbers.end(), row])?;
+        sql::execute(self.sql(), text, params![numbers.start, numbers.end - 1, row])?;
         Ok(())
     }
 
@@ -172,7 +173,7 @@ impl Commit<'_> {
     }
 
     /// Stores changes of deliveries, in this order: the numbers that they have got.
-    pub(super) fn insert(&mut self, changes: &[(DeliveryRow, &NewChange)]) -> Result<RangeInclusive<Seq>> {
+    pub(super) fn insert(&mut self, changes: &[(DeliveryRow, &NewChange)]) -> Result<Range<Seq>> {
         let texts = [
             "INSERT OR ROLLBACK INTO changes
                  (delivery, route, flow, node, mode, variables, fetch_url, order_key, undo, state)",
@@ -197,8 +198,8 @@ impl Commit<'_> {
             self.take((&*change.route, change.flow.as_str(), change.node.as_str()), seq, &value)?;
         }
         // All of them follow each other, since nobody else writes.
-        let end = self.last.unwrap_or(0);
-        Ok(end + 1 - Seq::try_from(changes.len()).unwrap_or(0)..=end)
+        let end = self.last.unwrap_or(0) + 1;
+        Ok(end - seqs(changes.len())..end)
     }
 
     /// Whether a change of the delivery rests on what has moved since it was made.
@@ -241,9 +242,9 @@ fn changes_of(delivery: &Delivery) -> &[NewChange] {
     }
 }
 
-/// So many numbers, from this one on.
-fn following(first: Seq, count: usize) -> RangeInclusive<Seq> {
-    first..=first - 1 + Seq::try_from(count).unwrap_or(0)
+/// A count of changes, to reckon with their numbers.
+fn seqs(count: usize) -> Seq {
+    Seq::try_from(count).expect("no more changes are in memory than numbers are there")
 }
 
 /// Gives a row of `changes` its values.

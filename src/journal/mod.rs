@@ -8,7 +8,7 @@
 //! * One that is damaged, or that lacks what was acknowledged, is refused: the file beside it remembers the number
 //!   of the last acknowledged change.
 //! * A delivery is named (source, delivery id), and the rows of deliveries are the only memory of duplicates: `ids` finds
-//!   them.
+//!   them. A filter says of most ids that no row has them, so it must have been told of every one that a row has.
 //! * A change goes from `pending` to one ending; an attempt's outcome, its changes' endings and the marks
 //!   that move are one transaction.
 //!

@@ -58,8 +58,8 @@ impl Commit<'_> {
             acted.revived.add(&change.flow, 1);
             acted.flows.insert(change.flow);
         }
-        if let (Some(delivery), [first, ..]) = (delivery, &*acted.made) {
-            self.has_changes(delivery, *first..=self.last.unwrap_or(*first))?;
+        if let (Some(delivery), Some(first), Some(last)) = (delivery, acted.made.first(), acted.made.last()) {
+            self.note_changes(delivery, *first..last + 1)?;
         }
         Ok(acted)
     }

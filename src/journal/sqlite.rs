@@ -20,8 +20,9 @@ const READERS: usize = 4;
 /// How long another process may have the journal until it counts as its, and how often that is looked at.
 const LOCK_WAIT: Duration = Duration::from_millis(500);
 const LOCK_LOOK_EVERY: Duration = Duration::from_millis(10);
-/// What the writer keeps of the file in memory at most, in KiB. It writes where it has just written; and SQLite goes
-/// through all of it at the end of nearly every commit.
+/// What the writer keeps of the file in memory at most, in KiB. It writes where it has just written. And where a page was
+/// split SQLite goes through all of it at the commit: to swap pages it had numbered one as the last page that a file can
+/// have (`balance_nonroot`), and so looks everywhere for what is beyond the end (`pcache1TruncateUnsafe`).
 const WRITER_CACHE_KIB: i64 = 4 * 1024;
 /// How many bytes of the WAL stay when a commit begins it anew, as one does after each 1,000 pages: SQLite's own measure,
 /// and with more of them the commits that do it take longer, not the others less.

@@ -85,7 +85,7 @@ impl Backlog {
 }
 
 impl Pending {
-    /// How many a flow has with so many more, at least one.
+    /// So many changes more of a flow, which are not none: how many it has then.
     fn add(&mut self, flow: &FlowId, changes: usize) -> usize {
         self.total += changes;
         if let Some(there) = self.flows.get_mut(flow) {

@@ -159,8 +159,8 @@ impl Queue {
 }
 
 impl Receipt {
-    /// Waits for the commit that holds the delivery. A receipt that is dropped before its delivery's turn
-    /// withdraws it.
+    /// Waits for the commit that holds the delivery. A receipt that is dropped before its delivery's turn, as when that
+    /// takes too long, withdraws it.
     ///
     /// # Errors
     /// [`NotStored`] when the commit failed.

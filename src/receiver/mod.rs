@@ -26,12 +26,14 @@ mod log;
 mod refusal;
 mod verified;
 
+use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::response::Response;
 use hyper::{Request, StatusCode};
+use percent_encoding::percent_decode_str;
 use tokio_util::sync::CancellationToken;
 
 use crate::change::{Admission, Delivery, NewChange, Verdict};
@@ -166,21 +168,24 @@ struct Open {
     handshakes: Handshakes,
 }
 
-/// The source whose path this is. No name has anything that would have to be escaped in a path.
-fn source_in(path: &str) -> Option<&str> {
-    path.strip_prefix(PATH).filter(|name| !name.is_empty() && !name.contains('/'))
+/// The name of the source whose path this is. Nothing in a name needs to be escaped, and anything may be (RFC 3986,
+/// section 2.3).
+fn source_in(path: &str) -> Option<Cow<'_, str>> {
+    let name = path.strip_prefix(PATH).filter(|name| !name.is_empty() && !name.contains('/'))?;
+    Some(percent_decode_str(name).decode_utf8_lossy())
 }
 
 impl Open {
     async fn answer(&self, request: Request<Arriving>, line: &mut Line) -> Result<Answer, NoDelivery> {
         let receiver = &self.receiver;
-        let name = source_in(request.uri().path()).ok_or(Refusal::NoSuchPath)?;
+        let uri = request.uri().clone();
+        let name = source_in(uri.path()).ok_or(Refusal::NoSuchPath)?;
         if receiver.shutting_down.is_cancelled() {
             return Err(Refusal::unavailable(Unavailable::ShuttingDown).into());
         }
         // As the settings are now, whatever becomes of them while the body comes.
         let intake = receiver.intake.get();
-        let source = intake.sources.find(name).ok_or(Refusal::NoSuchSource)?;
+        let source = intake.sources.find(&name).ok_or(Refusal::NoSuchSource)?;
         let delivery = self.verified(source, request, line).await?;
         let event = Event {
             source: delivery.source(),

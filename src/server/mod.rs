@@ -5,7 +5,7 @@
 //! | waiting for | ends after |
 //! |---|---|
 //! | a request's head, the first or the next (so idle keep-alive too) | [`Limits::header_read`] |
-//! | a request's body | the handler's own deadline |
+//! | a request's body, and our own work | the handler's own deadlines |
 //! | the peer to take our answer | [`Limits::write_stall`] |
 //! | the peer to close after we did | [`Limits::farewell`] |
 //! | what is in flight at shutdown | [`Limits::drain`] |
@@ -35,7 +35,7 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-pub use answers::{Answers, Peer};
+pub use answers::Answers;
 pub use arriving::Arriving;
 use places::{Place, Places, Turn};
 pub use problem::problem;
@@ -67,6 +67,10 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 pub struct Limits {
     /// The most connections at once. Default [`CONNECTIONS`].
     pub connections: usize,
+    /// Whether nobody looks, while we are at work for a peer, if it is gone: it is only seen when the answer is there, so
+    /// this is for handlers that are never at work for long. Who has only closed its own side gets its answer then.
+    /// Default `false`.
+    pub half_close: bool,
     /// How long a peer may take over a request's head, and be idle. Default [`HEADER_READ`].
     pub header_read: Duration,
     /// The longest head of a request, in bytes, at most 16 KiB: 431 beyond it. Default [`HEADER_BYTES`].
@@ -83,6 +87,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             connections: CONNECTIONS,
+            half_close: false,
             header_read: HEADER_READ,
             header_bytes: HEADER_BYTES,
             write_stall: WRITE_STALL,
@@ -199,10 +204,8 @@ async fn converse(guest: Guest, answers: impl Answers, limits: Limits, shutdown:
         tracing::debug!(%error, client.address = %peer, "the connection broke before it began");
         return;
     }
-    // One for the connection, so that its requests do not all count at the one that connections share.
-    let answers = Arc::new(answers);
     let service = service_fn(move |request: Request<Incoming>| {
-        let (answers, place) = (Arc::clone(&answers), Arc::clone(&place));
+        let (answers, place) = (answers.clone(), Arc::clone(&place));
         async move {
             let request = request.map(|body| Arriving::new(body, Arc::clone(&place)));
             let answer = answers.answer(request, peer).await;
@@ -229,9 +232,8 @@ async fn converse(guest: Guest, answers: impl Answers, limits: Limits, shutdown:
 fn http(limits: Limits) -> http1::Builder {
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new())
-        // Who has closed its side waits for its answer all the same. And to look whether somebody has, while we are at
-        // work, would take a system call and a new read buffer for each request.
-        .half_close(true)
+        // To look would take a system call and a new read buffer for each request.
+        .half_close(limits.half_close)
         .header_read_timeout(limits.header_read)
         .max_header_size(limits.header_bytes)
         .max_buf_size(READ_BUFFER_BYTES);

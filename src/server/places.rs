@@ -263,7 +263,8 @@ impl Line {
     }
 }
 
-/// Whether who stands in the line since then may be shown out now. To the millisecond, as clocks are in tests.
+/// Whether who stands in the line since then may be shown out now. To the millisecond: what makes two that came at once
+/// differ is no time that either has waited less.
 fn has_had_grace(since: u64, now: u64) -> bool {
     let since = Duration::from_millis(since / NS_PER_MS);
     Duration::from_nanos(now).saturating_sub(since) >= GRACE

@@ -268,6 +268,27 @@ async fn the_journal_keeps_what_a_rollback_restores_whatever_becomes_of_the_atte
 }
 
 #[tokio::test]
+async fn the_delivery_of_several_rollbacks_shows_them_all_and_stays_until_the_last_is_gone() {
+    let mut kept = Kept::new().await;
+    for (seq, value) in [(1, "1"), (2, "2"), (3, "3")] {
+        let id = seq.to_string();
+        kept.admit(&delivery(&id, &[change("f1", "n", &[("a", value)])])).await;
+        publish(&mut kept, &id, &[seq], &[(seq, "=a", "0", value)]).await;
+    }
+    // In between is one that there is not.
+    assert_eq!(rolled_back(&mut kept, &[1, 2, 99, 3]).await.made, [4, 5, 6]);
+    let shown = async |kept: &Kept| {
+        let view =
+            kept.reader().delivery("operator", "rollback-4").await.expect("read").expect("it is there");
+        view.changes.iter().map(|change| change.seq).collect::<Vec<_>>()
+    };
+    assert_eq!(shown(&kept).await, [4, 5, 6]);
+    publish(&mut kept, "first", &[4], &[]).await;
+    kept.effect(Step::Prune { before: now() + SignedDuration::from_hours(1), at_most: 100 }).await;
+    assert_eq!(shown(&kept).await, [5, 6]);
+}
+
+#[tokio::test]
 async fn the_rollback_of_a_list_can_be_rolled_back_however_the_old_list_was_spelt() {
     let mut kept = Kept::new().await;
     let replace = NewChange { mode: flowhook::change::Mode::Replace, ..change("f1", "n", &[("a", "1")]) };

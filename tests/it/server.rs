@@ -4,10 +4,11 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::{Extension, Request};
+use axum::extract::Request;
+use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use axum::{Router, body::Body};
-use flowhook::server::{Ended, Limits, Peer, serve};
+use flowhook::server::{Answers, Arriving, Ended, Limits, serve};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
@@ -45,7 +46,6 @@ impl Serving {
         };
         let router = Router::new()
             .route("/", get(|| async { "hello" }))
-            .route("/peer", get(|Extension(Peer(addr)): Extension<Peer>| async move { addr.to_string() }))
             .route("/gated", get(gated))
             .route("/read", post(|body: String| async { body }))
             .route("/unread", post(|_: Request| async { "not for me" }))
@@ -84,23 +84,54 @@ async fn a_connection_carries_many_requests() {
 
 #[tokio::test]
 async fn who_has_closed_its_side_is_answered_all_the_same_and_let_go_then() {
-    let serving = Serving::under(Limits { header_read: NEVER, ..Limits::default() }).await;
+    let limits = Limits { header_read: NEVER, half_close: true, ..Limits::default() };
+    let serving = Serving::under(limits).await;
     let mut wire = serving.connect().await;
     wire.send(GATED).await;
     serving.arrival().await;
     wire.finish().await;
+    // What another says afterwards is heard, so that is too.
+    let mut other = serving.connect().await;
+    other.send(GET).await;
+    assert_eq!(other.answer().await.body, "hello");
     serving.gate.add_permits(1);
     assert_eq!(wire.answer().await.body, "through");
     assert!(wire.is_closed().await);
 }
 
 #[tokio::test]
-async fn a_handler_can_know_the_peer() {
-    let serving = Serving::under(Limits::default()).await;
-    let mut wire = serving.connect().await;
-    wire.send("GET /peer HTTP/1.1\r\nhost: x\r\n\r\n").await;
+async fn who_is_gone_keeps_no_place_where_that_is_looked_for() {
+    let limits = Limits { connections: 1, header_read: NEVER, ..Limits::default() };
+    let serving = Serving::under(limits).await;
+    let mut gone = serving.connect().await;
+    gone.send(GATED).await;
+    serving.arrival().await;
+    drop(gone);
+    let mut next = serving.connect().await;
+    next.send(GET).await;
+    assert_eq!(next.answer().await.body, "hello");
+}
+
+#[tokio::test]
+async fn who_answers_knows_the_peer() {
+    #[derive(Clone)]
+    struct TellsPeer;
+
+    impl Answers for TellsPeer {
+        async fn answer(&self, _: hyper::Request<Arriving>, peer: SocketAddr) -> Response {
+            peer.to_string().into_response()
+        }
+    }
+
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let addr = listener.local_addr().expect("it is bound");
+    let stop = CancellationToken::new();
+    tokio::spawn(serve(listener, TellsPeer, Limits::default(), stop.clone()));
+    let _stop = stop.drop_guard();
+    let mut wire = Wire::connect(addr).await;
+    wire.send(GET).await;
     let peer: SocketAddr = wire.answer().await.body.parse().expect("an address");
-    assert!(peer.ip().is_loopback() && peer != serving.addr);
+    assert!(peer.ip().is_loopback() && peer != addr);
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 -- A change that arrives writes less.
 
--- Which changes are a delivery's: those from one number to another. They get their numbers together, so nothing else is
--- in between but what somebody else's delivery has, should that ever be.
+-- Where a delivery's changes are: from one number to another. They get their numbers together; should an earlier version
+-- ever have put others in between, these are told by their column `delivery`.
 ALTER TABLE deliveries ADD COLUMN first_change INTEGER; -- NULL if it has none
 ALTER TABLE deliveries ADD COLUMN last_change INTEGER;
 UPDATE deliveries SET (first_change, last_change) =
