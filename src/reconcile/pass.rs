@@ -34,13 +34,15 @@ impl<R: Read> Reconciler<R> {
     pub(super) async fn ask(&mut self, routes: &Routes, route: &Reconciled) -> Result<(), JournalError> {
         let after = self.progress(route).ask_after.clone();
         let reader = &self.asker.looker.reader;
-        let Page { mut places, mut next } =
-            page(reader, routes, route, after.as_ref(), PLACES_AT_MOST).await?;
-        let asked_for: BTreeSet<At> = places.keys().cloned().collect();
+        let Page { places, mut next } = page(reader, routes, route, after.as_ref(), PLACES_AT_MOST).await?;
+        let asked_for: BTreeSet<At> = places.into_keys().collect();
+        let mut places = asked_for.clone();
         let (mut failure, mut left) = (None, BTreeMap::new());
         let mut bringing = Bringing::Together;
         for round in 1..=ROUNDS {
-            let Asked { busy, failure: found, stopped_at } = self.asker.ask(route, places, bringing).await?;
+            let known = page(reader, routes, route, after.as_ref(), PLACES_AT_MOST);
+            let Asked { busy, failure: found, stopped_at } =
+                self.asker.ask(route, places, known, bringing).await?;
             failure = failure.or(found);
             next = stopped_at.or(next);
             left = busy;
@@ -49,9 +51,7 @@ impl<R: Read> Reconciler<R> {
             }
             bringing = Bringing::Alone;
             tokio::time::sleep(ROUND_AGAIN).await;
-            // What has come to them meanwhile may have taken something.
-            places = page(reader, routes, route, after.as_ref(), PLACES_AT_MOST).await?.places;
-            places.retain(|place, _| left.contains_key(place));
+            places = left.keys().cloned().collect();
         }
         let progress = self.progress(route);
         progress.ask_after = next;

@@ -1,6 +1,6 @@
 //! Asking a route's source what it says now, and having written what it has moved.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::look::{Busy, Looker, Rest};
 use super::moved::{self, moved};
-use super::places::{At, Known};
+use super::places::{At, Known, Page};
 use crate::change::{Admission, Delivery, FlowId, NewChange, NodeId, Seen, Seq, Values, Verdict, Work};
 use crate::config_api::ConfigApi;
 use crate::http::shown;
@@ -91,28 +91,33 @@ struct Answers {
 }
 
 impl<R: Read> Asker<R> {
-    /// Asks a route's source for these places. Flows are taken one by one, and the nodes of each together or, where
-    /// one may hold up the others, each alone.
+    /// Asks a route's source for these places, of which `known` reads what is known of them. Flows are taken one by one,
+    /// and the nodes of each together or, where one may hold up the others, each alone.
     pub(super) async fn ask(
         &self,
         route: &Reconciled,
-        places: BTreeMap<At, Known>,
+        places: BTreeSet<At>,
+        known: impl Future<Output = Result<Page, JournalError>>,
         bringing: Bringing,
     ) -> Result<Asked, JournalError> {
         let mut asked = Asked::default();
         let mut groups: BTreeMap<(FlowId, Option<NodeId>), Group> = BTreeMap::new();
         // All of them before anything is asked for: what comes to a node from here on makes stale what is said by then.
-        for ((flow, node), known) in places {
+        let mut quiet = BTreeMap::new();
+        for (flow, node) in places {
             match self.looker.rest(route, &flow, &node).await? {
                 Rest::Paused => {}
                 Rest::Busy(why) => _ = asked.busy.insert((flow, node), why),
-                Rest::Quiet(work) => {
-                    let alone = (bringing == Bringing::Alone).then(|| node.clone());
-                    let group = groups.entry((flow, alone)).or_default();
-                    group.works.insert(node.clone(), work);
-                    group.nodes.insert(node, known);
-                }
+                Rest::Quiet(work) => _ = quiet.insert((flow, node), work),
             }
+        }
+        // Behind that: what a change has taken that came and ended before it must be known.
+        for ((flow, node), known) in known.await?.places {
+            let Some(work) = quiet.remove(&(flow.clone(), node.clone())) else { continue };
+            let alone = (bringing == Bringing::Alone).then(|| node.clone());
+            let group = groups.entry((flow, alone)).or_default();
+            group.works.insert(node.clone(), work);
+            group.nodes.insert(node, known);
         }
         let (mut answers, begun) = (Answers::default(), Instant::now());
         for ((flow, _), Group { nodes, works }) in groups {
