@@ -2,8 +2,8 @@
 //!
 //! It says "no" of nearly all that are new, for the price of one word of memory, and who hears "no" does not look: so all
 //! that are in the table are added when the journal is opened, and all that come before they are stored. "Maybe" is a
-//! reason to look, and decides nothing. It cannot forget: those of deliveries that were pruned stay in it until the next start, and as those of
-//! commits that failed they cost looks, and nothing else.
+//! reason to look, and decides nothing. It cannot forget: those of deliveries that were pruned stay in it until the next
+//! start, and as those of commits that failed they cost looks, and nothing else.
 //!
 //! It has one size, so it gets fuller. After a million hashes it says "maybe" of 0.16 % of those that are new, after 10
 //! million of 21 %, and after 100 million of all: then each is looked for, as if there were no filter.

@@ -26,11 +26,6 @@ impl Tally {
         self.0.values().sum()
     }
 
-    /// Whether there are none.
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
     /// The flows that have any, each with its count.
     pub fn iter(&self) -> impl Iterator<Item = (&FlowId, usize)> {
         self.0.iter().map(|(flow, changes)| (flow, *changes))

@@ -178,14 +178,14 @@ fn source_in(path: &str) -> Option<Cow<'_, str>> {
 impl Open {
     async fn answer(&self, request: Request<Arriving>, line: &mut Line) -> Result<Answer, NoDelivery> {
         let receiver = &self.receiver;
-        let uri = request.uri().clone();
-        let name = source_in(uri.path()).ok_or(Refusal::NoSuchPath)?;
+        let name = source_in(request.uri().path()).ok_or(Refusal::NoSuchPath)?;
         if receiver.shutting_down.is_cancelled() {
             return Err(Refusal::unavailable(Unavailable::ShuttingDown).into());
         }
         // As the settings are now, whatever becomes of them while the body comes.
         let intake = receiver.intake.get();
         let source = intake.sources.find(&name).ok_or(Refusal::NoSuchSource)?;
+        drop(name);
         let delivery = self.verified(source, request, line).await?;
         let event = Event {
             source: delivery.source(),
